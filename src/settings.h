@@ -1,0 +1,64 @@
+/* Settings: one table in settings.c (name, type, default, least, most, one line of help). The sample file and the
+ * manual page are printed from it. Parsed by the supervisor (libconfuse), handed to the roles packed; a role gets a
+ * const struct. Times are in seconds unless the name says otherwise, sizes in bytes. */
+#pragma once
+#include "base/buf.h"
+
+enum plaintext_login { PLAINTEXT_LOOPBACK, PLAINTEXT_NEVER, PLAINTEXT_ALWAYS };
+
+struct settings {
+        /* who and where */
+        char *host_name;     /* what we greet with where host_names says nothing */
+        char *host_names;    /* "127.0.0.2=town.com 127.0.0.5=mta13.adelphia.net": a name per local address */
+        char *data;          /* the folder */
+        char *user;          /* roles run as this user when started as root; empty: the owner of data, else nobody */
+        char *listen;        /* addresses, by space: "127.0.0.1 127.0.0.2", "0.0.0.0 ::" */
+        long smtp_port, submission_port, submissions_port, pop3_port, pop3s_port; /* 0: off */
+        char *tls_certificate, *tls_key; /* PEM files; empty: the ones in the data folder */
+        long workers;        /* mail processes; 0: one a core */
+        /* sign-in */
+        long plaintext_login;   /* enum plaintext_login */
+        bool auth_on_25;
+        bool anonymous_ftp;
+        char *trusted_addresses; /* never slowed, never banned, besides loopback */
+        long ban_after;          /* failures from one address before it is refused */
+        long ban_first, ban_most; /* the growing time */
+        long signin_delay_ms;    /* first delay after a failure; doubles, at most 5 s */
+        /* SMTP */
+        long max_letter_size;
+        long max_recipients;
+        long max_received;      /* Received: fields before it is a loop */
+        long data_min_rate;     /* bytes a second over data_rate_window, else 451 */
+        long data_rate_window;
+        long smtp_command_timeout, smtp_data_timeout;
+        long max_errors;        /* bad commands before 421 */
+        bool refuse_own_sender_from_strangers;
+        bool refuse_unmarked_8bit;
+        char *bare_lf_mended;   /* addresses whose bare LF is mended */
+        char *subaddress_separator;
+        /* POP3 */
+        long pop3_command_timeout;
+        /* connections */
+        long max_connections;             /* a process */
+        long max_connections_per_address; /* a process; trusted and loopback addresses are exempt */
+        long park_after_ms;               /* < 0: never */
+        /* store */
+        long max_open_accounts;   /* a process */
+        long disk_reserve;        /* bytes that must stay free, else 452 */
+        long segment_size;        /* of the intake log */
+        long max_log_size;        /* all segments together, else 452 */
+        long settle_after;        /* a segment older than this is settled */
+        long default_quota;       /* bytes an account; 0: none */
+};
+
+/* Defaults for every field. */
+void settings_default(struct settings *s);
+/* 0, or -1 and a sentence ("pail.conf:12: workers: 500 is more than 256") appended to *why. */
+[[nodiscard]] int settings_read(struct settings *s, const char *file, struct buf *why);
+/* One "name = value", from the command line or a test. Same result. */
+[[nodiscard]] int settings_set(struct settings *s, struct str name, struct str value, struct buf *why);
+void settings_pack(const struct settings *s, struct buf *out);
+[[nodiscard]] bool settings_unpack(struct settings *s, struct str packed);
+void settings_free(struct settings *s);
+void settings_sample(struct buf *out); /* the sample file: every setting, its help and default, commented out */
+void settings_manual(struct buf *out); /* the same as mdoc for the manual page */
