@@ -71,12 +71,13 @@ void arena_finish(struct arena *a)
         arena_init(a, a->max);
 }
 
-/* Chunks grow with what is used. A piece too large for one gets its own, behind the first, which stays in use. */
+/* One small chunk, then larger ones, growing with what is used. A piece too large for them gets its own, behind the
+ * first, which stays in use. */
 static struct arena_chunk *add_chunk(struct arena *a, size_t n)
 {
-        size_t size = a->used < SMALL ? SMALL : a->used < LARGE ? a->used : LARGE;
+        size_t size = !a->chunk ? SMALL : a->used < 2 * SMALL ? 2 * SMALL : a->used < LARGE ? a->used : LARGE;
         struct arena_chunk *c;
-        bool own = n > size / 2;
+        bool own = n > size || (a->chunk && n > size / 2);
 
         if (own)
                 size = n;

@@ -21,5 +21,6 @@ size_t arena_times(size_t a, size_t b); /* a * b, or ends the process */
 struct str arena_str(struct arena *a, struct str s);
 struct str arena_lower(struct arena *a, struct str s); /* ASCII lower case */
 struct str arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
-struct str arena_vprintf(struct arena *a, const char *format, va_list args);
+struct str arena_vprintf(struct arena *a, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 #define auto_arena __attribute__((cleanup(arena_finish)))

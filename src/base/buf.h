@@ -1,5 +1,6 @@
 /* A growing buffer with a hard maximum. What would go beyond is refused and the sticky `full` is set, so that a
- * row of puts needs one look at the end. Out of memory ends the process. Only this file and str.c touch raw memory.
+ * row of puts needs one look at the end: puts after it are refused too, so a full buffer holds the start of what was
+ * put, without holes. Out of memory ends the process. Raw memory is touched in this folder only.
  *
  *      struct buf b;
  *      buf_init(&b, 4096);
@@ -32,7 +33,7 @@ static inline struct str buf_str(const struct buf *b)
 bool buf_put(struct buf *b, const void *p, size_t n);
 bool buf_puts(struct buf *b, struct str s);
 bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool buf_vprintf(struct buf *b, const char *format, va_list args);
+bool buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* At least `want` writable bytes at the end, or NULL (full). After writing, say how many with buf_added. */
 char *buf_room(struct buf *b, size_t want);
 void buf_added(struct buf *b, size_t n);

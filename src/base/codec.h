@@ -3,7 +3,7 @@
 #pragma once
 #include "base/buf.h"
 
-bool base64_put(struct buf *out, struct str in);               /* RFC 4648 §4, with padding, no line breaks */
+bool base64_put(struct buf *out, struct str in); /* RFC 4648 §4, with padding, no line breaks */
 [[nodiscard]] bool base64_get(struct buf *out, struct str in); /* false: bad alphabet, padding or length */
 void hex_put(struct buf *out, struct str in);                  /* lower case */
 [[nodiscard]] bool hex_get(struct buf *out, struct str in);

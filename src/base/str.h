@@ -19,7 +19,7 @@ struct str {
 
 #define S(literal) ((struct str){ "" literal, sizeof(literal) - 1 })
 #define PRS        "%.*s"
-#define STR(s)     (int)(s).n, (s).p
+#define STR(s)     str_width(s), (s).p
 
 static inline struct str str_of(const char *z) /* NULL gives the empty string */
 {
@@ -28,6 +28,11 @@ static inline struct str str_of(const char *z) /* NULL gives the empty string */
 static inline struct str str_from(const void *p, size_t n)
 {
         return (struct str){ p, n };
+}
+
+static inline int str_width(struct str s) /* never negative, which printf takes for "without limit" */
+{
+        return s.n < INT32_MAX ? (int)s.n : INT32_MAX;
 }
 
 bool str_eq(struct str a, struct str b);
