@@ -1,0 +1,40 @@
+/* The command table all protocols share: every rule that concerns more than one command is a column, enforced by
+ * command_run and nowhere else. HELP, EHLO, CAPA and FEAT are printed from it.
+ *
+ * A handler parses everything to the end of its line, checks, acts, and gives exactly one final reply, whose result
+ * it returns. Its argument cursor stands behind the verb and the space. */
+#pragma once
+#include "base/scan.h"
+#include "proto/session.h"
+
+struct command {
+        const char *verb;
+        int (*handle)(struct session *s, struct scan *a);
+        unsigned where;       /* states in which it is allowed (bit mask of the protocol's enum) */
+        unsigned needs;       /* enum needs */
+        unsigned seconds;     /* its own deadline; 0: the protocol's */
+        const char *synopsis; /* "MAIL FROM:<address> [SIZE=n] ..."; NULL: not listed in HELP */
+};
+enum needs {
+        NEEDS_TLS_FOR_SECRETS = 1, /* refused where a password may not travel in clear */
+        NEEDS_LOGIN = 2,
+        SECRET = 4,       /* the tap hides its argument */
+        LAST = 8,         /* nothing may be pipelined behind it */
+        NO_ARGUMENT = 16, /* anything after the verb is a syntax error */
+        UNLISTED = 32,
+};
+enum { OK = 0, FAIL = -1 }; /* what a reply returns: FAIL counts as an error of the peer's */
+
+/* How a protocol says what the table finds wrong. */
+struct dialect {
+        const struct command *commands;
+        size_t count;
+        int (*unknown)(struct session *s, struct str verb);
+        int (*misplaced)(struct session *s, const struct command *c); /* not in this state */
+        int (*need_tls)(struct session *s, const struct command *c);
+        int (*need_login)(struct session *s, const struct command *c);
+        int (*argument)(struct session *s, const struct command *c);  /* one where none belongs */
+        int (*too_many)(struct session *s);                           /* errors: says goodbye */
+};
+void command_run(struct session *s, const struct dialect *d, struct str line);
+const struct command *command_find(const struct dialect *d, struct str verb);

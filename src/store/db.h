@@ -1,0 +1,71 @@
+/* The thin layer all SQL goes through: opens a SQLite file, keeps its prepared statements, runs a named function as
+ * one transaction on a worker thread while the calling fiber waits, and runs it again on a conflict.
+ *
+ *      static int put(struct db *d, void *arg)         // on a worker thread, inside the transaction
+ *      {
+ *              struct db_row q = db_query(d, PUT_LETTER);
+ *              db_bind_u64(&q, 1, account); ...
+ *              return db_exec(&q);                     // 0 or -errno; returning it from here rolls back
+ *      }
+ *      rc = db_transact(d, "put letter", put, &arg, DB_WRITE);
+ *
+ * One db has one SQLite connection; transactions of one db queue as fibers, fair. DB_WRITE commits with
+ * synchronous=NORMAL (survives kill -9), DB_SYNC with FULL (survives a power cut, and all commits before it);
+ * fibers that ask for DB_SYNC while one runs share the next one's sync.
+ * Errors: -EBUSY never comes out (it waits and runs again, up to a minute: then -ETIMEDOUT), -ENOSPC disk full, -EIO, -EBADMSG damaged
+ * file, -EROFS; each is logged once with the file's name.
+ *
+ * No code in a serving process but this opens or closes such a file: closing any descriptor drops SQLite's locks. */
+#pragma once
+#include "base/buf.h"
+#include "base/time.h"
+
+struct db;
+struct sqlite3_stmt;
+struct sqlite3;
+
+/* A store's SQL: the schema and every statement, in one file a store. Statements are numbered by the store's enum. */
+struct db_store {
+        const char *name;              /* "account" */
+        unsigned version;              /* PRAGMA user_version; a newer file is refused with -EPROTONOSUPPORT */
+        const char *schema;            /* creates version `version` */
+        const char *const *migrations; /* migrations[v] takes v to v+1, v >= 1; the file is copied aside first */
+        const char *const *statements;
+        unsigned statement_count;
+        unsigned page_size;
+        int (*opened)(struct db *d, void *context); /* in a transaction, before any other; may be NULL */
+};
+enum { DB_CREATE = 1, DB_READONLY = 2, DB_ROLLBACK_JOURNAL = 4 /* else WAL */ };
+enum db_how { DB_READ, DB_WRITE, DB_SYNC };
+
+[[nodiscard]] int db_open(struct db **out, const struct db_store *store, const char *path, unsigned flags,
+                          void *context); /* waits */
+void db_close(struct db **d);             /* waits; no checkpoint */
+[[nodiscard]] int db_transact(struct db *d, const char *name, int (*fn)(struct db *d, void *arg), void *arg,
+                              enum db_how how);
+int db_checkpoint(struct db *d, bool *complete); /* waits; for the settler */
+bool db_idle(const struct db *d);                /* nobody runs or queues */
+const char *db_path(const struct db *d);
+uint32_t db_data_version(struct db *d); /* changes when another connection has committed; cheap, may run on the loop */
+
+/* A statement in use, inside a transaction function. Errors stick: one look at the end. */
+struct db_row {
+        struct db *db;
+        struct sqlite3_stmt *stmt;
+        int rc;
+        int bound; /* the next parameter of db_add_* */
+};
+struct db_row db_query(struct db *d, unsigned statement);
+void db_bind_u64(struct db_row *q, int at, uint64_t v);
+void db_bind_text(struct db_row *q, int at, struct str s);  /* must stay until the statement has run */
+void db_bind_blob(struct db_row *q, int at, struct str s);
+void db_bind_null(struct db_row *q, int at);
+bool db_next(struct db_row *q);            /* false at the end or on error */
+uint64_t db_u64(struct db_row *q, int col);
+struct str db_text(struct db_row *q, int col); /* until the next db_next */
+struct str db_blob(struct db_row *q, int col);
+bool db_null(struct db_row *q, int col);
+int db_end(struct db_row *q);  /* resets; 0 or -errno of anything before */
+int db_exec(struct db_row *q); /* next until the end, then db_end */
+uint64_t db_changes(struct db *d);
+uint64_t db_last_id(struct db *d);

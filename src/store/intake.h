@@ -1,0 +1,69 @@
+/* Intake: accepted means durable, once for all who wait.
+ *
+ * Every accepted message is appended to a segment in intake/; a thread of its own writes what has gathered and calls
+ * fdatasync once for all; then each waiting session says 250. What the record says is then carried out (filed in
+ * accounts, handed to the outbox), and when all that a segment holds would survive a power cut without it, the
+ * segment is removed. STATES.md is the table of states on disk and what each guarantees.
+ *
+ *      struct incoming *in;
+ *      rc = intake_begin(intake, &in);                 // -ENOSPC: 452; memory for the text is taken when it comes
+ *      rc = incoming_put(in, trace_fields); ... incoming_put(in, piece);       // over 64 KB: a staged body file
+ *      rc = incoming_commit(in, &envelope, &id);       // waits for the flush; 0: it will be delivered
+ *      incoming_free(&in);                             // always; not committed: nothing is left of it
+ *
+ * commit errors: -EIO and the like: 451, and no replay will ever deliver it.
+ *
+ * One intake a process. Several mail processes share the folder: a writer holds an OFD lock on its segment; at start
+ * and after a death whoever gets the lock of a segment replays it. The actions of an account are filed by its home
+ * process: others tell it where the record lies (intake_hooks.tell) and hear when it is done. */
+#pragma once
+#include "mail/envelope.h"
+#include "store/account.h"
+#include "store/outbox.h"
+
+struct intake;
+struct incoming;
+
+struct intake_place {
+        uint64_t segment, sequence;
+        uint64_t offset;
+        uint32_t length;
+        uint32_t number; /* of the action */
+        uint32_t owner;  /* the process whose segment it is */
+};
+struct intake_hooks {
+        unsigned self, processes;
+        /* Tell process `to`: file this action (a place in the segment); or: this action is done. Must not wait. 0 or -errno
+         * (then it is told again when intake_peer_new comes, or at the next retry). */
+        int (*tell_file)(void *context, unsigned to, const struct intake_place *place);
+        int (*tell_done)(void *context, unsigned to, const struct intake_place *place);
+        void (*filed)(void *context, struct str account); /* a letter is there: ring the bell */
+        void *context;
+};
+struct intake_limits {
+        uint64_t segment_size, max_log_size, disk_reserve;
+        unsigned settle_after; /* seconds */
+};
+
+/* dir: descriptor of D/intake, taken. Starts the flusher thread. Waits. */
+[[nodiscard]] int intake_open(struct intake **out, int dir, struct accounts *accounts, struct outbox *outbox,
+                              const struct intake_limits *limits, const struct intake_hooks *hooks);
+/* Replays every segment that nobody holds: at start, and when a peer has died. Returns when its actions are queued. */
+int intake_replay(struct intake *i);
+void intake_file_for_peer(struct intake *i, const struct intake_place *place); /* a peer told us: file it */
+void intake_done_by_peer(struct intake *i, const struct intake_place *place);  /* a peer told us: done */
+void intake_peer_new(struct intake *i, unsigned peer); /* a peer was restarted: tell it again what is open */
+/* All filed and settled, segments removed. For shutdown (deadline) and tests. 0 or -ETIMEDOUT. */
+int intake_drain(struct intake *i, nsec deadline);
+void intake_close(struct intake **i);
+
+[[nodiscard]] int intake_begin(struct intake *i, struct incoming **out); /* -ENOSPC: log or disk too full */
+[[nodiscard]] int incoming_put(struct incoming *in, struct str piece);   /* may wait; errors stick */
+[[nodiscard]] int incoming_commit(struct incoming *in, const struct envelope *e, uint64_t *id); /* waits */
+void incoming_free(struct incoming **in);
+uint64_t incoming_size(const struct incoming *in);
+
+struct intake_numbers {
+        uint64_t accepted, flushes, filed, unfiled, segments, log_bytes;
+};
+void intake_numbers(struct intake *i, struct intake_numbers *out);
