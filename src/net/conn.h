@@ -3,7 +3,7 @@
  * conn_ok first. Output is flushed only before a wait for input, or when 32 KB have gathered (then the writer waits).
  * One fiber at a time uses a connection. Everything with a deadline may wait; so may conn_put.
  *
- * Buffers exist only while they hold something. A connection whose conn_may_park holds owns no buffer: it is some
+ * Buffers are kept while commands come and given back at GOT_QUIET: a parked connection owns none, it is some
  * hundred bytes and its TLS state. conn_park hands it to the loop; when bytes, a hang-up, the deadline or
  * conn_wake comes, `woken` is called on the loop's stack (once), which starts a fiber and calls the session again.
  *
@@ -22,7 +22,7 @@ enum got {
         GOT_LINE,  /* a line, without its CRLF */
         GOT_BARE,  /* a line that ended with LF alone, without it */
         GOT_LONG,  /* a line over the limit; it was skipped up to its end */
-        GOT_QUIET, /* no byte for park-after, and conn_may_park holds */
+        GOT_QUIET, /* no byte for park-after, or a bell (conn_wake); and conn_may_park holds */
         GOT_LATE,  /* the deadline passed */
         GOT_END,   /* closed, failed, or cancelled */
 };
@@ -33,28 +33,35 @@ struct conn_tap {
         void (*line)(struct conn_tap *t, char from, struct str line, uint64_t bytes);
 };
 
-struct conn *conn_new(int fd, struct addr peer, struct addr local); /* takes fd; NULL: out of descriptors in epoll */
-void conn_free(struct conn **c);                                    /* closes; no wait; a TLS close_notify if it fits */
+struct conn *conn_new(int fd, struct addr peer,
+                      struct addr local); /* takes fd; NULL: out of descriptors in epoll */
+/* Closes without a wait: output left over and a TLS close_notify go out only if they fit. */
+void conn_free(struct conn **c);
+/* The end of a conversation: flushes (waits), lets the peer read our last reply even if input is left unread, frees. */
+void conn_close(struct conn **c, nsec deadline);
 struct addr conn_peer(const struct conn *c);
 struct addr conn_local(const struct conn *c);
 bool conn_ok(const struct conn *c);
-void conn_fail(struct conn *c);           /* from now on: GOT_END, output swallowed */
-void conn_shutdown(struct conn *c);       /* a waiting conn_line returns GOT_END with conn_stopping true */
+void conn_fail(struct conn *c);     /* from now on: GOT_END, output swallowed */
+void conn_shutdown(struct conn *c); /* conn_line returns GOT_END with conn_stopping true; output still goes */
+bool conn_stopping(const struct conn *c); /* shut down or signed out (by conn_wake), whoever asked first */
+bool conn_signed_out(const struct conn *c);
 
-/* Input. *line points into the connection's buffer until the next call that reads. */
+/* Input. *line points into the connection's buffer until the next call that reads. max: without the CRLF, at most
+ * 128 KB. The end of their input (GOT_END with conn_ok true) does not keep our output from going out. */
 enum got conn_line(struct conn *c, struct str *line, size_t max, nsec deadline);
-/* At most `most` bytes of what comes next; waits only if none is there. Empty: end, error or deadline (look at
- * conn_ok; a deadline fails the connection). Points into the buffer as above. */
+/* At most `most` bytes of what comes next; waits only if none is there. Empty: end, error, cancelled or deadline (of
+ * these only the end leaves conn_ok true). Points into the buffer as above. */
 struct str conn_some(struct conn *c, size_t most, nsec deadline);
-void conn_unread(struct conn *c, size_t n); /* gives back the last n bytes of the last conn_some */
-bool conn_input_waits(struct conn *c);      /* is there input that can be read without waiting? */
+void conn_unread(struct conn *c, size_t n);       /* gives back the last n bytes of the last conn_some */
+bool conn_input_waits(struct conn *c);            /* is there input that can be read without waiting? */
 void conn_park_after(struct conn *c, nsec quiet); /* < 0: never GOT_QUIET; 0: at once */
 
 /* Output. */
 void conn_put(struct conn *c, struct str s);
 void conn_printf(struct conn *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void conn_vprintf(struct conn *c, const char *format, va_list args);
-int conn_flush(struct conn *c, nsec deadline); /* rarely needed: reading flushes */
+void conn_vprintf(struct conn *c, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+int conn_flush(struct conn *c, nsec deadline);            /* rarely needed: reading flushes */
 void conn_write_deadline(struct conn *c, nsec per_flush); /* how long one flush may take; default 60 s */
 
 /* Raw bytes out by number only, for the tap: bodies are counted. */
@@ -63,21 +70,24 @@ void conn_secret(struct conn *c, bool on);
 void conn_set_tap(struct conn *c, struct conn_tap *tap);
 
 /* TLS, server side. Refuses (-EPROTO) if plaintext is left over in the buffer: the command was followed by bytes
- * that an attacker may have put there (CVE-2011-0411). Flushes the go-ahead reply first. Waits. */
+ * that an attacker may have put there (CVE-2011-0411). Flushes the go-ahead reply first. Waits. On any error the
+ * connection has failed; who wants to answer leftovers in words asks conn_input_waits before the go-ahead. */
 [[nodiscard]] int conn_starttls(struct conn *c, struct tls_context *tls, nsec deadline);
 bool conn_has_tls(const struct conn *c);
 struct conn_tls_facts {
         const char *version, *cipher; /* static texts, "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
         uint8_t binding[64];          /* channel binding for SCRAM-PLUS */
         size_t binding_length;
-        bool binding_is_exporter;     /* tls-exporter (RFC 9266); else tls-unique */
+        bool binding_is_exporter; /* tls-exporter (RFC 9266); else tls-unique */
 };
 bool conn_tls_facts(struct conn *c, struct conn_tls_facts *out);
 
-/* Parking. */
+/* Parking. A bell that rings while no one waits is kept: the next wait for a command ends with GOT_QUIET, and then
+ * conn_park wakes at once. */
 bool conn_may_park(struct conn *c);
 void conn_park(struct conn *c, nsec deadline, void (*woken)(void *context, enum woken why), void *context);
-void conn_wake(struct conn *c, enum woken why); /* wakes a parked one, or a fiber waiting in conn_line for a command */
+void conn_wake(struct conn *c,
+               enum woken why); /* wakes a parked one, or a fiber waiting in conn_line for a command */
 bool conn_parked(const struct conn *c);
 
 /* Client side. */

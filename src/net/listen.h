@@ -3,8 +3,9 @@
 #include "net/conn.h"
 
 struct listener;
-struct listener *listener_new(int fd, void (*accepted)(struct conn *c, void *context), void *context); /* takes fd */
-void listener_stop(struct listener *l);   /* no more accepts, for shutdown */
+struct listener *listener_new(int fd, void (*accepted)(struct conn *c, void *context),
+                              void *context); /* takes fd */
+void listener_stop(struct listener *l);       /* no more accepts, for shutdown */
 void listener_free(struct listener **l);
 /* Bind and listen, for the supervisor. Says what is wrong in errno. */
 int listen_on(struct addr a, bool reuse_port, int backlog);

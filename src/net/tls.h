@@ -9,8 +9,8 @@ struct tls_context;
 typedef int tls_sign_fn(void *context, unsigned algorithm, struct str data, struct buf *signature);
 
 /* chain: PEM certificates. ticket_key: 64 bytes shared by all processes. */
-[[nodiscard]] int tls_context_new(struct tls_context **out, struct str chain, tls_sign_fn *sign, void *sign_context,
-                                  struct str ticket_key);
+[[nodiscard]] int tls_context_new(struct tls_context **out, struct str chain, tls_sign_fn *sign,
+                                  void *sign_context, struct str ticket_key);
 void tls_context_ticket_key(struct tls_context *t, struct str key); /* rotated */
 void tls_context_hold(struct tls_context *t);
 void tls_context_drop(struct tls_context **t); /* freed when the last connection using it is gone */

@@ -1,0 +1,130 @@
+#include "net/conn_private.h"
+
+#include <errno.h>
+
+/* Sends v[0..count) whole, waiting where it must. */
+static int send_all(struct conn *c, struct iovec *v, int count, nsec deadline)
+{
+        ssize_t n;
+        int rc;
+
+        while (count > 0 && !c->failed) {
+                if (v->iov_len == 0) {
+                        v++;
+                        count--;
+                        continue;
+                }
+                n = c->tls ? tls_write(c, v->iov_base, v->iov_len) : raw_write(c, v, count);
+                if (n == -EAGAIN) {
+                        rc = conn_wait(c, c->tls ? tls_wants(c) : EPOLLOUT, "output", deadline);
+                        if (rc < 0 && !c->writable) {
+                                conn_fail(c);
+                                return rc;
+                        }
+                } else if (n < 0) {
+                        conn_fail(c);
+                        return (int)n;
+                }
+                for (; n > 0; v++, count--) {
+                        if ((size_t)n < v->iov_len) {
+                                v->iov_base = (char *)v->iov_base + n;
+                                v->iov_len -= (size_t)n;
+                                break;
+                        }
+                        n -= (ssize_t)v->iov_len;
+                }
+        }
+        return c->failed ? -EPIPE : 0;
+}
+
+int conn_flush(struct conn *c, nsec deadline)
+{
+        struct iovec v = { c->out.p, c->out.n };
+        int rc;
+
+        if (c->failed)
+                return -EPIPE;
+        if (c->out.n == 0)
+                return 0;
+        rc = send_all(c, &v, 1, deadline);
+        buf_clear(&c->out);
+        fiber_yield_if_due();
+        return rc;
+}
+
+/* A buffer for replies, or at once the whole one for a body, so that it does not grow by steps. */
+static void reserve(struct conn *c, size_t n)
+{
+        if (n > c->out.cap - c->out.n)
+                buf_room(&c->out, c->out.n + n > READ_SMALL ? GATHER - c->out.n : READ_SMALL - c->out.n);
+}
+
+static void gather(struct conn *c, struct str s)
+{
+        struct iovec v[2];
+
+        if (c->failed)
+                return;
+        if (s.n >= SEND_STRAIGHT && !c->tls) {
+                v[0] = (struct iovec){ c->out.p, c->out.n };
+                v[1] = (struct iovec){ (char *)s.p, s.n };
+                send_all(c, v, 2, now() + c->flush_within);
+                buf_clear(&c->out);
+                fiber_yield_if_due();
+                return;
+        }
+        while (s.n > 0 && !c->failed) {
+                struct str part = str_sub(s, 0, GATHER - c->out.n);
+
+                reserve(c, part.n);
+                buf_puts(&c->out, part);
+                s = str_from_at(s, part.n);
+                if (c->out.n >= GATHER)
+                        conn_flush(c, now() + c->flush_within);
+        }
+}
+
+void conn_put(struct conn *c, struct str s)
+{
+        if (c->watched)
+                tap_out(c, s);
+        gather(c, s);
+}
+
+void conn_body(struct conn *c, struct str piece)
+{
+        if (c->watched)
+                tap_body_out(c, piece.n);
+        gather(c, piece);
+}
+
+void conn_vprintf(struct conn *c, const char *format, va_list args)
+{
+        size_t before = c->out.n;
+
+        if (c->failed)
+                return;
+        reserve(c, 1);
+        if (!buf_vprintf(&c->out, format, args)) {
+                conn_fail(c);
+                return;
+        }
+        if (c->watched)
+                tap_out(c, str_from_at(buf_str(&c->out), before));
+        if (c->out.n >= GATHER)
+                conn_flush(c, now() + c->flush_within);
+}
+
+void conn_printf(struct conn *c, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        conn_vprintf(c, format, args);
+        va_end(args);
+}
+
+void conn_write_deadline(struct conn *c, nsec per_flush)
+{
+        c->flush_within = per_flush;
+}

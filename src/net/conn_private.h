@@ -1,0 +1,93 @@
+/* What the files of the connection share among themselves; nobody else includes this.
+ *
+ *   conn.c       birth, death, the edge that the loop reports
+ *   conn_in.c    reading: fill, lines, bytes
+ *   conn_out.c   writing: gather, flush
+ *   conn_park.c  parking and waking
+ *   conn_tap.c   what the tap sees
+ *   conn_tls.c   the TLS session under reading and writing */
+#pragma once
+#include "net/conn.h"
+#include "run/loop.h"
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum {
+        READ_SMALL = 4096,     /* what one read asks for while commands come */
+        READ_BULK = 65536,     /* and while bodies come */
+        IN_MOST = 262144,      /* the longest line anybody may ask for, and a bulk read after it */
+        GATHER = 32768,        /* output is flushed when this much stands there */
+        OUT_MOST = 1 << 20,    /* one conn_printf longer than this fails the connection */
+        KEEP_MOST = 33000,     /* a larger empty buffer is given back before a wait for a command */
+        SEND_STRAIGHT = 16384, /* a piece this large is sent from where it stands */
+};
+
+struct conn_tls;
+struct conn_watched {
+        struct conn_tap *tap;
+        struct buf line;  /* output up to its line end */
+        uint64_t in, out; /* body bytes not yet told */
+};
+
+/* About 250 bytes; what only some need stands behind a pointer. */
+struct conn {
+        struct watch watch;      /* registered once, edge-triggered; owns the descriptor */
+        struct waitlist waiting; /* the one fiber that uses this connection */
+        struct timer timer;      /* parked: the deadline, or the next turn */
+        void (*woken)(void *context, enum woken why); /* set: parked */
+        void *context;
+        struct buf in, out;
+        uint32_t in_at;   /* in: taken up to here */
+        uint32_t scanned; /* in: bytes after in_at known to hold no LF */
+        uint32_t wants;   /* EPOLLIN or EPOLLOUT while `waiting` waits */
+        nsec park_after, flush_within;
+        struct conn_tls *tls;
+        struct conn_watched *watched;
+        struct addr peer, local;
+        uint8_t pending;       /* enum woken + 1 of a conn_wake that nobody has heard yet */
+        uint8_t stop;          /* enum woken + 1: shut down or signed out */
+        bool pending_told : 1; /* conn_line gave GOT_QUIET for it */
+        bool readable : 1;     /* an edge came and the socket was not read dry since */
+        bool writable : 1;
+        bool hung : 1;  /* the peer hung up: a short read no longer means "dry" */
+        bool ended : 1; /* end of input was read */
+        bool failed : 1;
+        bool skipping : 1; /* inside a line that was too long */
+        bool bulk : 1;     /* the last read filled its room */
+        bool secret : 1;
+};
+
+/* conn.c */
+int conn_wait(struct conn *c, uint32_t wants, const char *what,
+              nsec deadline);                        /* 0, -ETIMEDOUT, -ECANCELED */
+ssize_t raw_read(struct conn *c, void *p, size_t n); /* > 0, 0: end, -EAGAIN, -errno */
+ssize_t raw_write(struct conn *c, const struct iovec *v, int count);
+void conn_release(struct conn *c); /* gives back empty buffers */
+
+/* conn_in.c */
+static inline size_t conn_buffered(const struct conn *c)
+{
+        return c->in.n - c->in_at;
+}
+
+/* conn_tap.c */
+void tap_in(struct conn *c, struct str line);
+void tap_out(struct conn *c, struct str text);
+void tap_body_in(struct conn *c, size_t n);
+void tap_body_out(struct conn *c, size_t n);
+void tap_unread(struct conn *c, size_t n);
+void tap_free(struct conn *c);
+
+/* conn_tls.c; results as raw_read and raw_write */
+ssize_t tls_read(struct conn *c, void *p, size_t n);
+ssize_t tls_write(struct conn *c, const void *p, size_t n);
+bool tls_ready(const struct conn *c); /* may tls_read give bytes without a new edge? */
+bool tls_may_park(const struct conn *c);
+uint32_t tls_wants(const struct conn *c); /* after -EAGAIN: EPOLLIN or EPOLLOUT */
+void tls_release(struct conn *c);
+void tls_bye(struct conn *c); /* close_notify, if it fits */
+void tls_free(struct conn *c);
+
+/* listen.c */
+void listen_descriptor_freed(void); /* a paused listener may try again */
