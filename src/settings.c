@@ -1,0 +1,445 @@
+#include "settings.h"
+#include "base/mem.h"
+#include "base/scan.h"
+#include <confuse.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum type {
+        TITLE, /* no setting: the heading of those that follow */
+        NAME,  /* a word without spaces */
+        TEXT,  /* words */
+        NUMBER,
+        SIZE,    /* bytes; 50M */
+        TIME,    /* seconds; 10m */
+        TIME_MS, /* the same, kept in milliseconds; 500ms */
+        FLAG,    /* yes, no */
+        CHOICE,  /* the number of the word */
+};
+struct entry {
+        const char *name;
+        enum type type;
+        size_t at;         /* the field */
+        const char *value; /* by default */
+        long least, most;
+        const char *help;
+        const char *words[4]; /* of a CHOICE */
+};
+
+#define K     1024L
+#define M     (1024 * K)
+#define G     (1024 * M)
+#define HOUR  3600L
+#define DAY   (24 * HOUR)
+#define AT(f) offsetof(struct settings, f)
+
+/* A table reads by its lines, and the formatting tool stumbles over rows of different length. */
+/* clang-format off */
+static const struct entry entries[] = {
+        { "Who and where", TITLE },
+        { "host-name", NAME, AT(host_name), "", 0, 0, "the name we greet with; empty: the machine's own" },
+        { "host-names", TEXT, AT(host_names), "", 0, 0,
+          "a name for each local address that has its own: \"127.0.0.2=town.com 127.0.0.5=mta13.adelphia.net\"" },
+        { "data", TEXT, AT(data), "/var/lib/pail", 0, 0, "the folder that holds everything" },
+        { "user", NAME, AT(user), "", 0, 0,
+          "roles run as this user when started as root; empty: the owner of the data folder, else nobody" },
+        { "listen", TEXT, AT(listen), "0.0.0.0 ::", 0, 0, "addresses to listen on" },
+        { "smtp-port", NUMBER, AT(smtp_port), "25", 0, 65535, "mail from other hosts; 0: off, as for every port" },
+        { "submission-port", NUMBER, AT(submission_port), "587", 0, 65535, "mail from users, STARTTLS" },
+        { "submissions-port", NUMBER, AT(submissions_port), "465", 0, 65535, "mail from users, TLS from the start" },
+        { "pop3-port", NUMBER, AT(pop3_port), "110", 0, 65535, "reading, STLS" },
+        { "pop3s-port", NUMBER, AT(pop3s_port), "995", 0, 65535, "reading, TLS from the start" },
+        { "tls-certificate", TEXT, AT(tls_certificate), "", 0, 0,
+          "PEM file with the chain; empty: keys/tls.pem in the data folder" },
+        { "tls-key", TEXT, AT(tls_key), "", 0, 0, "PEM file; empty: keys/tls.key in the data folder" },
+        { "workers", NUMBER, AT(workers), "0", 0, 256, "mail processes; 0: one a core" },
+
+        { "Sign-in", TITLE },
+        { "plaintext-login", CHOICE, AT(plaintext_login), "loopback", 0, 0,
+          "where a password may travel without TLS", { "loopback", "never", "always" } },
+        { "auth-on-25", FLAG, AT(auth_on_25), "no", 0, 0, "users may sign in on the SMTP port too" },
+        { "anonymous-ftp", FLAG, AT(anonymous_ftp), "no", 0, 0, "strangers may read the public files" },
+        { "trusted-addresses", TEXT, AT(trusted_addresses), "", 0, 0,
+          "never slowed, never refused, besides loopback: \"192.168.1.0/24 2001:db8::/64\"" },
+        { "ban-after", NUMBER, AT(ban_after), "20", 1, 1000000,
+          "failed sign-ins from one address (IPv6: its /64) before it is refused" },
+        { "ban-first", TIME, AT(ban_first), "5m", 1, 365 * DAY, "refused so long the first time, twice as long the next" },
+        { "ban-most", TIME, AT(ban_most), "1d", 1, 365 * DAY, "and never longer than this" },
+        { "signin-delay", TIME_MS, AT(signin_delay_ms), "250ms", 0, 5000,
+          "the answer to a failed sign-in waits so long, twice as long each next time, at most 5 s" },
+
+        { "SMTP", TITLE },
+        { "max-letter-size", SIZE, AT(max_letter_size), "50M", 64 * K, 4 * G, "a larger letter is refused" },
+        { "max-recipients", NUMBER, AT(max_recipients), "1000", 100, 10000, "of one letter (RFC 5321 wants 100)" },
+        { "max-received", NUMBER, AT(max_received), "100", 10, 1000, "Received: fields before it is a loop" },
+        { "data-min-rate", NUMBER, AT(data_min_rate), "100", 0, 1000000, "bytes a second that a letter must come with; 0: any" },
+        { "data-rate-window", TIME, AT(data_rate_window), "1m", 1, HOUR, "measured over this time" },
+        { "smtp-command-timeout", TIME, AT(smtp_command_timeout), "5m", 1, DAY, "waiting for a command" },
+        { "smtp-data-timeout", TIME, AT(smtp_data_timeout), "10m", 1, DAY, "waiting for more of a letter" },
+        { "max-errors", NUMBER, AT(max_errors), "20", 1, 1000000, "bad commands before goodbye" },
+        { "refuse-own-sender-from-strangers", FLAG, AT(refuse_own_sender_from_strangers), "no", 0, 0,
+          "who is not signed in may not use an address of ours as sender" },
+        { "refuse-unmarked-8bit", FLAG, AT(refuse_unmarked_8bit), "no", 0, 0,
+          "8-bit content without BODY=8BITMIME is refused, not marked" },
+        { "bare-lf-mended", TEXT, AT(bare_lf_mended), "", 0, 0, "addresses whose lines may end with LF alone" },
+        { "subaddress-separator", NAME, AT(subaddress_separator), "+", 0, 0,
+          "jill+shop@ is jill@'s; several characters: each of them; empty: no subaddresses" },
+
+        { "POP3", TITLE },
+        { "pop3-command-timeout", TIME, AT(pop3_command_timeout), "10m", 1, DAY,
+          "waiting for a command (RFC 1939 wants 10 minutes)" },
+
+        { "Connections", TITLE },
+        { "max-connections", NUMBER, AT(max_connections), "20000", 1, 10000000, "of one process" },
+        { "max-connections-per-address", NUMBER, AT(max_connections_per_address), "50", 1, 10000000,
+          "of one process; loopback and trusted addresses are exempt" },
+        { "park-after", TIME_MS, AT(park_after_ms), "10s", -1, DAY * 1000, "a session that is quiet so long gives its memory back; never" },
+
+        { "Store", TITLE },
+        { "max-open-accounts", NUMBER, AT(max_open_accounts), "256", 4, 100000, "of one process" },
+        { "disk-reserve", SIZE, AT(disk_reserve), "100M", 0, LONG_MAX, "must stay free, else letters are put off" },
+        { "segment-size", SIZE, AT(segment_size), "16M", 64 * K, G, "of the intake log" },
+        { "max-log-size", SIZE, AT(max_log_size), "1G", M, LONG_MAX, "all segments together, else letters are put off" },
+        { "settle-after", TIME, AT(settle_after), "5s", 1, HOUR, "a segment older than this is settled" },
+        { "default-quota", SIZE, AT(default_quota), "0", 0, LONG_MAX, "of an account that has none of its own; 0: no limit" },
+};
+/* clang-format on */
+#define ENTRIES (sizeof(entries) / sizeof(entries[0]))
+
+static char **field_text(struct settings *s, const struct entry *e)
+{
+        return (char **)(void *)((char *)s + e->at);
+}
+static long *field_number(struct settings *s, const struct entry *e)
+{
+        return (long *)(void *)((char *)s + e->at);
+}
+static bool *field_flag(struct settings *s, const struct entry *e)
+{
+        return (bool *)(void *)((char *)s + e->at);
+}
+static bool is_text(const struct entry *e)
+{
+        return e->type == NAME || e->type == TEXT;
+}
+
+/* The machine's own name stands in for an empty host-name, so that nobody else has to think of it. */
+static void put_text(char **to, const struct entry *e, struct str value)
+{
+        char machine[256] = "";
+
+        if (e->at == AT(host_name) && !value.n && gethostname(machine, sizeof(machine) - 1) == 0)
+                value = machine[0] ? str_of(machine) : S("localhost");
+        mem_free(*to);
+        *to = mem_string(value);
+}
+
+static const struct unit {
+        const char *name;
+        long times;
+} size_units[] = { { "", 1 }, { "k", K }, { "m", M }, { "g", G }, { "t", 1024 * G }, { NULL, 0 } },
+  time_units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", HOUR }, { "d", DAY }, { NULL, 0 } },
+  milli_units[] = { { "ms", 1 }, { "", 1000 }, { "s", 1000 }, { "m", 60000 }, { "h", HOUR * 1000 }, { "d", DAY * 1000 }, { NULL, 0 } },
+  no_units[] = { { "", 1 }, { NULL, 0 } };
+
+/* digits and a unit, in any case; "never" is -1 where -1 is allowed */
+static bool read_number(const struct entry *e, struct str value, long *out)
+{
+        const struct unit *u = e->type == SIZE      ? size_units
+                               : e->type == TIME    ? time_units
+                               : e->type == TIME_MS ? milli_units
+                                                    : no_units;
+        struct scan a = scan_of(value);
+        uint64_t n;
+
+        if (e->least < 0 && (str_ieq(value, S("never")) || str_eq(value, S("-1")))) {
+                *out = -1;
+                return true;
+        }
+        n = scan_number(&a, LONG_MAX);
+        value = scan_rest(&a);
+        while (u->name && !str_ieq(value, str_of(u->name)))
+                u++;
+        return !a.bad && u->name && !__builtin_mul_overflow((long)n, u->times, out);
+}
+
+static int set_number(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+{
+        static const char *const wanted[] = { [NUMBER] = "a number",
+                                              [SIZE] = "a size like 50M",
+                                              [TIME] = "a time like 10m",
+                                              [TIME_MS] = "a time like 10s or 500ms" };
+        long n;
+
+        if (!read_number(e, value, &n)) {
+                buf_printf(why, "%s: " PRS " is not %s", e->name, STR(value), wanted[e->type]);
+                return -1;
+        }
+        if (n < e->least || n > e->most) {
+                const char *unit = e->type == TIME_MS ? " ms"
+                                   : e->type == TIME  ? " s"
+                                   : e->type == SIZE  ? " bytes"
+                                                      : "";
+
+                buf_printf(why, "%s: " PRS " is %s than %ld%s", e->name, STR(value),
+                           n < e->least ? "less" : "more", n < e->least ? e->least : e->most, unit);
+                return -1;
+        }
+        *field_number(s, e) = n;
+        return 0;
+}
+
+static int set_choice(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+{
+        for (long i = 0; e->words[i]; i++)
+                if (str_ieq(value, str_of(e->words[i]))) {
+                        *field_number(s, e) = i;
+                        return 0;
+                }
+        buf_printf(why, "%s: " PRS " is none of", e->name, STR(value));
+        for (long i = 0; e->words[i]; i++)
+                buf_printf(why, " %s", e->words[i]);
+        return -1;
+}
+
+static int set_flag(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+{
+        static const struct {
+                const char *word;
+                bool yes;
+        } words[] = {
+                {"yes",    true },
+                { "no",    false},
+                { "true",  true },
+                { "false", false},
+                { "on",    true },
+                { "off",   false}
+        };
+
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+                if (str_ieq(value, str_of(words[i].word))) {
+                        *field_flag(s, e) = words[i].yes;
+                        return 0;
+                }
+        buf_printf(why, "%s: " PRS " is neither yes nor no", e->name, STR(value));
+        return -1;
+}
+
+static int set_text(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+{
+        if (str_has_control(value) || (e->type == NAME && str_find(value, ' ') != STR_NONE)) {
+                buf_printf(why, "%s: %s may not stand in it", e->name,
+                           e->type == NAME ? "a space" : "a line end");
+                return -1;
+        }
+        put_text(field_text(s, e), e, value);
+        return 0;
+}
+
+static int set_entry(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+{
+        value = str_trim(value);
+        switch (e->type) {
+        case TITLE: break;
+        case NAME:
+        case TEXT: return set_text(s, e, value, why);
+        case NUMBER:
+        case SIZE:
+        case TIME:
+        case TIME_MS: return set_number(s, e, value, why);
+        case FLAG: return set_flag(s, e, value, why);
+        case CHOICE: return set_choice(s, e, value, why);
+        }
+        return -1;
+}
+
+int settings_set(struct settings *s, struct str name, struct str value, struct buf *why)
+{
+        name = str_trim(name);
+        for (const struct entry *e = entries; e < entries + ENTRIES; e++)
+                if (e->type != TITLE && str_eq(name, str_of(e->name)))
+                        return set_entry(s, e, value, why);
+        buf_printf(why, PRS ": no such setting", STR(name));
+        return -1;
+}
+
+void settings_default(struct settings *s)
+{
+        struct buf why;
+
+        *s = (struct settings){ 0 };
+        buf_init(&why, 1000);
+        for (const struct entry *e = entries; e < entries + ENTRIES; e++)
+                if (e->type != TITLE && set_entry(s, e, str_of(e->value), &why) < 0)
+                        mem_die(e->name); /* the table contradicts itself */
+        buf_free(&why);
+}
+
+void settings_free(struct settings *s)
+{
+        for (const struct entry *e = entries; e < entries + ENTRIES; e++)
+                if (is_text(e))
+                        mem_free(*field_text(s, e));
+        *s = (struct settings){ 0 };
+}
+
+/* ---- the file ---- */
+
+/* libconfuse's callbacks carry no pointer of ours; a process reads its settings in one thread. */
+static struct {
+        struct settings *settings;
+        struct buf *why;
+        const char *file;
+} reading;
+
+static void complain(cfg_t *cfg, const char *format, va_list args)
+{
+        if (reading.why->n)
+                return; /* the first one says it */
+        buf_printf(reading.why, "%s:%d: ", reading.file, cfg->line);
+        buf_vprintf(reading.why, format, args);
+}
+
+static int take(cfg_t *cfg, cfg_opt_t *opt)
+{
+        struct buf auto_buf why = { 0 };
+
+        buf_init(&why, 1000);
+        if (settings_set(reading.settings, str_of(cfg_opt_name(opt)), str_of(cfg_opt_getstr(opt)), &why) == 0)
+                return 0;
+        cfg_error(cfg, "%.*s", STR(buf_str(&why)));
+        return -1;
+}
+
+int settings_read(struct settings *s, const char *file, struct buf *why)
+{
+        cfg_opt_t options[ENTRIES + 1];
+        struct buf auto_buf said = { 0 };
+        size_t n = 0;
+        cfg_t *cfg;
+        int rc;
+
+        buf_init(&said, 2000);
+        for (const struct entry *e = entries; e < entries + ENTRIES; e++)
+                if (e->type != TITLE)
+                        options[n++] = (cfg_opt_t)CFG_STR(e->name, 0, CFGF_NODEFAULT);
+        options[n] = (cfg_opt_t)CFG_END();
+        cfg = cfg_init(options, CFGF_NONE);
+        if (!cfg)
+                mem_die("out of memory");
+        cfg_set_error_function(cfg, complain);
+        for (size_t i = 0; i < n; i++)
+                cfg_set_validate_func(cfg, options[i].name, take);
+        reading.settings = s;
+        reading.why = &said;
+        reading.file = file;
+        rc = cfg_parse(cfg, file);
+        if (rc == CFG_FILE_ERROR)
+                buf_printf(&said, "%s: %m", file);
+        else if (rc != CFG_SUCCESS && !said.n)
+                buf_printf(&said, "%s: cannot be read as settings", file);
+        cfg_free(cfg);
+        buf_puts(why, buf_str(&said));
+        return rc == CFG_SUCCESS ? 0 : -1;
+}
+
+/* ---- packed: u32 the number of settings | each in the table's order: a string packed, a number as u64 ---- */
+
+void settings_pack(const struct settings *settings, struct buf *out)
+{
+        struct settings *s = (struct settings *)(uintptr_t)settings; /* field_ functions give, not take */
+
+        buf_u32(out, ENTRIES);
+        for (const struct entry *e = entries; e < entries + ENTRIES; e++) {
+                if (is_text(e))
+                        buf_packed(out, str_of(*field_text(s, e)));
+                else if (e->type == FLAG)
+                        buf_u64(out, *field_flag(s, e));
+                else if (e->type != TITLE)
+                        buf_u64(out, (uint64_t)*field_number(s, e));
+        }
+}
+
+bool settings_unpack(struct settings *s, struct str packed)
+{
+        struct unpack u = unpack_of(packed);
+
+        *s = (struct settings){ 0 };
+        if (unpack_u32(&u) != ENTRIES)
+                return false;
+        for (const struct entry *e = entries; e < entries + ENTRIES; e++) {
+                if (is_text(e))
+                        *field_text(s, e) = mem_string(unpack_str(&u));
+                else if (e->type == FLAG)
+                        *field_flag(s, e) = unpack_u64(&u) != 0;
+                else if (e->type != TITLE)
+                        *field_number(s, e) = (long)unpack_u64(&u);
+        }
+        if (unpack_done(&u))
+                return true;
+        settings_free(s);
+        return false;
+}
+
+/* ---- for people ---- */
+
+static void put_range(struct buf *out, const struct entry *e)
+{
+        if (e->type == CHOICE)
+                for (long i = 0; e->words[i]; i++)
+                        buf_printf(out, "%s%s", i ? " | " : "", e->words[i]);
+        else if (e->type == FLAG)
+                buf_puts(out, S("yes | no"));
+        else if (e->type == NUMBER)
+                buf_printf(out, "%ld to %ld", e->least, e->most);
+        else if (e->type == SIZE)
+                buf_puts(out, S("bytes, or 10k, 50M, 1G"));
+        else if (e->type == TIME || e->type == TIME_MS)
+                buf_printf(out, "seconds, or %s10s, 5m, 2h, 1d", e->type == TIME_MS ? "500ms, " : "");
+}
+
+void settings_sample(struct buf *out)
+{
+        struct buf auto_buf range = { 0 };
+
+        buf_init(&range, 1000);
+        buf_puts(out,
+                 S("# The settings of pail, each with its default. Take the # away and change the value;\n"
+                   "# a running server reads the file anew on SIGHUP.\n"));
+        for (const struct entry *e = entries; e < entries + ENTRIES; e++) {
+                if (e->type == TITLE) {
+                        buf_printf(out, "\n## %s\n", e->name);
+                        continue;
+                }
+                buf_clear(&range);
+                put_range(&range, e);
+                buf_printf(out, "\n# %s", e->help);
+                if (range.n)
+                        buf_printf(out, " (" PRS ")", STR(buf_str(&range)));
+                buf_printf(out, is_text(e) ? "\n#%s = \"%s\"\n" : "\n#%s = %s\n", e->name, e->value);
+        }
+}
+
+void settings_manual(struct buf *out)
+{
+        struct buf auto_buf range = { 0 };
+        bool open = false;
+
+        buf_init(&range, 1000);
+        for (const struct entry *e = entries; e < entries + ENTRIES; e++) {
+                if (e->type == TITLE) {
+                        buf_printf(out, "%s.Ss %s\n.Bl -tag -width Ds\n", open ? ".El\n" : "", e->name);
+                        open = true;
+                        continue;
+                }
+                buf_clear(&range);
+                put_range(&range, e);
+                buf_printf(out, ".It Ic %s Li = %s%s%s\n%s", e->name, is_text(e) ? "\\(dq" : "", e->value,
+                           is_text(e) ? "\\(dq" : "", e->help);
+                if (range.n)
+                        buf_printf(out, " (" PRS ")", STR(buf_str(&range)));
+                buf_puts(out, S(".\n"));
+        }
+        buf_puts(out, S(".El\n"));
+}
