@@ -14,6 +14,7 @@ struct command {
         unsigned needs;       /* enum needs */
         unsigned seconds;     /* its own deadline; 0: the protocol's */
         const char *synopsis; /* "MAIL FROM:<address> [SIZE=n] ..."; NULL: not listed in HELP */
+        const char *offers;   /* what EHLO or CAPA announces of it: keywords by space; NULL: nothing */
 };
 enum needs {
         NEEDS_TLS_FOR_SECRETS = 1, /* refused where a password may not travel in clear */
@@ -22,6 +23,7 @@ enum needs {
         LAST = 8,         /* nothing may be pipelined behind it */
         NO_ARGUMENT = 16, /* anything after the verb is a syntax error */
         UNLISTED = 32,
+        NEEDS_LOGIN_TO_SUBMIT = 64, /* NEEDS_LOGIN, but only on the submission ports */
 };
 enum { OK = 0, FAIL = -1 }; /* what a reply returns: FAIL counts as an error of the peer's */
 
@@ -33,8 +35,10 @@ struct dialect {
         int (*misplaced)(struct session *s, const struct command *c); /* not in this state */
         int (*need_tls)(struct session *s, const struct command *c);
         int (*need_login)(struct session *s, const struct command *c);
-        int (*argument)(struct session *s, const struct command *c);  /* one where none belongs */
-        int (*too_many)(struct session *s);                           /* errors: says goodbye */
+        int (*argument)(struct session *s, const struct command *c); /* one where none belongs */
+        int (*too_many)(struct session *s);                          /* errors: says goodbye */
+        int (*pipelined)(struct session *s,
+                         const struct command *c); /* something stands behind a LAST command */
 };
 void command_run(struct session *s, const struct dialect *d, struct str line);
 const struct command *command_find(const struct dialect *d, struct str verb);
