@@ -7,8 +7,12 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-int disk_create(int dir, const char *name, int flags); /* openat O_CREAT|O_EXCL|O_RDWR|O_CLOEXEC|flags, 0600 */
-int disk_open(int dir, const char *name, int flags);
+int disk_create(int dir, const char *name,
+                int flags);                          /* openat O_CREAT|O_EXCL|O_RDWR|O_CLOEXEC|flags, 0600 */
+int disk_open(int dir, const char *name, int flags); /* openat O_CLOEXEC|flags; makes nothing */
+int disk_open_dir(int dir, const char *name);
+int disk_mkdir(int dir, const char *name); /* 0700 */
+int disk_rmdir(int dir, const char *name);
 int disk_pwritev(int fd, const struct iovec *v, int n, off_t at); /* all of it, or -errno */
 int disk_datasync(int fd);
 int disk_sync_dir(int dir);
@@ -17,8 +21,10 @@ int disk_rename(int from_dir, const char *from, int to_dir, const char *to);
 int disk_link(int from_dir, const char *from, int to_dir, const char *to);
 int disk_unlink(int dir, const char *name);
 int disk_truncate(int fd, off_t size);
-/* Tests: record everything below `root` into the file `trace` (see disk_trace.c for its form); fail the next n-th
- * datasync with an errno. Set before any store is opened. */
+
+/* Tests: record everything below `root` into the file `trace` (its form stands in disk_trace.h); NULL, NULL ends it.
+ * Fail the n-th datasync from now (1: the next) with an errno. Set before any store is opened. */
 void disk_record(const char *root, const char *trace);
+uint64_t disk_recorded(void); /* operations so far */
 void disk_fail_datasync(unsigned nth, int error);
 const char *disk_vfs(void); /* the name for sqlite3_open_v2, NULL for the default */
