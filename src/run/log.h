@@ -13,4 +13,5 @@ void log_event(const char *event, const char *format, ...) __attribute__((format
 const char *log_str(struct str s);
 extern bool log_quiet; /* tests and verbs: only warnings */
 void log_warn(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
-[[noreturn]] void die(const char *format, ...) __attribute__((format(printf, 1, 2))); /* ends the process, EX_SOFTWARE */
+void die(const char *format, ...)
+    __attribute__((noreturn, format(printf, 1, 2))); /* ends the process, EX_SOFTWARE */

@@ -1,0 +1,256 @@
+#include "role/children.h"
+
+#include "run/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SHORT_LIFE   (10 * SECOND)
+#define BACKOFF_LEAST (50 * MSECOND)
+#define BACKOFF_MOST (30 * SECOND)
+
+extern char **environ;
+
+static const char *const role_names[] = { [CHILD_KEEPER] = "keeper", [CHILD_MAIL] = "mail" };
+
+struct child *children_keeper(struct children *all)
+{
+        return &all->list[0];
+}
+
+static void role_ready(struct channel_message *m)
+{
+        struct child *c = m->context;
+        struct children *all = c->all;
+        bool everybody = true;
+
+        c->ready = true;
+        for (unsigned i = 0; i < all->count; i++)
+                everybody &= all->list[i].ready;
+        if (everybody && !all->told_ready) {
+                all->told_ready = true;
+                if (all->how->ready)
+                        all->how->ready(all->how->context);
+        }
+}
+
+static const struct channel_kind from_role[] = {
+        { ROLE_READY, "ready", role_ready },
+        { 0 },
+};
+
+/* A fresh socketpair between two living children; one end goes by start message or channel to each. */
+static void pair(int ends[static 2])
+{
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+                die("supervisor: socketpair: %m");
+}
+
+static void tell_index(struct child *to, unsigned kind, unsigned index, int fd)
+{
+        auto_buf struct buf b;
+
+        buf_init(&b, 4);
+        buf_u32(&b, index);
+        channel_tell(to->channel, (uint16_t)kind, buf_str(&b), fd);
+}
+
+/* Wires c, which is being started through `start`, to those who run already. */
+static void wire(struct children *all, struct child *c, int start)
+{
+        for (unsigned i = 0; i < all->count; i++) {
+                struct child *other = &all->list[i];
+                int ends[2];
+
+                if (other == c || !other->channel)
+                        continue;
+                pair(ends);
+                if (c->kind == CHILD_KEEPER) {
+                        start_send_fd(start, START_FRONT, other->index, ends[0]);
+                        channel_tell(other->channel, ROLE_KEEPER, S(""), ends[1]);
+                } else if (other->kind == CHILD_KEEPER) {
+                        start_send_fd(start, START_KEEPER, 0, ends[0]);
+                        tell_index(other, ROLE_FRONT, c->index, ends[1]);
+                } else {
+                        start_send_fd(start, START_PEER, other->index, ends[0]);
+                        tell_index(other, ROLE_PEER, c->index, ends[1]);
+                }
+                close(ends[0]);
+                close(ends[1]);
+        }
+}
+
+static pid_t spawn(struct child *c, int start)
+{
+        char index[12];
+        char *argv[] = { (char *)"pail", (char *)"-x", (char *)role_names[c->kind], index, NULL };
+        posix_spawn_file_actions_t actions;
+        pid_t pid;
+
+        snprintf(index, sizeof(index), "%u", c->index);
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_adddup2(&actions, start, START_FD);
+        int rc = posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, environ);
+
+        posix_spawn_file_actions_destroy(&actions);
+        if (rc) {
+                errno = rc;
+                log_warn("role-start", "role=%s why=\"%m\"", c->name);
+                return 0;
+        }
+        return pid;
+}
+
+static int send_start(struct children *all, struct child *c, int socket)
+{
+        struct start *s = &(struct start){
+                .index = c->index,
+                .processes = all->count - 1,
+                .uid = all->how->uid,
+                .gid = all->how->gid,
+                .drop = all->how->drop,
+                .settings = *all->how->settings,
+        };
+        int rc = start_send_facts(socket, s);
+
+        rc |= start_send_fd(socket, START_DATA, 0, all->data);
+        if (c->kind == CHILD_KEEPER && all->key >= 0)
+                rc |= start_send_fd(socket, START_KEY, 0, all->key);
+        if (c->kind == CHILD_MAIL && all->certificate >= 0)
+                rc |= start_send_fd(socket, START_CERTIFICATE, 0, all->certificate);
+        for (unsigned i = 0; c->kind == CHILD_MAIL && i < all->listening_count; i++)
+                if (all->listening[i].worker == c->index)
+                        rc |= start_send_fd(socket, START_LISTENER, all->listening[i].protocol,
+                                            all->listening[i].fd);
+        wire(all, c, socket);
+        rc |= start_send_go(socket);
+        return rc;
+}
+
+static void again_later(struct child *c)
+{
+        nsec wait = BACKOFF_LEAST << (c->failures > 10 ? 10 : c->failures);
+
+        if (wait > BACKOFF_MOST)
+                wait = BACKOFF_MOST;
+        timer_set(&c->again, now() + wait);
+}
+
+static void start_one(struct child *c)
+{
+        int ends[2];
+
+        pair(ends);
+        /* A socketpair holds some hundred messages; a role that reads its start slowly makes this wait. */
+        c->started = now();
+        c->ready = false;
+        c->pid = spawn(c, ends[1]);
+        close(ends[1]);
+        if (!c->pid || send_start(c->all, c, ends[0])) {
+                close(ends[0]);
+                if (!c->pid) {
+                        c->failures++;
+                        again_later(c);
+                }
+                return;
+        }
+        c->channel = channel_new(ends[0], from_role, c, NULL);
+}
+
+static void start_again(struct timer *t)
+{
+        struct child *c = (struct child *)((char *)t - offsetof(struct child, again));
+
+        if (!c->all->stopping)
+                start_one(c);
+}
+
+void children_start(struct children *all)
+{
+        for (unsigned i = 0; i < all->count; i++) {
+                struct child *c = &all->list[i];
+
+                c->kind = i ? CHILD_MAIL : CHILD_KEEPER;
+                c->index = i ? i - 1 : 0;
+                c->all = all;
+                c->again.fire = start_again;
+                if (c->kind == CHILD_MAIL)
+                        snprintf(c->name, sizeof(c->name), "mail.%u", c->index);
+                else
+                        snprintf(c->name, sizeof(c->name), "keeper");
+                start_one(c);
+        }
+}
+
+static void say_how_it_ended(const struct child *c, int status)
+{
+        if (WIFSIGNALED(status))
+                log_warn("role-died", "role=%s pid=%d signal=%d what=\"%s\"", c->name, (int)c->pid, WTERMSIG(status),
+                         strsignal(WTERMSIG(status)));
+        else
+                log_warn("role-died", "role=%s pid=%d exit=%d", c->name, (int)c->pid, WEXITSTATUS(status));
+}
+
+void children_reap(struct children *all)
+{
+        int status;
+        pid_t pid;
+
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+                for (unsigned i = 0; i < all->count; i++) {
+                        struct child *c = &all->list[i];
+
+                        if (c->pid != pid)
+                                continue;
+                        if (!all->stopping || !WIFEXITED(status) || WEXITSTATUS(status))
+                                say_how_it_ended(c, status);
+                        c->failures = now() - c->started < SHORT_LIFE ? c->failures + 1 : 0;
+                        c->pid = 0;
+                        c->ready = false;
+                        channel_free(&c->channel);
+                        if (!all->stopping)
+                                again_later(c);
+                }
+}
+
+void children_tell(struct children *all, unsigned kind, struct str body, int fd, int which_kind)
+{
+        for (unsigned i = 0; i < all->count; i++)
+                if (all->list[i].channel && (which_kind < 0 || (int)all->list[i].kind == which_kind))
+                        channel_tell(all->list[i].channel, (uint16_t)kind, body, fd);
+}
+
+static bool running(const struct children *all, enum child_kind kind)
+{
+        for (unsigned i = 0; i < all->count; i++)
+                if (all->list[i].pid && all->list[i].kind == kind)
+                        return true;
+        return false;
+}
+
+void children_stop(struct children *all)
+{
+        if (!all->stopping)
+                children_tell(all, ROLE_STOP, S(""), -1, CHILD_MAIL);
+        all->stopping = true;
+        if (!running(all, CHILD_MAIL))
+                children_tell(all, ROLE_STOP, S(""), -1, CHILD_KEEPER);
+}
+
+void children_kill(struct children *all)
+{
+        for (unsigned i = 0; i < all->count; i++)
+                if (all->list[i].pid)
+                        kill(all->list[i].pid, SIGKILL);
+}
+
+bool children_gone(const struct children *all)
+{
+        return !running(all, CHILD_MAIL) && !running(all, CHILD_KEEPER);
+}

@@ -1,0 +1,46 @@
+/* The supervisor's children: start, wire together, restart with back-off. See supervisor.h. */
+#pragma once
+#include "role/start.h"
+#include "role/supervisor.h"
+#include "run/channel.h"
+#include "run/loop.h"
+
+#include <sys/types.h>
+
+enum child_kind { CHILD_KEEPER, CHILD_MAIL };
+struct child {
+        enum child_kind kind;
+        unsigned index;
+        char name[16];
+        pid_t pid; /* 0: not running */
+        struct channel *channel;
+        bool ready;
+        unsigned failures; /* short lives in a row */
+        nsec started;
+        struct timer again;
+        struct children *all;
+};
+struct listening {
+        int fd;
+        unsigned protocol, worker;
+};
+struct children {
+        const struct supervise *how;
+        struct child *list; /* the keeper first, then mail.0 .. */
+        unsigned count;
+        struct listening *listening;
+        unsigned listening_count;
+        int data, certificate, key;
+        bool stopping, told_ready;
+};
+
+/* Bind everything the settings ask for; says on stderr what is in use and how out of it. 0 or -errno. */
+int children_bind(struct children *all);
+void children_open_keys(struct children *all); /* at start and SIGHUP */
+void children_start(struct children *all);
+void children_reap(struct children *all);      /* after SIGCHLD */
+void children_tell(struct children *all, unsigned kind, struct str body, int fd, int which_kind); /* -1: all */
+void children_stop(struct children *all);      /* the fronts first; the keeper when they have ended */
+void children_kill(struct children *all);
+bool children_gone(const struct children *all);
+struct child *children_keeper(struct children *all);

@@ -1,0 +1,145 @@
+#include "role/control_socket.h"
+
+#include "proto/keeper.h"
+#include "role/control.h"
+#include "run/fiber.h"
+#include "run/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CONTROL_FILE  "control.sock"
+#define KEEPER_ANSWER (30 * SECOND)
+
+static struct watch listening = { .fd = -1 };
+static struct children *children;
+
+static void directory_changed(struct channel_message *m)
+{
+        children_tell(children, ROLE_DIRECTORY, S(""), -1, -1);
+        channel_answer(m, S(""), -1);
+}
+
+static void status(struct channel_message *m)
+{
+        auto_buf struct buf b;
+
+        buf_init(&b, CHANNEL_BODY);
+        for (unsigned i = 0; i < children->count; i++) {
+                const struct child *c = &children->list[i];
+
+                buf_printf(&b, "%s pid=%d %s\n", c->name, (int)c->pid,
+                           c->ready ? "ready" : c->pid ? "starting" : "waiting");
+        }
+        channel_answer(m, buf_str(&b), -1);
+}
+
+/* The keeper's questions pass through; an empty answer means that it is not there. */
+static void ask_keeper(struct channel_message *m, uint16_t kind)
+{
+        struct child *keeper = children_keeper(children);
+        auto_buf struct buf answer;
+
+        buf_init(&answer, CHANNEL_BODY);
+        if (!keeper->channel || channel_ask(keeper->channel, kind, m->body, -1, &answer, NULL, now() + KEEPER_ANSWER))
+                buf_clear(&answer);
+        channel_answer(m, buf_str(&answer), -1);
+}
+
+static void set_secret(struct channel_message *m)
+{
+        ask_keeper(m, ASK_SET_SECRET);
+}
+
+static void secrets(struct channel_message *m)
+{
+        ask_keeper(m, ASK_SECRETS);
+}
+
+static void bans(struct channel_message *m)
+{
+        ask_keeper(m, ASK_BANS);
+}
+
+static void unban(struct channel_message *m)
+{
+        ask_keeper(m, ASK_UNBAN);
+}
+
+static const struct channel_kind from_verb[] = {
+        { CONTROL_DIRECTORY_CHANGED, "directory changed", directory_changed },
+        { CONTROL_STATUS, "status", status },
+        { CONTROL_SET_SECRET, "set secret", set_secret },
+        { CONTROL_SECRETS, "secrets", secrets },
+        { CONTROL_BANS, "bans", bans },
+        { CONTROL_UNBAN, "unban", unban },
+        { 0 },
+};
+
+static void verb_left(struct channel *c, void *context)
+{
+        (void)context;
+        channel_free(&c);
+}
+
+static bool may_ask(int fd)
+{
+        struct ucred who;
+        struct stat st;
+        socklen_t n = sizeof(who);
+
+        return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) && !fstat(children->data, &st) &&
+               (who.uid == 0 || who.uid == st.st_uid || who.uid == geteuid());
+}
+
+static void verb_came(struct watch *w, uint32_t events)
+{
+        int fd;
+
+        (void)events;
+        while ((fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+                if (may_ask(fd))
+                        channel_new(fd, from_verb, NULL, verb_left);
+                else
+                        close(fd);
+        }
+}
+
+int control_open(struct children *all)
+{
+        struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = CONTROL_FILE };
+
+        children = all;
+        listening.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        listening.ready = verb_came;
+        /* The ports are ours, so whoever left this socket is dead. */
+        unlink(CONTROL_FILE);
+        mode_t old = umask(0077);
+        int rc = listening.fd < 0 || bind(listening.fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+                                 listen(listening.fd, 16) < 0
+                     ? -errno
+                     : 0;
+
+        umask(old);
+        if (!rc && all->how->drop && chown(CONTROL_FILE, all->how->uid, all->how->gid) < 0)
+                rc = -errno;
+        if (!rc)
+                rc = watch_add(&listening, EPOLLIN);
+        if (rc)
+                fprintf(stderr, "pail: " CONTROL_FILE ": %s\n", strerror(-rc));
+        return rc;
+}
+
+void control_close(void)
+{
+        unlink(CONTROL_FILE);
+        if (listening.fd >= 0) {
+                watch_remove(&listening);
+                close(listening.fd);
+        }
+        listening.fd = -1;
+}

@@ -1,0 +1,422 @@
+/* The mail role: SMTP, submission and POP3, one process a core. Accepts letters, files them, gives them out.
+ *
+ * open -> drop -> sandbox -> threads -> loop; role_mail() below is the story, the rest are its chapters. */
+#include "role/start.h"
+
+#include "net/listen.h"
+#include "proto/bans.h"
+#include "proto/session.h"
+#include "role/sandbox.h"
+#include "role/supervisor.h"
+#include "run/fiber.h"
+#include "run/log.h"
+#include "run/loop.h"
+#include "run/offload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CERTIFICATE_MOST (256 * 1024)
+#define TICKET_KEY_WAIT  (10 * SECOND)
+#define CHECKPOINT_EVERY (30 * SECOND)
+#define DRAIN_WAIT       (10 * SECOND)
+
+struct mail {
+        struct start start;
+        struct server server;
+        struct channel *supervisor, *peers[START_PEERS];
+        struct listener *listeners[START_MOST_FDS];
+        auto_buf struct buf ticket_key;
+};
+static struct mail mail; /* the role is the process */
+
+/* ---- mail processes among each other: who files what (store/intake.h) ---- */
+
+enum { PEER_FILE = 200, PEER_DONE };
+
+static struct str pack_place(struct buf *b, const struct intake_place *p)
+{
+        buf_init(b, 64);
+        buf_u64(b, p->segment);
+        buf_u64(b, p->sequence);
+        buf_u64(b, p->offset);
+        buf_u32(b, p->length);
+        buf_u32(b, p->number);
+        buf_u32(b, p->owner);
+        return buf_str(b);
+}
+
+static struct intake_place unpack_place(struct str body)
+{
+        struct unpack u = unpack_of(body);
+        struct intake_place p = {
+                .segment = unpack_u64(&u),
+                .sequence = unpack_u64(&u),
+                .offset = unpack_u64(&u),
+                .length = unpack_u32(&u),
+                .number = unpack_u32(&u),
+                .owner = unpack_u32(&u),
+        };
+
+        if (!unpack_done(&u))
+                die("peer: a place that cannot be read");
+        return p;
+}
+
+static int tell_peer(unsigned to, uint16_t kind, const struct intake_place *place)
+{
+        auto_buf struct buf b;
+
+        return to < START_PEERS && mail.peers[to] ? channel_tell(mail.peers[to], kind, pack_place(&b, place), -1)
+                                                  : -EPIPE;
+}
+
+static int tell_file(void *context, unsigned to, const struct intake_place *place)
+{
+        (void)context;
+        return tell_peer(to, PEER_FILE, place);
+}
+
+static int tell_done(void *context, unsigned to, const struct intake_place *place)
+{
+        (void)context;
+        return tell_peer(to, PEER_DONE, place);
+}
+
+static void peer_file(struct channel_message *m)
+{
+        struct intake_place p = unpack_place(m->body);
+
+        intake_file_for_peer(mail.server.intake, &p);
+}
+
+static void peer_done(struct channel_message *m)
+{
+        struct intake_place p = unpack_place(m->body);
+
+        intake_done_by_peer(mail.server.intake, &p);
+}
+
+static const struct channel_kind from_peer[] = {
+        { PEER_FILE, "file", peer_file },
+        { PEER_DONE, "done", peer_done },
+        { 0 },
+};
+
+static void peer_gone(struct channel *c, void *context)
+{
+        struct channel **place = context;
+
+        if (*place == c)
+                channel_free(place);
+}
+
+static void peer_new(unsigned index, int fd)
+{
+        if (index >= START_PEERS)
+                die("peer %u is none", index);
+        channel_free(&mail.peers[index]);
+        mail.peers[index] = channel_new(fd, from_peer, &mail.peers[index], peer_gone);
+}
+
+static void replay(void *arg)
+{
+        (void)arg;
+        intake_replay(mail.server.intake);
+}
+
+/* ---- from the keeper ---- */
+
+static void keeper_ticket_key(struct channel_message *m)
+{
+        buf_clear(&mail.ticket_key);
+        buf_puts(&mail.ticket_key, m->body);
+        if (mail.server.tls)
+                tls_context_ticket_key(mail.server.tls, m->body);
+}
+
+static void keeper_ban(struct channel_message *m)
+{
+        if (!bans_take(m->body))
+                die("keeper: a ban that cannot be read");
+}
+
+static void keeper_sign_out(struct channel_message *m)
+{
+        sessions_sign_out(&mail.server, m->body);
+}
+
+static const struct channel_kind from_keeper[] = {
+        { TELL_TICKET_KEY, "ticket key", keeper_ticket_key },
+        { TELL_BAN, "ban", keeper_ban },
+        { TELL_SIGN_OUT, "sign out", keeper_sign_out },
+        { 0 },
+};
+
+static void keeper_new(int fd)
+{
+        channel_free(&mail.server.keeper);
+        mail.server.keeper = channel_new(fd, from_keeper, NULL, NULL);
+}
+
+/* ---- TLS: the chain is here, the key is with the keeper ---- */
+
+static int sign(void *context, unsigned algorithm, struct str data, struct buf *signature)
+{
+        (void)context; /* the keeper of the moment: it may have been restarted since */
+        return keeper_sign(mail.server.keeper, algorithm, data, signature);
+}
+
+static void certificate_new(int fd)
+{
+        auto_buf struct buf chain;
+        struct tls_context *fresh;
+        ssize_t n;
+        char *room;
+
+        buf_init(&chain, CERTIFICATE_MOST);
+        room = buf_room(&chain, CERTIFICATE_MOST);
+        n = pread(fd, room, CERTIFICATE_MOST, 0);
+        close(fd);
+        if (n <= 0) {
+                log_warn("certificate", "why=\"%m\"");
+                return;
+        }
+        buf_added(&chain, (size_t)n);
+        if (tls_context_new(&fresh, buf_str(&chain), sign, NULL, buf_str(&mail.ticket_key)) < 0) {
+                log_warn("certificate", "why=\"not usable: the old one stays\"");
+                return;
+        }
+        tls_context_drop(&mail.server.tls);
+        mail.server.tls = fresh;
+}
+
+static void fetch_ticket_key(void)
+{
+        auto_buf struct buf key;
+
+        buf_init(&key, 256);
+        if (mail.server.keeper &&
+            !channel_ask(mail.server.keeper, ASK_TICKET_KEY, S(""), -1, &key, NULL, now() + TICKET_KEY_WAIT)) {
+                buf_clear(&mail.ticket_key);
+                buf_puts(&mail.ticket_key, buf_str(&key));
+        }
+}
+
+/* ---- from the supervisor ---- */
+
+static void finish(void *arg)
+{
+        (void)arg;
+        sessions_stop(&mail.server);
+        while (mail.server.session_count)
+                if (fiber_sleep(now() + 10 * MSECOND))
+                        break;
+        if (intake_drain(mail.server.intake, now() + DRAIN_WAIT))
+                log_warn("stop", "why=\"not all letters are filed yet: the log keeps them\"");
+        accounts_close(&mail.server.accounts);
+        outbox_close(&mail.server.outbox);
+        intake_close(&mail.server.intake);
+        fiber_cancel_all();
+        loop_stop();
+}
+
+static void stop(struct channel_message *m)
+{
+        (void)m;
+        if (mail.server.stopping)
+                return;
+        mail.server.stopping = true;
+        for (unsigned i = 0; i < mail.start.listener_count; i++)
+                listener_stop(mail.listeners[i]);
+        if (fiber_spawn("finish", finish, NULL) < 0)
+                die("stop: no memory");
+}
+
+static void supervisor_gone(struct channel *c, void *context)
+{
+        (void)c;
+        (void)context;
+        log_warn("stop", "why=\"the supervisor is gone\"");
+        stop(NULL);
+}
+
+static int take_fd(struct channel_message *m)
+{
+        int fd = m->fd;
+
+        m->fd = -1;
+        if (fd < 0)
+                die("supervisor: a message %u without its descriptor", m->kind);
+        return fd;
+}
+
+static void new_peer(struct channel_message *m)
+{
+        struct unpack u = unpack_of(m->body);
+        unsigned index = unpack_u32(&u);
+
+        peer_new(index, take_fd(m));
+        intake_peer_new(mail.server.intake, index);
+        /* Its segment is free now; whoever locks it first replays it. */
+        replay(NULL);
+}
+
+static void new_keeper(struct channel_message *m)
+{
+        keeper_new(take_fd(m));
+        fetch_ticket_key();
+        if (mail.server.tls && mail.ticket_key.n)
+                tls_context_ticket_key(mail.server.tls, buf_str(&mail.ticket_key));
+}
+
+static void new_settings(struct channel_message *m)
+{
+        static struct settings room[2]; /* who reads them keeps no pointer across a command */
+        static unsigned turn;
+        struct settings *s = &room[turn++ % 2];
+
+        if (s->data)
+                settings_free(s);
+        if (!settings_unpack(s, m->body))
+                die("supervisor: settings that cannot be read");
+        mail.server.settings = s;
+}
+
+static void new_certificate(struct channel_message *m)
+{
+        certificate_new(take_fd(m));
+}
+
+static void directory(struct channel_message *m)
+{
+        (void)m;
+        directory_changed(mail.server.directory);
+}
+
+static void dump(struct channel_message *m)
+{
+        (void)m;
+        fiber_dump(STDERR_FILENO);
+        sessions_dump(&mail.server, STDERR_FILENO);
+}
+
+static const struct channel_kind from_supervisor[] = {
+        { ROLE_STOP, "stop", stop },
+        { ROLE_PEER, "peer", new_peer },
+        { ROLE_KEEPER, "keeper", new_keeper },
+        { ROLE_SETTINGS, "settings", new_settings },
+        { ROLE_CERTIFICATE, "certificate", new_certificate },
+        { ROLE_DIRECTORY, "directory", directory },
+        { ROLE_DUMP, "dump", dump },
+        { 0 },
+};
+
+/* ---- the story ---- */
+
+static int open_folder(const char *name)
+{
+        int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                die("%s: %m", name);
+        return fd;
+}
+
+static void must(int rc, const char *what)
+{
+        if (rc < 0)
+                die("%s: %s", what, strerror(-rc));
+}
+
+static void open_store(void)
+{
+        const struct settings *s = mail.server.settings;
+        struct intake_limits limits = {
+                .segment_size = (uint64_t)s->segment_size,
+                .max_log_size = (uint64_t)s->max_log_size,
+                .disk_reserve = (uint64_t)s->disk_reserve,
+                .settle_after = (unsigned)s->settle_after,
+        };
+        struct intake_hooks hooks = {
+                .self = mail.start.index,
+                .processes = mail.start.processes,
+                .tell_file = tell_file,
+                .tell_done = tell_done,
+        };
+
+        must(accounts_open(&mail.server.accounts, open_folder("mail"), s->max_open_accounts), "mail/");
+        must(outbox_open(&mail.server.outbox, open_folder("outbox")), "outbox/");
+        must(directory_open(&mail.server.directory, "directory/directory.db", false), "directory/");
+        must(intake_open(&mail.server.intake, open_folder("intake"), mail.server.accounts, mail.server.outbox,
+                         &limits, &hooks),
+             "intake/");
+}
+
+static void accepted(struct conn *c, void *context)
+{
+        const unsigned *protocol = context;
+
+        session_start(&mail.server, c, (enum protocol)*protocol);
+}
+
+static void housekeeping(void *arg)
+{
+        (void)arg;
+        while (!fiber_sleep(now() + CHECKPOINT_EVERY))
+                accounts_checkpoint(mail.server.accounts);
+}
+
+/* What needs the loop: keys from the keeper, replay, then the doors open. */
+static void begin(void *arg)
+{
+        (void)arg;
+        fetch_ticket_key();
+        if (mail.start.certificate >= 0)
+                certificate_new(mail.start.certificate);
+        replay(NULL);
+        for (unsigned i = 0; i < mail.start.listener_count; i++)
+                mail.listeners[i] =
+                    listener_new(mail.start.listeners[i].fd, accepted, &mail.start.listeners[i].protocol);
+        if (fiber_spawn("housekeeping", housekeeping, NULL) < 0)
+                die("start: no memory");
+        channel_tell(mail.supervisor, ROLE_READY, S(""), -1);
+}
+
+int role_mail(void)
+{
+        static const struct sandbox_path paths[] = {
+                { "mail",           SANDBOX_WRITE },
+                { "intake",         SANDBOX_WRITE },
+                { "outbox",         SANDBOX_WRITE },
+                { "directory",      SANDBOX_WRITE }, /* SQLite readers write the -shm */
+                { "/etc/localtime", SANDBOX_READ  },
+        };
+        static char name[16];
+
+        start_receive(&mail.start);
+        snprintf(name, sizeof(name), "mail.%u", mail.start.index);
+        log_role(name);
+        limits_raise();
+        buf_init(&mail.ticket_key, 256);
+        mail.server.settings = &mail.start.settings;
+        start_drop(&mail.start);
+        tls_global_init();
+        sandbox_enter(paths, sizeof(paths) / sizeof(*paths), 0);
+        loop_init();
+        must(offload_start(2, 2), "threads");
+        open_store();
+        mail.supervisor = channel_new(START_FD, from_supervisor, NULL, supervisor_gone);
+        if (mail.start.keeper >= 0)
+                keeper_new(mail.start.keeper);
+        for (unsigned i = 0; i < START_PEERS; i++)
+                if (mail.start.peers[i] >= 0)
+                        peer_new(i, mail.start.peers[i]);
+        if (fiber_spawn("begin", begin, NULL) < 0)
+                die("start: no memory");
+        loop_run();
+        return 0;
+}

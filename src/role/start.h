@@ -1,0 +1,69 @@
+/* How a role begins life: the supervisor re-executes the binary as `pail -x ROLE`, with one end of a socketpair as
+ * descriptor 3, and sends what the role needs: first the facts, then descriptors one a message, then "go".
+ * The role reads all of it, in one blocking call, before it drops rights and enters its sandbox.
+ *
+ *   facts:       u8 START_FACTS | u32 index | u32 processes | u32 uid | u32 gid | u8 drop | packed settings
+ *   descriptor:  u8 what | u32 number, and the descriptor
+ *   go:          u8 START_GO
+ *
+ * After that the socket becomes the channel between the two; its kinds are below. */
+#pragma once
+#include "settings.h"
+
+#define START_FD       3
+#define START_MOST_FDS 600
+#define START_PEERS    64
+
+enum start_what {
+        START_FACTS = 1,
+        START_DATA,        /* the data folder, O_PATH */
+        START_KEEPER,      /* mail: channel to the keeper */
+        START_PEER,        /* mail: channel to mail process `number` */
+        START_FRONT,       /* keeper: channel to front `number` */
+        START_LISTENER,    /* mail: number is the enum protocol */
+        START_CERTIFICATE, /* mail: the chain, PEM, unparsed */
+        START_KEY,         /* keeper: the private key, PEM, unparsed */
+        START_GO,
+};
+
+struct start {
+        unsigned index, processes;
+        unsigned uid, gid;
+        bool drop; /* started as root: become uid and gid */
+        struct settings settings;
+        int data, keeper, certificate, key; /* -1: none */
+        int peers[START_PEERS], fronts[START_PEERS];
+        struct {
+                int fd;
+                unsigned protocol;
+        } listeners[START_MOST_FDS];
+        unsigned listener_count;
+};
+
+/* Role's side: fills *s; ends the process if the supervisor talks nonsense. */
+void start_receive(struct start *s);
+/* Become the user the supervisor named, for good, and go to the data folder. */
+void start_drop(const struct start *s);
+/* Supervisor's side. 0 or -errno; the descriptor stays the caller's. */
+int start_send_facts(int socket, const struct start *s);
+int start_send_fd(int socket, enum start_what what, unsigned number, int fd);
+int start_send_go(int socket);
+
+/* The channel between supervisor and roles, after "go". */
+enum role_kind {
+        /* role to supervisor */
+        ROLE_READY = 100, /* the role serves */
+        /* supervisor to role */
+        ROLE_STOP,        /* finish your commands and end */
+        ROLE_PEER,        /* u32 index, and the descriptor: a mail process was restarted */
+        ROLE_KEEPER,      /* and the descriptor: the keeper was restarted */
+        ROLE_FRONT,       /* u32 index, and the descriptor: to the keeper, a front was restarted */
+        ROLE_SETTINGS,    /* packed settings, after SIGHUP */
+        ROLE_CERTIFICATE, /* and the descriptor, after SIGHUP */
+        ROLE_KEY,         /* and the descriptor, to the keeper, after SIGHUP */
+        ROLE_DIRECTORY,   /* the directory has changed */
+        ROLE_DUMP,        /* SIGQUIT: print your fibers */
+};
+/* The roles' mains: called by `pail -x NAME`. */
+int role_mail(void);
+int role_keeper(void);

@@ -1,0 +1,125 @@
+#include "role/supervisor.h"
+
+#include "base/mem.h"
+#include "role/children.h"
+#include "role/control_socket.h"
+#include "run/fiber.h"
+#include "run/log.h"
+#include "run/offload.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define STOP_GRACE (30 * SECOND)
+
+static struct children children; /* one supervisor a process; its signal handlers have no context of their own */
+static struct timer stop_grace;
+
+void limits_raise(void)
+{
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+                return;
+        l.rlim_cur = l.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+                getrlimit(RLIMIT_NOFILE, &l);
+        log_event("limits", "descriptors=%llu", (unsigned long long)l.rlim_cur);
+}
+
+static void grace_is_over(struct timer *t)
+{
+        (void)t;
+        log_warn("stop", "why=\"some roles did not end in time: killed\"");
+        children_kill(&children);
+}
+
+static void on_stop(int signo)
+{
+        if (children.stopping) { /* asked twice: at once */
+                children_kill(&children);
+                return;
+        }
+        log_event("stop", "signal=%d", signo);
+        stop_grace.fire = grace_is_over;
+        timer_set(&stop_grace, now() + STOP_GRACE);
+        children_stop(&children);
+        if (children_gone(&children))
+                loop_stop();
+}
+
+static void on_child(int signo)
+{
+        (void)signo;
+        children_reap(&children);
+        if (!children.stopping)
+                return;
+        children_stop(&children);
+        if (children_gone(&children)) {
+                timer_stop(&stop_grace);
+                loop_stop();
+        }
+}
+
+static void on_hangup(int signo)
+{
+        const struct supervise *how = children.how;
+        auto_buf struct buf b;
+
+        (void)signo;
+        if (how->reread && how->reread(how->settings, how->context) < 0)
+                return;
+        buf_init(&b, CHANNEL_BODY);
+        settings_pack(how->settings, &b);
+        children_tell(&children, ROLE_SETTINGS, buf_str(&b), -1, -1);
+        children_open_keys(&children);
+        if (children.certificate >= 0)
+                children_tell(&children, ROLE_CERTIFICATE, S(""), children.certificate, CHILD_MAIL);
+        if (children.key >= 0)
+                children_tell(&children, ROLE_KEY, S(""), children.key, CHILD_KEEPER);
+        log_event("reread", "what=\"settings and certificates\"");
+}
+
+static void on_quit(int signo)
+{
+        (void)signo;
+        fiber_dump(STDERR_FILENO);
+        children_tell(&children, ROLE_DUMP, S(""), -1, -1);
+}
+
+static unsigned workers(const struct settings *s)
+{
+        long n = s->workers ? s->workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+        return (unsigned)(n < 1 ? 1 : n > START_PEERS ? START_PEERS : n);
+}
+
+int supervise(const struct supervise *how)
+{
+        children = (struct children){ .how = how, .certificate = -1, .key = -1 };
+        children.count = 1 + workers(how->settings);
+        children.list = mem_array(children.count, sizeof(*children.list));
+        children.data = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        log_role("supervisor");
+        limits_raise();
+        if (children.data < 0 || children_bind(&children) < 0)
+                return EX_UNAVAILABLE;
+        children_open_keys(&children);
+        loop_init();
+        loop_signal(SIGTERM, on_stop);
+        loop_signal(SIGINT, on_stop);
+        loop_signal(SIGCHLD, on_child);
+        loop_signal(SIGHUP, on_hangup);
+        loop_signal(SIGQUIT, on_quit);
+        if (control_open(&children) < 0)
+                return EX_OSERR;
+        children_start(&children);
+        loop_run();
+        control_close();
+        log_event("stopped", "pid=%d", (int)getpid());
+        return EX_OK;
+}

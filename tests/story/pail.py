@@ -1,0 +1,181 @@
+"""A real pail under test: the demo on a port of its own, with its folder, its log and its processes."""
+import os
+import poplib
+import random
+import re
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+PAIL = os.environ.get('PAIL', 'build/pail')
+PATIENCE = 60       # seconds an event may take on a slow machine before a test gives up
+
+PEOPLE = {
+    'jack@town.com': 'crown', 'jill@hill.com': 'tumbling', 'alice@crepes.fr': 'rabbit',
+    'bob@hamburger.edu': 'hungry', 'forouzanb@adelphia.net': 'lecture', 'srinivas.narayana@rutgers.edu': 'goodbye',
+}
+
+
+def until(what, condition):
+    """Waits for an event, not for a time; fails with `what` after PATIENCE."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f'never happened: {what}'
+        time.sleep(0.02)
+
+
+def free_base():
+    """A base port whose services are all free."""
+    while True:
+        base = random.randrange(20000, 44000)
+        try:
+            for port in (25, 110, 465, 587, 995):
+                with socket.socket() as s:
+                    s.bind(('127.0.0.1', base + port))
+            return base
+        except OSError:
+            continue
+
+
+class Pail:
+    """with Pail() as p: ...; p.stop() and p.start() again on the same folder."""
+
+    def __init__(self, *options, settings=None, folder=None, prefix=()):
+        self.own_folder = folder is None
+        self.root = tempfile.mkdtemp(prefix='pail-story-') if folder is None else None
+        if self.root:
+            os.chmod(self.root, 0o755)
+        self.folder = folder or os.path.join(self.root, 'demo')
+        self.base = free_base()
+        self.options = list(options)
+        for name, value in (settings or {}).items():
+            self.options += ['--set', f'{name}={value}']
+        self.prefix = list(prefix)
+        self.log = []
+        self.table = []
+        self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process and self.process.poll() is None:
+                self.stop()
+        finally:
+            if self.process and self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            if kind:
+                print('--- log of pail ---', *self.log[-80:], sep='\n')
+            if self.root:
+                shutil.rmtree(self.root, ignore_errors=True)
+
+    def start(self, *more):
+        command = [*self.prefix, PAIL, 'demo', '--dir', self.folder, '--base-port', str(self.base), *self.options, *more]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.ready = threading.Event()
+        self.table.clear()
+        self.readers = [threading.Thread(target=self._read_table, args=(self.process.stdout,), daemon=True),
+                        threading.Thread(target=self._read_log, args=(self.process.stderr,), daemon=True)]
+        for reader in self.readers:
+            reader.start()
+        until('pail is ready', lambda: self.ready.is_set() or self.process.poll() is not None)
+        assert self.ready.is_set(), 'pail did not start:\n' + '\n'.join(self.log)
+
+    def _read_table(self, stream):
+        for line in stream:
+            self.table.append(line.rstrip('\n'))
+            if line.startswith('pail: ready'):
+                self.ready.set()
+
+    def _read_log(self, stream):
+        for line in stream:
+            self.log.append(line.rstrip('\n'))
+
+    def stop(self):
+        """SIGTERM; it must end by itself, cleanly."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE)
+        for reader in self.readers:
+            reader.join(PATIENCE)
+        assert status == 0, f'ended with {status}'
+
+    def kill(self):
+        """kill -9 of everything at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+        for reader in self.readers:
+            reader.join(PATIENCE)
+
+    def events(self, name, since=0):
+        return [line for line in self.log[since:] if f' event={name} ' in line + ' ']
+
+    def port(self, number):
+        return self.base + number
+
+    def roles(self):
+        """{name: pid}, from the server itself."""
+        found = {}
+        children = f'/proc/{self.process.pid}/task/{self.process.pid}/children'
+        with open(children) as f:
+            for pid in f.read().split():
+                try:
+                    with open(f'/proc/{pid}/cmdline') as c:
+                        words = c.read().split('\0')
+                except OSError:
+                    continue
+                if len(words) > 3 and words[1] == '-x':
+                    found[words[2] if words[2] == 'keeper' else f'{words[2]}.{words[3]}'] = int(pid)
+        return found
+
+    def verb(self, *words, input=None, check=True):
+        """Runs `pail WORDS --dir folder` beside the server."""
+        done = subprocess.run([PAIL, *words, '--dir', self.folder], input=input, capture_output=True, text=True,
+                              timeout=PATIENCE)
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done
+
+    # the people's side
+
+    def smtp(self, address='127.0.0.1', port=25, name='town.com'):
+        return smtplib.SMTP(address, self.port(port), local_hostname=name, timeout=PATIENCE)
+
+    def send(self, text, to, sender='jack@town.com', **where):
+        with self.smtp(**where) as s:
+            s.sendmail(sender, to, text)
+
+    def pop3(self, who, password=None, address='127.0.0.1'):
+        p = poplib.POP3(address, self.port(110), timeout=PATIENCE)
+        p.user(who)
+        p.pass_(password or PEOPLE[who])
+        return p
+
+    def letters(self, who, password=None):
+        """All letters of an account, as bytes."""
+        p = self.pop3(who, password)
+        try:
+            return [b'\r\n'.join(p.retr(i + 1)[1]) + b'\r\n' for i in range(p.stat()[0])]
+        finally:
+            p.quit()
+
+    def count(self, who, password=None):
+        p = self.pop3(who, password)
+        try:
+            return p.stat()[0]
+        finally:
+            p.quit()
+
+
+def subjects(letters):
+    return [re.search(rb'^Subject: (.*?)\r$', text, re.M).group(1).decode() for text in letters]
