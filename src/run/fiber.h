@@ -21,8 +21,8 @@ typedef void fiber_fn(void *arg);
 
 /* 0 or -ENOMEM. It first runs at the loop's next turn. `name` must be static text. */
 [[nodiscard]] int fiber_spawn(const char *name, fiber_fn *fn, void *arg);
-struct fiber *fiber_self(void);         /* NULL outside any fiber (the loop itself, a verb, a unit test) */
-void fiber_note(const char *text);      /* what SIGQUIT shows beside the name (a session id); copied, 31 bytes */
+struct fiber *fiber_self(void);    /* NULL outside any fiber (the loop itself, a verb, a unit test) */
+void fiber_note(const char *text); /* what SIGQUIT shows beside the name (a session id); copied, 31 bytes */
 [[nodiscard]] int wait_on(struct waitlist *w, const char *what, nsec deadline);
 void wake_one(struct waitlist *w);
 void wake_all(struct waitlist *w);
@@ -30,14 +30,18 @@ static inline bool waitlist_empty(const struct waitlist *w)
 {
         return !w->head;
 }
-int fiber_sleep(nsec deadline);         /* 0 at the deadline, -ECANCELED */
-void fiber_yield(void);                 /* lets every other ready fiber run once */
-void fiber_yield_if_due(void);          /* yields if this fiber has run for 5 ms; call it in long loops */
-void fiber_cancel(struct fiber *f);     /* sticky: every later wait of f returns -ECANCELED too */
-void fiber_cancel_all(void);            /* for shutdown, after which loop_run returns when the last has ended */
-bool fiber_cancelled(void);             /* is the running fiber cancelled? */
+int fiber_sleep(nsec deadline);     /* 0 at the deadline, -ECANCELED */
+void fiber_yield(void);             /* lets every other ready fiber run once */
+void fiber_yield_if_due(void);      /* yields if this fiber has run for 5 ms; call it in long loops */
+void fiber_cancel(struct fiber *f); /* sticky: every later wait of f returns -ECANCELED too */
+/* For shutdown: loop_stop, and every fiber is cancelled, also those spawned from now on (until loop_run returns, which
+ * it does when the last has ended). Locks that are free, offload and yields still work in a cancelled fiber. */
+void fiber_cancel_all(void);
+bool fiber_cancelled(void); /* is the running fiber cancelled? */
 unsigned fiber_count(void);
-void fiber_dump(int fd);                /* one line a fiber: name, note, what it waits for, since when */
+void fiber_dump(int fd);                    /* one line a fiber: name, note, what it waits for, since when */
+void fiber_measure_stacks(void);            /* tests: note how deep the stacks of ended fibers were */
+size_t fiber_most_stack(const char **name); /* bytes, by pages, and whose */
 
 /* A lock between fibers of one process, fair. Never taken outside a fiber unless free. */
 struct fiber_lock {

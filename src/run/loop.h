@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-void loop_init(void);  /* once a process; blocks all signals; ignores SIGPIPE */
-void loop_run(void);   /* until loop_stop was called and every fiber has ended */
+void loop_init(void); /* once a process; blocks all signals; ignores SIGPIPE */
+void loop_run(void);  /* until loop_stop was called and every fiber has ended */
 void loop_stop(void);
 void loop_finish(void);
 
