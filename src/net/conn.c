@@ -21,7 +21,7 @@ static void ready(struct watch *w, uint32_t events)
                 c->writable = true;
         if (c->woken) {
                 if (c->readable)
-                        conn_wake(c, WOKEN_INPUT);
+                        conn_unpark(c, WOKEN_INPUT);
         } else if ((c->wants & EPOLLIN && c->readable) || (c->wants & EPOLLOUT && c->writable)) {
                 wake_all(&c->waiting);
         }

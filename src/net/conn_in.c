@@ -138,9 +138,7 @@ static bool wait_command(struct conn *c, nsec *quiet_from, nsec deadline, enum g
                 if (c->park_after < deadline - *quiet_from)
                         until = *quiet_from + c->park_after;
         }
-        rc = c->park_after == 0 && until != deadline
-                 ? -ETIMEDOUT
-                 : conn_wait(c, c->tls ? tls_wants(c) : EPOLLIN, "a command", until);
+        rc = c->park_after == 0 && until != deadline ? -ETIMEDOUT : conn_wait(c, EPOLLIN, "a command", until);
         if (rc == 0 || c->readable)
                 return false;
         if (rc == -ETIMEDOUT && until != deadline) {
@@ -204,7 +202,7 @@ struct str conn_some(struct conn *c, size_t most, nsec deadline)
                         return S("");
                 rc = conn_flush(c, now() + c->flush_within);
                 if (rc == 0 && !c->readable)
-                        rc = conn_wait(c, c->tls ? tls_wants(c) : EPOLLIN, "bytes", deadline);
+                        rc = conn_wait(c, EPOLLIN, "bytes", deadline);
                 if (rc < 0 && !c->readable) {
                         conn_fail(c);
                         return S("");

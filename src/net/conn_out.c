@@ -16,7 +16,7 @@ static int send_all(struct conn *c, struct iovec *v, int count, nsec deadline)
                 }
                 n = c->tls ? tls_write(c, v->iov_base, v->iov_len) : raw_write(c, v, count);
                 if (n == -EAGAIN) {
-                        rc = conn_wait(c, c->tls ? tls_wants(c) : EPOLLOUT, "output", deadline);
+                        rc = conn_wait(c, EPOLLOUT, "output", deadline);
                         if (rc < 0 && !c->writable) {
                                 conn_fail(c);
                                 return rc;

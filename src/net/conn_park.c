@@ -15,10 +15,12 @@ bool conn_parked(const struct conn *c)
 }
 
 /* Exactly once: whatever comes first takes `woken` away. Runs on the loop's stack. */
-static void unpark(struct conn *c, enum woken why)
+void conn_unpark(struct conn *c, enum woken why)
 {
         void (*woken)(void *, enum woken) = c->woken;
 
+        if (c->pending)
+                why = (enum woken)(c->pending - 1);
         assert(woken && !fiber_self());
         timer_stop(&c->timer);
         c->woken = NULL;
@@ -30,7 +32,7 @@ static void fire(struct timer *t)
 {
         struct conn *c = (struct conn *)(void *)((char *)t - offsetof(struct conn, timer));
 
-        unpark(c, c->pending ? (enum woken)(c->pending - 1) : WOKEN_DEADLINE);
+        conn_unpark(c, WOKEN_DEADLINE);
 }
 
 void conn_park(struct conn *c, nsec deadline, void (*woken)(void *context, enum woken why), void *context)
@@ -48,7 +50,7 @@ void conn_park(struct conn *c, nsec deadline, void (*woken)(void *context, enum 
         if (!c->pending && (c->readable || c->failed || c->ended))
                 c->pending = WOKEN_INPUT + 1;
         if (c->pending)
-                timer_set(&c->timer, now());
+                timer_set(&c->timer, 0);
         else if (deadline != NEVER)
                 timer_set(&c->timer, deadline);
 }
@@ -62,7 +64,7 @@ void conn_wake(struct conn *c, enum woken why)
         if (c->woken) {
                 if (!c->pending) {
                         c->pending = (uint8_t)(why + 1);
-                        timer_set(&c->timer, now());
+                        timer_set(&c->timer, 0);
                 }
         } else {
                 if (why == WOKEN_BELL) {

@@ -71,6 +71,9 @@ static inline size_t conn_buffered(const struct conn *c)
         return c->in.n - c->in_at;
 }
 
+/* conn_park.c */
+void conn_unpark(struct conn *c, enum woken why); /* on the loop's stack; a reason given earlier goes first */
+
 /* conn_tap.c */
 void tap_in(struct conn *c, struct str line);
 void tap_out(struct conn *c, struct str text);
@@ -79,12 +82,11 @@ void tap_body_out(struct conn *c, size_t n);
 void tap_unread(struct conn *c, size_t n);
 void tap_free(struct conn *c);
 
-/* conn_tls.c; results as raw_read and raw_write */
+/* conn_tls.c; results as raw_read and raw_write. None of them waits. */
 ssize_t tls_read(struct conn *c, void *p, size_t n);
 ssize_t tls_write(struct conn *c, const void *p, size_t n);
 bool tls_ready(const struct conn *c); /* may tls_read give bytes without a new edge? */
 bool tls_may_park(const struct conn *c);
-uint32_t tls_wants(const struct conn *c); /* after -EAGAIN: EPOLLIN or EPOLLOUT */
 void tls_release(struct conn *c);
 void tls_bye(struct conn *c); /* close_notify, if it fits */
 void tls_free(struct conn *c);

@@ -65,7 +65,7 @@ static void unpause(struct listener *l)
 void listen_descriptor_freed(void)
 {
         for (struct listener *l = paused; l; l = l->next)
-                timer_set(&l->again, now());
+                timer_set(&l->again, 0);
 }
 
 static void again(struct timer *t)
@@ -118,7 +118,7 @@ static void accept_some(struct listener *l)
         if (rc < 0)
                 pause_accepting(l, -rc);
         else if (rc > 0 && l->watching)
-                timer_set(&l->again, now()); /* the edge has passed: the others come at the next turn */
+                timer_set(&l->again, 0); /* the edge has passed: the others come at the next turn */
 }
 
 struct listener *listener_new(int fd, void (*accepted)(struct conn *c, void *context), void *context)

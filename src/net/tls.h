@@ -4,11 +4,13 @@
 #include "base/buf.h"
 
 struct tls_context;
-/* Sign `hash` (or TLS 1.3 data) with the named key: 0 and the signature appended, or -errno. algorithm is GnuTLS's
- * gnutls_sign_algorithm_t. */
+/* Sign `data` with the named key: 0 and the signature appended, or -errno. The data are the bytes themselves, not yet
+ * hashed, at most some hundred (what TLS signs to prove itself): gnutls_privkey_sign_data2(key, algorithm, 0, ...).
+ * algorithm is GnuTLS's gnutls_sign_algorithm_t. */
 typedef int tls_sign_fn(void *context, unsigned algorithm, struct str data, struct buf *signature);
 
-/* chain: PEM certificates. ticket_key: 64 bytes shared by all processes. */
+/* chain: PEM certificates, the host's own first. ticket_key: 64 bytes shared by all processes. 0, -EINVAL (no good
+ * chain or ticket key; the key pair itself is tried only by the first handshake), -ENOMEM. */
 [[nodiscard]] int tls_context_new(struct tls_context **out, struct str chain, tls_sign_fn *sign,
                                   void *sign_context, struct str ticket_key);
 void tls_context_ticket_key(struct tls_context *t, struct str key); /* rotated */

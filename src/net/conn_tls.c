@@ -1,0 +1,289 @@
+#include "net/conn_private.h"
+#include "net/tls_private.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* One record at its largest (RFC 5246 §6.2.3), so that a record takes one read of the socket and not two. */
+enum { STAGED_MOST = 5 + 16384 + 2048, RECORD_HEAD = 5 };
+
+struct conn_tls {
+        gnutls_session_t session;
+        struct tls_context *context;            /* a server's */
+        gnutls_certificate_credentials_t trust; /* a client's */
+        char *staged; /* read from the socket, not yet given to GnuTLS; NULL: nothing */
+        uint32_t staged_at, staged_n;
+        uint8_t head[RECORD_HEAD]; /* of the record that GnuTLS is in the middle of */
+        uint8_t head_n;
+        uint16_t left; /* bytes of its body to come */
+        bool said_bye;
+};
+
+/* Follows the records, to know whether GnuTLS holds a part of one. */
+static void follow(struct conn_tls *t, const uint8_t *p, size_t n)
+{
+        while (n > 0) {
+                size_t part;
+
+                if (t->head_n < RECORD_HEAD) {
+                        t->head[t->head_n++] = *p++;
+                        n--;
+                        if (t->head_n == RECORD_HEAD)
+                                t->left = (uint16_t)(t->head[3] << 8 | t->head[4]);
+                } else {
+                        part = n < t->left ? n : t->left;
+                        t->left = (uint16_t)(t->left - part);
+                        p += part;
+                        n -= part;
+                }
+                if (t->head_n == RECORD_HEAD && t->left == 0)
+                        t->head_n = 0;
+        }
+}
+
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *p, size_t n)
+{
+        struct conn *c = ptr;
+        struct conn_tls *t = c->tls;
+        ssize_t got;
+
+        if (t->staged_at == t->staged_n) {
+                if (!t->staged)
+                        t->staged = mem_array(STAGED_MOST, 1);
+                got = raw_read(c, t->staged, STAGED_MOST);
+                if (got <= 0) {
+                        gnutls_transport_set_errno(t->session, (int)-got);
+                        return got == 0 ? 0 : -1;
+                }
+                t->staged_at = 0;
+                t->staged_n = (uint32_t)got;
+        }
+        if (n > t->staged_n - t->staged_at)
+                n = t->staged_n - t->staged_at;
+        memcpy(p, t->staged + t->staged_at, n);
+        t->staged_at += (uint32_t)n;
+        follow(t, p, n);
+        return (ssize_t)n;
+}
+
+static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned ms)
+{
+        struct conn *c = ptr;
+
+        (void)ms;
+        return c->tls->staged_at < c->tls->staged_n || c->readable;
+}
+
+static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *v, int count)
+{
+        struct conn *c = ptr;
+        ssize_t sent = raw_write(c, v, count);
+
+        if (sent < 0) {
+                gnutls_transport_set_errno(c->tls->session, (int)-sent);
+                return -1;
+        }
+        return sent;
+}
+
+ssize_t tls_read(struct conn *c, void *p, size_t n)
+{
+        struct conn_tls *t = c->tls;
+        ssize_t got;
+
+        for (;;) {
+                got = gnutls_record_recv(t->session, p, n);
+                if (got >= 0)
+                        return got;
+                switch (got) {
+                case GNUTLS_E_AGAIN:
+                        if (t->staged_at == t->staged_n && !c->readable)
+                                return -EAGAIN;
+                        break; /* that was a record without data */
+                case GNUTLS_E_INTERRUPTED:
+                case GNUTLS_E_WARNING_ALERT_RECEIVED: break;
+                default: /* among them GNUTLS_E_REHANDSHAKE: nobody needs it */
+                        return got == GNUTLS_E_PREMATURE_TERMINATION ? -ECONNRESET : -EPROTO;
+                }
+        }
+}
+
+ssize_t tls_write(struct conn *c, const void *p, size_t n)
+{
+        ssize_t sent;
+
+        do {
+                sent = gnutls_record_send(c->tls->session, p, n);
+        } while (sent == GNUTLS_E_INTERRUPTED);
+        if (sent >= 0)
+                return sent;
+        return sent == GNUTLS_E_AGAIN ? -EAGAIN : -EPIPE;
+}
+
+bool tls_ready(const struct conn *c)
+{
+        return c->tls->staged_at < c->tls->staged_n || gnutls_record_check_pending(c->tls->session) > 0;
+}
+
+bool tls_may_park(const struct conn *c)
+{
+        return !tls_ready(c) && c->tls->head_n == 0;
+}
+
+void tls_release(struct conn *c)
+{
+        struct conn_tls *t = c->tls;
+
+        if (t->staged_at < t->staged_n)
+                return;
+        mem_free(t->staged);
+        t->staged = NULL;
+        t->staged_at = t->staged_n = 0;
+}
+
+void tls_bye(struct conn *c)
+{
+        if (!c->tls || c->tls->said_bye)
+                return;
+        c->tls->said_bye = true;
+        gnutls_bye(c->tls->session, GNUTLS_SHUT_WR);
+}
+
+void tls_free(struct conn *c)
+{
+        struct conn_tls *t = c->tls;
+
+        if (!t)
+                return;
+        c->tls = NULL;
+        if (t->session)
+                gnutls_deinit(t->session);
+        if (t->context)
+                tls_context_drop(&t->context);
+        if (t->trust)
+                gnutls_certificate_free_credentials(t->trust);
+        mem_free(t->staged);
+        mem_free(t);
+}
+
+static int handshake(struct conn *c, nsec deadline)
+{
+        gnutls_session_t s = c->tls->session;
+        int rc;
+
+        gnutls_transport_set_ptr(s, c);
+        gnutls_transport_set_pull_function(s, pull);
+        gnutls_transport_set_pull_timeout_function(s, pull_timeout);
+        gnutls_transport_set_vec_push_function(s, push);
+        while ((rc = gnutls_handshake(s)) < 0) {
+                if (rc == GNUTLS_E_AGAIN) {
+                        if (gnutls_record_get_direction(s) == 0 && pull_timeout(c, 0))
+                                continue;
+                        rc = conn_wait(c, gnutls_record_get_direction(s) ? EPOLLOUT : EPOLLIN,
+                                       "TLS handshake", deadline);
+                        if (rc < 0 || c->failed) {
+                                conn_fail(c);
+                                return rc < 0 ? rc : -EPIPE;
+                        }
+                } else if (gnutls_error_is_fatal(rc)) {
+                        gnutls_alert_send_appropriate(s, rc);
+                        conn_fail(c);
+                        return rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR ? -EKEYREJECTED : -EBADMSG;
+                }
+                if (now() >= deadline) { /* a peer that drips warnings */
+                        conn_fail(c);
+                        return -ETIMEDOUT;
+                }
+        }
+        return 0;
+}
+
+/* What was said in clear is over: nothing may be left of it on either side of the switch. */
+static int before_tls(struct conn *c, nsec deadline)
+{
+        assert(!c->tls);
+        if (conn_buffered(c) > 0) {
+                conn_fail(c);
+                return -EPROTO;
+        }
+        return conn_flush(c, deadline);
+}
+
+int conn_starttls(struct conn *c, struct tls_context *tls, nsec deadline)
+{
+        int rc = before_tls(c, deadline);
+
+        if (rc < 0)
+                return rc;
+        c->tls = mem_new(struct conn_tls);
+        c->tls->session = tls_context_session(tls);
+        if (!c->tls->session) {
+                conn_fail(c);
+                return -ENOMEM;
+        }
+        c->tls->context = tls;
+        return handshake(c, deadline);
+}
+
+static int client_session(struct conn_tls *t, const char *host, const char *ca_file)
+{
+        int rc = gnutls_certificate_allocate_credentials(&t->trust);
+
+        if (rc < 0)
+                return -ENOMEM;
+        rc = ca_file ? gnutls_certificate_set_x509_trust_file(t->trust, ca_file, GNUTLS_X509_FMT_PEM)
+                     : gnutls_certificate_set_x509_system_trust(t->trust);
+        if (rc < 0)
+                return -ENOENT;
+        rc = gnutls_init(&t->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+        if (rc < 0)
+                return -ENOMEM;
+        rc = gnutls_priority_set_direct(t->session, tls_priorities, NULL);
+        if (rc == 0)
+                rc = gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, t->trust);
+        if (rc == 0 && host) {
+                if (!addr_parse(str_of(host), 0, &(struct addr){ 0 })) /* RFC 6066 §3: no addresses in it */
+                        gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, host, strlen(host));
+                gnutls_session_set_verify_cert(t->session, host, 0);
+        }
+        return rc < 0 ? -ENOMEM : 0;
+}
+
+int conn_starttls_client(struct conn *c, const char *host, const char *ca_file, nsec deadline)
+{
+        int rc = before_tls(c, deadline);
+
+        if (rc < 0)
+                return rc;
+        c->tls = mem_new(struct conn_tls);
+        rc = client_session(c->tls, host, ca_file);
+        if (rc < 0) {
+                conn_fail(c);
+                return rc;
+        }
+        return handshake(c, deadline);
+}
+
+bool conn_tls_facts(struct conn *c, struct conn_tls_facts *out)
+{
+        gnutls_session_t s;
+        gnutls_datum_t binding;
+
+        *out = (struct conn_tls_facts){ 0 };
+        if (!c->tls || c->failed)
+                return false;
+        s = c->tls->session;
+        out->binding_is_exporter = gnutls_protocol_get_version(s) == GNUTLS_TLS1_3;
+        out->version = out->binding_is_exporter ? "TLSv1.3" : "TLSv1.2";
+        out->cipher = gnutls_ciphersuite_get(s);
+        if (gnutls_session_channel_binding(
+                s, out->binding_is_exporter ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_UNIQUE, &binding) == 0) {
+                if (binding.size <= sizeof(out->binding)) {
+                        memcpy(out->binding, binding.data, binding.size);
+                        out->binding_length = binding.size;
+                }
+                gnutls_free(binding.data);
+        }
+        return true;
+}
