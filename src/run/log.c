@@ -32,7 +32,7 @@ static struct {
         unsigned long dropped;
         time_t second;
         char date[24]; /* of that second: 2026-11-20T17:29:44 */
-        enum { UNKNOWN, POLLED, SOCKET, PLAIN } kind;
+        enum { POLLED, SOCKET, PLAIN } kind; /* of stderr */
         struct timer retry;
 } out = { .mutex = PTHREAD_MUTEX_INITIALIZER, .role = "pail" };
 
@@ -86,8 +86,7 @@ static void write_out(void)
 {
         size_t at = 0, took;
 
-        if (out.kind == UNKNOWN)
-                find_kind();
+        find_kind(); /* each time: stderr may have been replaced */
         while (at < out.n && (took = write_piece(out.text + at, next_piece(at))) > 0)
                 at += took;
         memmove(out.text, out.text + at, out.n - at);
