@@ -12,7 +12,7 @@
  * the message's first byte. Strings point into the letter (or, after mime_unpack, into the packed bytes) or into the
  * struct's own arena: they live until the letter goes or the next call with this struct.
  *
- * Whatever the input, time is linear and memory below 8 MB. Beyond the limits the structure ends and `cut` is set:
+ * Whatever the input, time is linear and memory below 16 MB. Beyond the limits the structure ends and `cut` is set:
  * deeper parts stay leaves, further parts and parameters are not listed. The offsets that are given are always right. */
 #pragma once
 #include "base/arena.h"
@@ -24,6 +24,7 @@
 #define MIME_PARAMS_MAX       10000         /* all together */
 #define MIME_HEADER_MAX       (1024 * 1024) /* bytes of one part's header in which fields are looked for */
 #define MIME_STRINGS_MAX      (256 * 1024) /* bytes of all strings together; those that do not fit are left out */
+#define MIME_HELD_MAX         998          /* longest envelope field whose text is held */
 #define MIME_PACKED_MAX       (2 * 1024 * 1024) /* a buf with this maximum holds every packed form */
 #define MIME_NONE             UINT32_MAX
 
@@ -55,7 +56,7 @@ struct mime_field {
         uint64_t at; /* raw value (mail/header.h) in the message: at, n */
         uint32_t n;
         bool present;
-        bool held; /* text holds it; values over 998 bytes must be read from the message */
+        bool held; /* text holds it; values over MIME_HELD_MAX must be read from the message */
         struct str text;
 };
 struct mime_envelope {

@@ -4,6 +4,8 @@
 #include "base/arena.h"
 
 #define THREAD_REFS_MAX 100
+#define THREAD_FIELD_MAX \
+        (32 * 1024) /* bytes of one field that are looked at: the first, of References the last */
 
 struct thread_keys {
         uint64_t own; /* Message-ID; 0: it has none */
@@ -13,7 +15,8 @@ struct thread_keys {
         uint64_t subject; /* base subject; 0: empty */
         bool reply;       /* the subject had "Re:", "Fwd:" or the like */
 };
-/* letter: the message, or at least its header. The arena is for scratch: some times the size of the subject. */
+/* letter: the message, or at least its header. The arena is for scratch: at most 512 KB, for ordinary
+ * letters some times their References and Subject. */
 void thread_keys_of(struct thread_keys *k, struct arena *m, struct str letter);
 uint64_t thread_hash(struct str s);
 /* The next message-id in a field's raw value, without <> and white space; false: no more. */
