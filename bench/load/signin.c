@@ -1,0 +1,80 @@
+/* load-signin: POP3 sign-ins, a new connection each, from --sessions threads, --letters in all, accounts in turn.
+ * With --hold the sessions stay open instead: one connection an account, all held until a line comes on stdin.
+ * Prints: signins= seconds= per_second= ; or "held N" and waits. */
+#include "wire.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct options o;
+static atomic_int next;
+
+static void sign_in(struct wire *w, int number)
+{
+        char name[256];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(name, sizeof(name), o.account, number % o.accounts);
+#pragma GCC diagnostic pop
+        wire_open(w, &o);
+        wire_expect(w, "+OK");
+        wire_say(w, "USER %s\r\n", name);
+        wire_expect(w, "+OK");
+        wire_say(w, "PASS %s\r\n", o.password);
+        wire_expect(w, "+OK");
+}
+
+static void *work(void *arg)
+{
+        struct wire *w = malloc(sizeof(*w));
+        int number;
+
+        (void)arg;
+        while ((number = atomic_fetch_add(&next, 1)) < o.letters) {
+                sign_in(w, number);
+                wire_say(w, "QUIT\r\n");
+                wire_expect(w, "+OK");
+                wire_close(w);
+        }
+        free(w);
+        return NULL;
+}
+
+/* Only the descriptors and TLS states are kept: the buffers belong to whoever reads. */
+static void hold(void)
+{
+        struct wire *w = malloc(sizeof(*w));
+
+        for (int i = 0; i < o.letters; i++)
+                sign_in(w, i); /* the descriptor stays open when the buffer is used again */
+        printf("held %d\n", o.letters);
+        fflush(stdout);
+        getchar();
+        free(w);
+}
+
+int main(int argc, char **argv)
+{
+        double began;
+
+        options_parse(&o, argc, argv);
+        if (o.hold) {
+                hold();
+                return 0;
+        }
+        pthread_t *threads = calloc((size_t)o.sessions, sizeof(*threads));
+
+        began = now_seconds();
+        for (int i = 0; i < o.sessions; i++)
+                pthread_create(&threads[i], NULL, work, NULL);
+        for (int i = 0; i < o.sessions; i++)
+                pthread_join(threads[i], NULL);
+        double seconds = now_seconds() - began;
+
+        printf("signins=%d seconds=%.3f per_second=%.1f\n", o.letters, seconds, o.letters / seconds);
+        free(threads);
+        return 0;
+}

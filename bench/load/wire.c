@@ -1,0 +1,217 @@
+#include "wire.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+void fatal(const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        vfprintf(stderr, format, args);
+        va_end(args);
+        fputc('\n', stderr);
+        exit(1);
+}
+
+double now_seconds(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+void options_parse(struct options *o, int argc, char **argv)
+{
+        *o = (struct options){ .host = "127.0.0.1", .user = "", .password = "", .account = "u%d@bench.test",
+                               .sessions = 1, .accounts = 1, .letters = 1, .in_flight = 1, .size = 1024 };
+        for (int i = 1; i < argc; i++) {
+                const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
+
+                if (!strcmp(name, "--tls")) {
+                        o->tls = true;
+                        continue;
+                }
+                if (!strcmp(name, "--pipeline")) {
+                        o->pipeline = true;
+                        continue;
+                }
+                i++;
+                if (!strcmp(name, "--host"))
+                        o->host = value;
+                else if (!strcmp(name, "--user"))
+                        o->user = value;
+                else if (!strcmp(name, "--password"))
+                        o->password = value;
+                else if (!strcmp(name, "--account"))
+                        o->account = value;
+                else if (!strcmp(name, "--port"))
+                        o->port = (int)strtol(value, NULL, 10);
+                else if (!strcmp(name, "--sessions"))
+                        o->sessions = (int)strtol(value, NULL, 10);
+                else if (!strcmp(name, "--accounts"))
+                        o->accounts = (int)strtol(value, NULL, 10);
+                else if (!strcmp(name, "--letters"))
+                        o->letters = (int)strtol(value, NULL, 10);
+                else if (!strcmp(name, "--per-connection")) /* 0: all on one */
+                        o->per_connection = (int)strtol(value, NULL, 10);
+                else if (!strcmp(name, "--in-flight"))
+                        o->in_flight = (int)strtol(value, NULL, 10);
+                else if (!strcmp(name, "--hold")) /* seconds; then wait for a line on stdin */
+                        o->hold = (int)strtol(value, NULL, 10);
+                else if (!strcmp(name, "--size"))
+                        o->size = strtoul(value, NULL, 10);
+                else
+                        fatal("%s: what is that?", name);
+        }
+}
+
+void wire_open(struct wire *w, const struct options *o)
+{
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)o->port) };
+        static gnutls_certificate_credentials_t credentials;
+        int one = 1;
+
+        w->tls = NULL;
+        w->at = w->n = 0;
+        inet_pton(AF_INET, o->host, &a.sin_addr);
+        w->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (w->fd < 0 || connect(w->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+                fatal("connect %s:%d: %s", o->host, o->port, strerror(errno));
+        setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        if (!o->tls)
+                return;
+        gnutls_session_t s;
+        int rc;
+
+        if (!credentials)
+                gnutls_certificate_allocate_credentials(&credentials);
+        gnutls_init(&s, GNUTLS_CLIENT | GNUTLS_NO_TICKETS);
+        gnutls_set_default_priority(s);
+        gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, credentials);
+        gnutls_transport_set_int(s, w->fd);
+        do
+                rc = gnutls_handshake(s);
+        while (rc < 0 && !gnutls_error_is_fatal(rc));
+        if (rc < 0)
+                fatal("TLS: %s", gnutls_strerror(rc));
+        w->tls = s;
+}
+
+void wire_close(struct wire *w)
+{
+        if (w->tls)
+                gnutls_deinit(w->tls);
+        close(w->fd);
+        w->fd = -1;
+}
+
+void wire_send(struct wire *w, const char *p, size_t n)
+{
+        while (n) {
+                ssize_t k = w->tls ? gnutls_record_send(w->tls, p, n) : send(w->fd, p, n, MSG_NOSIGNAL);
+
+                if (k <= 0)
+                        fatal("send: the server left");
+                p += k;
+                n -= (size_t)k;
+        }
+}
+
+void wire_say(struct wire *w, const char *format, ...)
+{
+        char line[4096];
+        va_list args;
+        int n;
+
+        va_start(args, format);
+        n = vsnprintf(line, sizeof(line), format, args);
+        va_end(args);
+        wire_send(w, line, (size_t)n);
+}
+
+static void fill(struct wire *w)
+{
+        ssize_t k;
+
+        if (w->at) {
+                memmove(w->in, w->in + w->at, w->n - w->at);
+                w->n -= w->at;
+                w->at = 0;
+        }
+        if (w->n == sizeof(w->in))
+                fatal("a line of more than %zu bytes", sizeof(w->in));
+        do
+                k = w->tls ? gnutls_record_recv(w->tls, w->in + w->n, sizeof(w->in) - w->n)
+                           : recv(w->fd, w->in + w->n, sizeof(w->in) - w->n, 0);
+        while (k == GNUTLS_E_AGAIN || k == GNUTLS_E_INTERRUPTED);
+        if (k <= 0)
+                fatal("recv: the server left");
+        w->n += (size_t)k;
+}
+
+char *wire_line(struct wire *w)
+{
+        size_t searched = 0;
+
+        for (;;) {
+                char *from = w->in + w->at;
+                char *lf = memchr(from + searched, '\n', w->n - w->at - searched);
+
+                if (lf) {
+                        w->at = (size_t)(lf + 1 - w->in);
+                        if (lf > from && lf[-1] == '\r')
+                                lf--;
+                        *lf = '\0';
+                        return from;
+                }
+                searched = w->n - w->at;
+                fill(w);
+        }
+}
+
+void wire_expect(struct wire *w, const char *start)
+{
+        char *line = wire_line(w);
+
+        if (strncmp(line, start, strlen(start)))
+                fatal("expected %s, got: %s", start, line);
+}
+
+/* Searches CRLF.CRLF in what is buffered, keeping the last 4 bytes across reads. The first CRLF is the status line's. */
+size_t wire_until_dot(struct wire *w)
+{
+        size_t octets = 0;
+        bool start = true;
+
+        for (;;) {
+                if (start && w->n - w->at >= 3 && !memcmp(w->in + w->at, ".\r\n", 3)) {
+                        w->at += 3;
+                        return 0;
+                }
+                char *end = w->n - w->at >= 5 ? memmem(w->in + w->at, w->n - w->at, "\r\n.\r\n", 5) : NULL;
+
+                if (end) {
+                        octets += (size_t)(end + 2 - (w->in + w->at));
+                        w->at = (size_t)(end + 5 - w->in);
+                        return octets;
+                }
+                if (w->n - w->at > 4) {
+                        start = false;
+                        octets += w->n - w->at - 4;
+                        w->at = w->n - 4;
+                }
+                fill(w);
+        }
+}
