@@ -12,6 +12,8 @@
  * One db has one SQLite connection; transactions of one db queue as fibers, fair. DB_WRITE commits with
  * synchronous=NORMAL (survives kill -9), DB_SYNC with FULL (survives a power cut, and all commits before it);
  * fibers that ask for DB_SYNC while one runs share the next one's sync.
+ * A function may be run again from its start, so it changes nothing but its own argument's results. It ends every row
+ * it has begun.
  * Errors: -EBUSY never comes out (it waits and runs again, up to a minute: then -ETIMEDOUT), -ENOSPC disk full, -EIO, -EBADMSG damaged
  * file, -EROFS; each is logged once with the file's name.
  *
@@ -26,10 +28,11 @@ struct sqlite3;
 
 /* A store's SQL: the schema and every statement, in one file a store. Statements are numbered by the store's enum. */
 struct db_store {
-        const char *name;              /* "account" */
-        unsigned version;              /* PRAGMA user_version; a newer file is refused with -EPROTONOSUPPORT */
-        const char *schema;            /* creates version `version` */
-        const char *const *migrations; /* migrations[v] takes v to v+1, v >= 1; the file is copied aside first */
+        const char *name;   /* "account" */
+        unsigned version;   /* PRAGMA user_version; a newer file is refused with -EPROTONOSUPPORT */
+        const char *schema; /* creates version `version` */
+        const char *const
+            *migrations; /* migrations[v] takes v to v+1, v >= 1; the file is copied aside first */
         const char *const *statements;
         unsigned statement_count;
         unsigned page_size;
@@ -38,15 +41,33 @@ struct db_store {
 enum { DB_CREATE = 1, DB_READONLY = 2, DB_ROLLBACK_JOURNAL = 4 /* else WAL */ };
 enum db_how { DB_READ, DB_WRITE, DB_SYNC };
 
+/* Waits. The path is absolute. -ENOENT: not there and no DB_CREATE; -EPROTONOSUPPORT: newer than we are;
+ * -EOPNOTSUPP: it lies on a network file system. */
 [[nodiscard]] int db_open(struct db **out, const struct db_store *store, const char *path, unsigned flags,
-                          void *context); /* waits */
-void db_close(struct db **d);             /* waits; no checkpoint */
+                          void *context);
+void db_close(struct db **d); /* waits; no checkpoint; nobody may use it any more */
 [[nodiscard]] int db_transact(struct db *d, const char *name, int (*fn)(struct db *d, void *arg), void *arg,
                               enum db_how how);
+/* The same; `before` runs once on the worker thread, before the transaction begins: for work that needs no lock. */
+[[nodiscard]] int db_transact_after(struct db *d, const char *name, int (*before)(void *arg),
+                                    int (*fn)(struct db *d, void *arg), void *arg, enum db_how how);
+[[nodiscard]] int db_sync(
+    struct db *d); /* all that is committed survives a power cut; also what others did */
 int db_checkpoint(struct db *d, bool *complete); /* waits; for the settler */
 bool db_idle(const struct db *d);                /* nobody runs or queues */
 const char *db_path(const struct db *d);
-uint32_t db_data_version(struct db *d); /* changes when another connection has committed; cheap, may run on the loop */
+/* Changes when another connection has committed, not by what this one does. Cheap, may run on the loop; while a
+ * transaction of this db runs it tells what was so last time. */
+uint32_t db_data_version(struct db *d);
+/* For a syncfs in place of many db_sync: read before it, what was committed by then is durable after it. */
+struct db_point {
+        uint64_t commits;
+        uint32_t version;
+};
+struct db_point db_point(struct db *d);
+void db_synced(struct db *d, struct db_point before);
+bool db_all_synced(struct db *d); /* in a transaction that has written nothing yet: all it sees is durable */
+unsigned db_wal_pages(const struct db *d); /* in the WAL when this connection last committed */
 
 /* A statement in use, inside a transaction function. Errors stick: one look at the end. */
 struct db_row {
@@ -57,10 +78,10 @@ struct db_row {
 };
 struct db_row db_query(struct db *d, unsigned statement);
 void db_bind_u64(struct db_row *q, int at, uint64_t v);
-void db_bind_text(struct db_row *q, int at, struct str s);  /* must stay until the statement has run */
+void db_bind_text(struct db_row *q, int at, struct str s); /* must stay until the statement has run */
 void db_bind_blob(struct db_row *q, int at, struct str s);
 void db_bind_null(struct db_row *q, int at);
-bool db_next(struct db_row *q);            /* false at the end or on error */
+bool db_next(struct db_row *q); /* false at the end or on error */
 uint64_t db_u64(struct db_row *q, int col);
 struct str db_text(struct db_row *q, int col); /* until the next db_next */
 struct str db_blob(struct db_row *q, int col);
