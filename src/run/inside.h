@@ -51,6 +51,11 @@ void fiber_unblock(struct fiber *f);
 bool loop_running(void);
 bool loop_exists(void);
 
+/* offload.c for loop.c. offload_sleep right before sleeping: false if work came back meanwhile, then do not sleep.
+ * offload_take_back every turn, after that. */
+bool offload_sleep(void);
+void offload_take_back(void);
+
 /* timers.c */
 void timers_fire(nsec t);
 nsec timers_next(void); /* NEVER: none */

@@ -31,7 +31,7 @@ static struct {
         size_t n;
         unsigned long dropped;
         time_t second;
-        char date[24]; /* of that second: 2026-11-20T17:29:44 */
+        char date[24];                       /* of that second: 2026-11-20T17:29:44 */
         enum { POLLED, SOCKET, PLAIN } kind; /* of stderr */
         struct timer retry;
 } out = { .mutex = PTHREAD_MUTEX_INITIALIZER, .role = "pail" };

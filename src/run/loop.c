@@ -133,9 +133,12 @@ static void turn(void)
 {
         struct longest longest = { 0, "-" };
         struct turn_end *e;
+        int sleep = milliseconds_to_sleep();
         nsec begin, took;
 
-        loop.n = epoll_wait(loop.epoll, loop.events, EVENTS, milliseconds_to_sleep());
+        if (sleep && !offload_sleep())
+                sleep = 0;
+        loop.n = epoll_wait(loop.epoll, loop.events, EVENTS, sleep);
         if (loop.n < 0 && errno != EINTR)
                 die("epoll_wait: %s", strerror(errno));
         begin = now();
@@ -147,6 +150,7 @@ static void turn(void)
         }
         loop.n = 0;
         timers_fire(begin);
+        offload_take_back();
         fibers_run(&longest);
         for (e = loop.ends; e; e = e->next)
                 e->run(e);

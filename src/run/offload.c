@@ -11,9 +11,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Jobs lie on the stacks of the fibers that wait for them. A pool is a queue under a mutex; its idle threads are
- * counted, so that a busy pool is never signalled. What is done goes on one lock-free list; who finds it empty writes
- * the eventfd: one wake-up of the loop for all that gathers until it looks. */
+/* Jobs lie on the stacks of the fibers that wait for them. A pool is a queue under a mutex. Waking a thread is what
+ * costs, so few are woken: one at a time, and a thread that finds more work than its own wakes the next. What is done
+ * goes on one lock-free list, at which the loop looks each turn; the eventfd is written only if the loop sleeps. */
 
 struct job {
         int (*fn)(void *arg);
@@ -28,21 +28,25 @@ struct workers {
         pthread_mutex_t mutex;
         pthread_cond_t work;
         struct job *head, *tail;
-        unsigned idle; /* waiting for work, less those signalled */
+        unsigned idle; /* threads waiting for work */
+        bool waking;   /* one of them was signalled, and does not run yet */
         bool stop;
         unsigned n;
         pthread_t *threads;
 };
 
 static struct workers pools[] = {
-        [QUICK] = {"quick", "quick work", PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER},
-        [LONG] = { "long", "long work",  PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER},
+        [QUICK] = {"quick", "quick work", PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, PTHREAD_COND_INITIALIZER},
+        [LONG] = { "long", "long work",  PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, PTHREAD_COND_INITIALIZER},
 };
 #define POOLS (sizeof pools / sizeof pools[0])
 
 static _Atomic(struct job *) done;
-static struct watch done_watch = { .fd = -1 };
+static atomic_bool loop_sleeps;
+static struct watch bell = { .fd = -1 };
 
+/* The list and the flag are both looked at after the other was written, here and in offload_sleep, and in one order
+ * for all: so either we see that the loop sleeps, or it sees that there is something to take back. */
 static void hand_back(struct job *j)
 {
         struct job *first = atomic_load_explicit(&done, memory_order_relaxed);
@@ -50,22 +54,31 @@ static void hand_back(struct job *j)
 
         do
                 j->next = first;
-        while (!atomic_compare_exchange_weak_explicit(&done, &first, j, memory_order_release,
-                                                      memory_order_relaxed));
-        if (!first && write(done_watch.fd, &one, sizeof one) != sizeof one)
+        while (!atomic_compare_exchange_weak(&done, &first, j));
+        if (atomic_load(&loop_sleeps) && atomic_exchange(&loop_sleeps, false) &&
+            write(bell.fd, &one, sizeof one) != sizeof one)
                 die("eventfd: %s", strerror(errno));
 }
 
-/* On the loop. The list is newest first; fibers go on in the order their work was done. */
-static void take_back(struct watch *w, uint32_t events)
+bool offload_sleep(void)
+{
+        if (bell.fd < 0)
+                return true;
+        atomic_store(&loop_sleeps, true);
+        return !atomic_load(&done);
+}
+
+/* The list is newest first; fibers go on in the order their work was done. */
+void offload_take_back(void)
 {
         struct job *j, *next, *oldest = NULL;
-        uint64_t count;
 
-        (void)events;
-        if (read(w->fd, &count, sizeof count) < 0 && errno != EAGAIN)
-                die("eventfd: %s", strerror(errno));
-        for (j = atomic_exchange_explicit(&done, NULL, memory_order_acquire); j; j = next) {
+        if (bell.fd < 0)
+                return;
+        atomic_store_explicit(&loop_sleeps, false, memory_order_relaxed);
+        if (!atomic_load_explicit(&done, memory_order_relaxed))
+                return;
+        for (j = atomic_exchange(&done, NULL); j; j = next) {
                 next = j->next;
                 j->next = oldest;
                 oldest = j;
@@ -76,14 +89,33 @@ static void take_back(struct watch *w, uint32_t events)
         }
 }
 
+/* That it rings is enough: each turn takes back. Edge-triggered, so nobody reads the counter. */
+static void rung(struct watch *w, uint32_t events)
+{
+        (void)w;
+        (void)events;
+}
+
+/* With the mutex held: shall a thread be signalled? */
+static bool wake_another(struct workers *w)
+{
+        if (!w->head || !w->idle || w->waking)
+                return false;
+        w->waking = true;
+        return true;
+}
+
 static struct job *next_job(struct workers *w)
 {
         struct job *j;
+        bool another;
 
         pthread_mutex_lock(&w->mutex);
         while (!w->head && !w->stop) {
                 w->idle++;
                 pthread_cond_wait(&w->work, &w->mutex);
+                w->idle--;
+                w->waking = false;
         }
         j = w->head;
         if (j) {
@@ -91,7 +123,10 @@ static struct job *next_job(struct workers *w)
                 if (!w->head)
                         w->tail = NULL;
         }
+        another = wake_another(w);
         pthread_mutex_unlock(&w->mutex);
+        if (another)
+                pthread_cond_signal(&w->work);
         return j;
 }
 
@@ -130,14 +165,14 @@ int offload_start(unsigned quick_threads, unsigned long_threads)
 {
         int rc;
 
-        assert(done_watch.fd < 0);
-        done_watch = (struct watch){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = take_back };
-        if (done_watch.fd < 0)
+        assert(bell.fd < 0);
+        bell = (struct watch){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = rung };
+        if (bell.fd < 0)
                 return -errno;
-        rc = watch_add(&done_watch, EPOLLIN);
+        rc = watch_add(&bell, EPOLLIN);
         if (rc < 0) {
-                close(done_watch.fd);
-                done_watch.fd = -1;
+                close(bell.fd);
+                bell.fd = -1;
                 return rc;
         }
         rc = start_threads(&pools[QUICK], quick_threads);
@@ -162,9 +197,7 @@ int offload(enum pool pool, int (*fn)(void *arg), void *arg)
         else
                 w->head = &j;
         w->tail = &j;
-        wake = w->idle > 0;
-        if (wake)
-                w->idle--;
+        wake = wake_another(w);
         pthread_mutex_unlock(&w->mutex);
         if (wake)
                 pthread_cond_signal(&w->work);
@@ -176,14 +209,13 @@ void offload_finish(void)
 {
         size_t i;
 
-        if (done_watch.fd < 0)
+        if (bell.fd < 0)
                 return;
         for (i = 0; i < POOLS; i++) {
                 struct workers *w = &pools[i];
 
                 pthread_mutex_lock(&w->mutex);
                 w->stop = true;
-                w->idle = 0;
                 pthread_mutex_unlock(&w->mutex);
                 pthread_cond_broadcast(&w->work);
                 while (w->n)
@@ -191,7 +223,7 @@ void offload_finish(void)
                 mem_free(w->threads);
                 w->threads = NULL;
         }
-        watch_remove(&done_watch);
-        close(done_watch.fd);
-        done_watch.fd = -1;
+        watch_remove(&bell);
+        close(bell.fd);
+        bell.fd = -1;
 }
