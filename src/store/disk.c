@@ -189,14 +189,22 @@ static int synced(int fd, enum trace_kind kind, int (*sync)(int fd))
         return result(sync(fd));
 }
 
-int disk_datasync(int fd)
+bool disk_failing(int *error)
 {
         unsigned n = atomic_load(&fail_in);
 
         while (n && !atomic_compare_exchange_weak(&fail_in, &n, n - 1))
                 ;
-        if (n == 1)
-                return -atomic_load(&fail_error);
+        *error = atomic_load(&fail_error);
+        return n == 1;
+}
+
+int disk_datasync(int fd)
+{
+        int error;
+
+        if (disk_failing(&error))
+                return -error;
         return synced(fd, TRACE_SYNC, fdatasync);
 }
 

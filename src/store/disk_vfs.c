@@ -79,7 +79,10 @@ static int file_sync(sqlite3_file *f, int flags)
 {
         struct recorded_file *r = file_of(f);
         char parent[TRACE_PATH];
+        int error;
 
+        if (r->on && disk_failing(&error))
+                return SQLITE_IOERR_FSYNC;
         if (r->on) {
                 trace_lock();
                 trace_put(TRACE_SYNC, r->path, "", 0, NULL, 0);
