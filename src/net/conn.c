@@ -157,9 +157,10 @@ ssize_t raw_read(struct conn *c, void *p, size_t n)
                 if (errno != EAGAIN)
                         return -errno;
                 c->readable = false;
-        } else if (got > 0 && (size_t)got < n && !c->hung) {
-                c->readable = false; /* dry; what comes from now on makes a new edge */
+                return -EAGAIN;
         }
+        if (got > 0 && (size_t)got < n && !c->hung)
+                c->readable = false; /* dry; what comes from now on makes a new edge */
         return got;
 }
 
@@ -177,6 +178,7 @@ ssize_t raw_write(struct conn *c, const struct iovec *v, int count)
                 if (errno != EAGAIN)
                         return -errno;
                 c->writable = false;
+                return -EAGAIN;
         }
         return sent;
 }
