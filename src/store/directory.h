@@ -15,6 +15,8 @@ struct directory;
 [[nodiscard]] int directory_open(struct directory **out, const char *path, bool create);
 void directory_close(struct directory **d);
 void directory_changed(struct directory *d); /* a bell: read anew at the next look-up */
+/* Characters that begin a subaddress (settings.subaddress_separator); "+" until said otherwise. */
+void directory_separators(struct directory *d, struct str characters);
 
 enum standing {
         STANDING_OK,        /* delivered here (and perhaps elsewhere too) */
@@ -27,18 +29,21 @@ enum standing {
 };
 struct resolved {
         enum standing standing;
-        struct str account;   /* when one account only stands behind it */
-        struct str moved_to;  /* STANDING_MOVED */
-        struct str list;      /* the list's address when it is one */
+        struct str account;     /* when one account only stands behind it */
+        struct str moved_to;    /* STANDING_MOVED; with STANDING_FORWARDED the (first) address it goes to */
+        struct str list;        /* the list's address when it is one */
         struct action *actions; /* FILE and SEND, duplicates removed; at most 10,000 */
         unsigned count;
 };
-/* What RCPT TO:<local@domain> means. Strings live in a. 0 or -errno (the file cannot be read: 451). */
+/* What RCPT TO:<local@domain> means; without a domain: <Postmaster>. Strings live in a, which should have a maximum
+ * of 4 MB or more where large lists are to be expanded: what does not fit it is STANDING_LOOP, or -ENOBUFS.
+ * 0 or -errno (the file cannot be read: 451). */
 [[nodiscard]] int directory_resolve(struct directory *d, struct arena *a, struct str local, struct str domain,
                                     struct resolved *out);
 bool directory_is_local(struct directory *d, struct str domain);
 /* The account behind a sign-in name: an address of it, or a bare name when it is unique. -ENOENT. */
-[[nodiscard]] int directory_signin(struct directory *d, struct arena *a, struct str name, struct str *account);
+[[nodiscard]] int directory_signin(struct directory *d, struct arena *a, struct str name,
+                                   struct str *account);
 /* May this account use this address as its sender? Its own, its aliases', subaddresses, granted ones. */
 bool directory_may_send_as(struct directory *d, struct str account, struct str address);
 struct account_entry {
@@ -51,7 +56,8 @@ struct account_entry {
         struct str real_name;
         struct str language;
 };
-[[nodiscard]] int directory_account(struct directory *d, struct arena *a, struct str name, struct account_entry *out);
+[[nodiscard]] int directory_account(struct directory *d, struct arena *a, struct str name,
+                                    struct account_entry *out);
 
 /* For the verbs. Each is one synced transaction; names are checked; *why gets a sentence when it fails (-EINVAL,
  * -EEXIST, -ENOENT). Lists iterate in order of name. */
@@ -59,18 +65,31 @@ struct directory_row {
         struct str name, value, more; /* what they are is said by each list's verb */
         uint64_t number;
 };
-enum directory_what { DIR_DOMAINS, DIR_ACCOUNTS, DIR_ALIASES, DIR_LISTS, DIR_MEMBERS, DIR_LOGINS, DIR_GRANTS };
-[[nodiscard]] int directory_rows(struct directory *d, enum directory_what what, struct str of, struct arena *a,
-                                 struct directory_row **rows, size_t *n);
+enum directory_what {
+        DIR_DOMAINS,
+        DIR_ACCOUNTS,
+        DIR_ALIASES,
+        DIR_LISTS,
+        DIR_MEMBERS,
+        DIR_LOGINS,
+        DIR_GRANTS
+};
+[[nodiscard]] int directory_rows(struct directory *d, enum directory_what what, struct str of,
+                                 struct arena *a, struct directory_row **rows, size_t *n);
 int directory_add_domain(struct directory *d, struct str domain, struct str alias_of, struct buf *why);
 int directory_remove_domain(struct directory *d, struct str domain, struct buf *why); /* not while in use */
-int directory_set_catch_all(struct directory *d, struct str domain, struct str account, struct buf *why); /* "": none */
+int directory_set_catch_all(struct directory *d, struct str domain, struct str account,
+                            struct buf *why); /* "": none */
 int directory_add_account(struct directory *d, struct str name, struct buf *why);
 int directory_remove_account(struct directory *d, struct str name, struct buf *why);
-int directory_set_account(struct directory *d, struct str name, struct str key, struct str value, struct buf *why);
+int directory_set_account(struct directory *d, struct str name, struct str key, struct str value,
+                          struct buf *why);
 int directory_add_login(struct directory *d, struct str account, struct str login, struct buf *why);
-int directory_add_alias(struct directory *d, struct str address, struct str target, struct buf *why); /* again: one more */
-int directory_remove_alias(struct directory *d, struct str address, struct str target, struct buf *why); /* target "": all */
+int directory_remove_login(struct directory *d, struct str account, struct str login, struct buf *why);
+int directory_add_alias(struct directory *d, struct str address, struct str target,
+                        struct buf *why); /* again: one more */
+int directory_remove_alias(struct directory *d, struct str address, struct str target,
+                           struct buf *why); /* target "": all */
 int directory_add_list(struct directory *d, struct str address, struct buf *why);
 int directory_remove_list(struct directory *d, struct str address, struct buf *why);
 int directory_add_member(struct directory *d, struct str list, struct str member, struct buf *why);
