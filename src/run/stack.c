@@ -1,7 +1,10 @@
 #include "run/stack.h"
 #include "run/annotate.h"
 #include "run/kernel.h"
+#include <errno.h>
+#include <signal.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SIZE  ((size_t)128 * 1024 * STACK_FACTOR)
@@ -22,9 +25,21 @@ static struct pooled *link_of(void *low)
         return (struct pooled *)((char *)low + SIZE - sizeof(struct pooled));
 }
 
+/* Some emulated kernels take any advice and do nothing, so the first guard is tried: a system call that would read
+ * there must fail (if it does read, it finds zeros: no signal to block). */
+static bool is_guarded(const void *map)
+{
+        static bool tried;
+
+        if (tried)
+                return true;
+        tried = true;
+        return syscall(SYS_rt_sigprocmask, SIG_BLOCK, map, NULL, (size_t)8) < 0 && errno == EFAULT;
+}
+
 static bool guard(void *map)
 {
-        if (!no_guard_pages && madvise(map, GUARD, MADV_GUARD_INSTALL) == 0)
+        if (!no_guard_pages && madvise(map, GUARD, MADV_GUARD_INSTALL) == 0 && is_guarded(map))
                 return true;
         no_guard_pages = true;
         return mprotect(map, GUARD, PROT_NONE) == 0;
