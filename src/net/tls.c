@@ -38,7 +38,7 @@ static int key_info(gnutls_privkey_t key, unsigned flags, void *userdata)
 }
 
 static int sign_elsewhere(gnutls_privkey_t key, gnutls_sign_algorithm_t algorithm, void *userdata,
-                          unsigned flags, const gnutls_datum_t *data, gnutls_datum_t *signature)
+                          unsigned flags, const gnutls_datum_t *hash, gnutls_datum_t *signature)
 {
         const struct tls_context *t = userdata;
         auto_buf struct buf got;
@@ -46,7 +46,7 @@ static int sign_elsewhere(gnutls_privkey_t key, gnutls_sign_algorithm_t algorith
         (void)key;
         (void)flags;
         buf_init(&got, 4096);
-        if (t->sign(t->sign_context, algorithm, str_from(data->data, data->size), &got) < 0 || got.n == 0 ||
+        if (t->sign(t->sign_context, algorithm, str_from(hash->data, hash->size), &got) < 0 || got.n == 0 ||
             got.full)
                 return GNUTLS_E_PK_SIGN_FAILED;
         signature->data = gnutls_malloc(got.n); /* theirs to free */
@@ -61,8 +61,12 @@ static int learn_key(struct tls_context *t, gnutls_pcert_st *own)
 {
         int algorithm = gnutls_pubkey_get_pk_algorithm(own->pubkey, &t->bits);
 
+        if (algorithm < 0)
+                return algorithm;
         t->algorithm = (gnutls_pk_algorithm_t)algorithm;
-        return algorithm < 0 ? algorithm : 0;
+        return algorithm == GNUTLS_PK_RSA || algorithm == GNUTLS_PK_ECDSA
+                   ? 0
+                   : GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM;
 }
 
 static int set_chain(struct tls_context *t, struct str pem)
@@ -79,7 +83,7 @@ static int set_chain(struct tls_context *t, struct str pem)
         if (rc == 0)
                 rc = gnutls_privkey_init(&key);
         if (rc == 0)
-                rc = gnutls_privkey_import_ext4(key, t, sign_elsewhere, NULL, NULL, NULL, key_info, 0);
+                rc = gnutls_privkey_import_ext4(key, t, NULL, sign_elsewhere, NULL, NULL, key_info, 0);
         if (rc == 0) {
                 /* The keeper need not be up yet: no trial signature now. */
                 gnutls_certificate_set_flags(t->credentials, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);

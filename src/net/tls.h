@@ -4,13 +4,13 @@
 #include "base/buf.h"
 
 struct tls_context;
-/* Sign `data` with the named key: 0 and the signature appended, or -errno. The data are the bytes themselves, not yet
- * hashed, at most some hundred (what TLS signs to prove itself): gnutls_privkey_sign_data2(key, algorithm, 0, ...).
- * algorithm is GnuTLS's gnutls_sign_algorithm_t. */
-typedef int tls_sign_fn(void *context, unsigned algorithm, struct str data, struct buf *signature);
+/* Sign `hash` with the named key: 0 and the signature appended, or -errno. What is asked for is exactly
+ * gnutls_privkey_sign_hash2(key, algorithm, 0, hash): with GNUTLS_SIGN_RSA_RAW (old clients of TLS 1.2) the hash comes
+ * wrapped in its DigestInfo. */
+typedef int tls_sign_fn(void *context, unsigned algorithm, struct str hash, struct buf *signature);
 
 /* chain: PEM certificates, the host's own first. ticket_key: 64 bytes shared by all processes. 0, -EINVAL (no good
- * chain or ticket key; the key pair itself is tried only by the first handshake), -ENOMEM. */
+ * chain of RSA or ECDSA, or ticket key; the key pair itself is tried only by the first handshake), -ENOMEM. */
 [[nodiscard]] int tls_context_new(struct tls_context **out, struct str chain, tls_sign_fn *sign,
                                   void *sign_context, struct str ticket_key);
 void tls_context_ticket_key(struct tls_context *t, struct str key); /* rotated */
