@@ -1,6 +1,7 @@
 /* Addresses that are refused for a while, as the keeper told us (TELL_BAN). IPv6 counts by /64 (addr_net). The
  * newest BANS_MOST are remembered: a flood from many addresses pushes out the oldest, never grows. Nothing waits. */
 #pragma once
+#include "base/buf.h"
 #include "base/time.h"
 #include "net/addr.h"
 
@@ -15,3 +16,7 @@ struct bans {
 void bans_set(struct bans *b, struct addr a, nsec until); /* until 0: not any more */
 bool bans_hold(struct bans *b, struct addr a);            /* refused now? Forgets what has run out. */
 void bans_free(struct bans *b);
+
+/* TELL_BAN's layout, for both sides: u8 family | 16 bytes ip | u64 seconds from now (0: not any more) */
+void bans_pack(struct buf *out, struct addr a, uint64_t seconds);
+[[nodiscard]] bool bans_take(struct bans *b, struct str message);

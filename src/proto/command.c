@@ -45,6 +45,11 @@ void command_run(struct session *s, const struct dialect *d, struct str line)
         s->running = c;
         rc = c ? run(s, d, c, &a) : d->unknown(s, verb);
         s->running = NULL;
+        command_done(s, d, rc);
+}
+
+void command_done(struct session *s, const struct dialect *d, int rc)
+{
         if (rc == FAIL && ++s->errors >= (unsigned long)s->server->settings->max_errors && !s->ending)
                 d->too_many(s);
         s->deadline = 0;

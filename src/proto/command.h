@@ -35,10 +35,11 @@ struct dialect {
         int (*misplaced)(struct session *s, const struct command *c); /* not in this state */
         int (*need_tls)(struct session *s, const struct command *c);
         int (*need_login)(struct session *s, const struct command *c);
-        int (*argument)(struct session *s, const struct command *c); /* one where none belongs */
-        int (*too_many)(struct session *s);                          /* errors: says goodbye */
-        int (*pipelined)(struct session *s,
-                         const struct command *c); /* something stands behind a LAST command */
+        int (*argument)(struct session *s, const struct command *c);  /* one where none belongs */
+        int (*too_many)(struct session *s);                           /* errors: says goodbye */
+        int (*pipelined)(struct session *s, const struct command *c); /* something follows a LAST command */
 };
 void command_run(struct session *s, const struct dialect *d, struct str line);
+/* What command_run does at its end, for a line in which no verb was looked for: rc: the result of its reply. */
+void command_done(struct session *s, const struct dialect *d, int rc);
 const struct command *command_find(const struct dialect *d, struct str verb);

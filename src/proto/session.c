@@ -336,3 +336,14 @@ void sessions_sign_out(struct server *server, struct str account)
                 if (s->account.n && str_eq(s->account, account))
                         conn_wake(s->conn, WOKEN_SIGNED_OUT);
 }
+
+void sessions_dump(const struct server *server, int fd)
+{
+        nsec at = now();
+
+        for (const struct session *s = server->sessions; s; s = s->next)
+                dprintf(fd, "session %s %s peer=%s account=" PRS " state=%#x %s age=%llds\n", s->id,
+                        s->kind->name, session_peer(s).z, STR(s->account), s->state,
+                        conn_parked(s->conn) ? "parked" : "in a fiber",
+                        (long long)((at - s->began) / SECOND));
+}

@@ -109,4 +109,5 @@ bool session_trusts(const struct settings *t, struct addr peer);
 const char *host_for(const struct settings *t, struct addr local, char *room, size_t n);
 void sessions_stop(struct server *server); /* SIGTERM: finish your command */
 void sessions_sign_out(struct server *server, struct str account);
+void sessions_dump(const struct server *server, int fd); /* for SIGQUIT: one line each, parked ones too */
 unsigned sessions_from(const struct server *server, struct addr peer);

@@ -1,0 +1,136 @@
+#include "proto/smtp/smtp.h"
+
+/* Would the letter, as far as its size is known, go beyond what the account may hold? Letters that are accepted but
+ * not yet filed do not count. */
+static bool over_quota(struct session *s, struct str account, uint64_t size)
+{
+        struct account_entry entry;
+        struct account *box;
+        uint64_t quota, used = 0, letters;
+        int rc;
+
+        if (directory_account(s->server->directory, &s->command, account, &entry) < 0)
+                return false;
+        quota = entry.quota ? entry.quota : (uint64_t)s->server->settings->default_quota;
+        if (!quota || account_get(s->server->accounts, account, &box) < 0)
+                return false;
+        rc = account_usage(box, &used, &letters);
+        account_put(&box);
+        return rc == 0 && (used >= quota || size > quota - used);
+}
+
+static int too_many(struct session *s)
+{
+        return smtp_refuse(s, "452 4.5.3 Too many recipients: send them in another transaction");
+}
+
+/* Why a letter to elsewhere stays in the outbox, in front of why it goes there ("forwarded by bob@hamburger.edu"). */
+static void say_why(struct letter *l, struct resolved *who)
+{
+        static const struct str waits = { "waits here: this server does not send to other hosts yet", 56 };
+        struct str last = S(""), said = waits;
+
+        for (unsigned i = 0; i < who->count; i++) {
+                struct action *t = &who->actions[i];
+
+                if (t->kind != ACTION_SEND)
+                        continue;
+                if (t->reason.p != last.p && t->reason.n) /* the members of a list share one */
+                        said = arena_printf(&l->arena, PRS " (" PRS ")", STR(waits), STR(t->reason));
+                last = t->reason;
+                t->reason = t->reason.n ? said : waits;
+        }
+}
+
+static int accepted(struct session *s, const struct path *to, struct resolved *who)
+{
+        struct letter *l = &smtp_of(s)->letter;
+
+        say_why(l, who);
+        if (!letter_add(l, who->actions, who->count))
+                return too_many(s);
+        l->recipients++;
+        l->recipient = arena_str(&l->arena, to->text);
+        s->state = SMTP_RCPT;
+        if (who->standing == STANDING_FORWARDED)
+                return smtp_reply(s, "251 2.1.5 <" PRS ">... User not local; the message will be forwarded",
+                                  STR(to->text));
+        return smtp_reply(s, "250 2.1.5 <" PRS ">... Recipient ok", STR(to->text));
+}
+
+/* To another host: for those who have signed in, and for nobody else, ever. */
+static int relay(struct session *s, const struct path *to, struct str normal)
+{
+        struct resolved who = { .standing = STANDING_OK, .count = 1 };
+        struct action send = { .kind = ACTION_SEND, .address = normal };
+
+        if (!s->account.n)
+                return smtp_refuse(s, "550 5.7.1 <" PRS ">... Relaying denied", STR(to->text));
+        send.original = arena_str(&smtp_of(s)->letter.arena, to->text);
+        who.actions = &send;
+        return accepted(s, to, &who);
+}
+
+static int refuse(struct session *s, const struct path *to, const struct resolved *who)
+{
+        switch (who->standing) {
+        case STANDING_MOVED:
+                return smtp_refuse(s, "551 5.1.6 <" PRS ">... User not local; please try <" PRS ">",
+                                   STR(to->text), STR(who->moved_to));
+        case STANDING_DISABLED:
+                return smtp_refuse(s, "550 5.2.1 <" PRS ">... Mailbox disabled", STR(to->text));
+        case STANDING_LOOP:
+                return smtp_refuse(s, "554 5.4.6 <" PRS ">... Its aliases go round in circles",
+                                   STR(to->text));
+        default: return smtp_refuse(s, "550 5.1.1 <" PRS ">... User unknown", STR(to->text));
+        }
+}
+
+static int deliver(struct session *s, const struct path *to, struct str normal)
+{
+        struct letter *l = &smtp_of(s)->letter;
+        struct resolved who;
+
+        if (l->recipients >= (unsigned long)s->server->settings->max_recipients || !letter_may_grow(l))
+                return too_many(s);
+        if (directory_resolve(s->server->directory, &l->arena, to->local, to->domain, &who) < 0)
+                return smtp_refuse(s, "451 4.3.0 Local error, try again later");
+        if (who.standing == STANDING_FOREIGN)
+                return relay(s, to, normal);
+        if (who.standing != STANDING_OK && who.standing != STANDING_FORWARDED)
+                return refuse(s, to, &who);
+        if (who.account.n && who.standing == STANDING_OK && over_quota(s, who.account, l->declared))
+                return smtp_refuse(s, "552 5.2.2 <" PRS ">... Mailbox full", STR(to->text));
+        return accepted(s, to, &who);
+}
+
+/* "RCPT TO:" Forward-path [SP Rcpt-parameters] -- RFC 5321 §4.1.1.3 */
+int smtp_rcpt(struct session *session, struct scan *a)
+{
+        struct letter *l = &smtp_of(session)->letter;
+        unsigned before = l->recipients;
+        struct str key, value, normal;
+        struct path to;
+        int rc;
+
+        if (!scan_try_word(a, S("TO:")))
+                return smtp_reply(session, "501 5.5.4 Syntax: RCPT TO:<address>");
+        to = scan_forward_path(a, &session->command);
+        if (a->bad) {
+                l->refused++;
+                return smtp_reply(session, "501 5.1.3 Bad recipient address: %s", a->why);
+        }
+        if (scan_parameter(a, &key, &value))
+                return smtp_reply(session, "555 5.5.4 " PRS ": no such parameter", STR(str_sub(key, 0, 64)));
+        if (!scan_done(a))
+                return smtp_reply(session, "501 5.5.4 Syntax: RCPT TO:<address> [parameters]");
+        if (to.utf8 && !l->utf8)
+                rc = smtp_reply(session, "553 5.6.7 The recipient's address needs SMTPUTF8");
+        else if (!address_normal(&l->arena, &to, &normal))
+                rc = smtp_reply(session, "553 5.1.3 No such domain can exist");
+        else
+                rc = deliver(session, &to, normal);
+        if (l->recipients == before)
+                l->refused++;
+        return rc;
+}
