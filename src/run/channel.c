@@ -98,7 +98,7 @@ static int send_now(struct channel *c, struct head head, struct str body, int fd
                 *CMSG_FIRSTHDR(&m) = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd),
                                                        .cmsg_level = SOL_SOCKET,
                                                        .cmsg_type = SCM_RIGHTS };
-                memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd, sizeof fd);
+                mem_copy(CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd, str_from(&fd, sizeof fd));
         }
         while (sendmsg(c->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
                 if (errno == EINTR)
@@ -286,7 +286,7 @@ static int passed_fd(struct msghdr *m)
 
         if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS &&
             h->cmsg_len == CMSG_LEN(sizeof fd))
-                memcpy(&fd, CMSG_DATA(h), sizeof fd);
+                mem_copy(&fd, sizeof fd, str_from(CMSG_DATA(h), sizeof fd));
         return fd;
 }
 

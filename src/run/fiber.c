@@ -2,6 +2,7 @@
 #include "run/log.h"
 #include "run/stack.h"
 #include "run/switch.h"
+#include "base/mem.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -209,7 +210,7 @@ void fiber_note(const char *text)
 
         if (!f)
                 return;
-        memcpy(f->note, text, n);
+        mem_copy(f->note, sizeof f->note - 1, str_from(text, n));
         f->note[n] = '\0';
 }
 

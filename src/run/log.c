@@ -1,6 +1,8 @@
 #include "run/inside.h"
 #include "run/log.h"
+#include "base/buf.h"
 #include "base/codec.h"
+#include "base/mem.h"
 #include "base/time.h"
 #include <errno.h>
 #include <poll.h>
@@ -27,14 +29,13 @@ bool log_quiet;
 static struct {
         pthread_mutex_t mutex;
         char role[32];
-        char text[ROOM];
-        size_t n;
+        struct buf text;
         unsigned long dropped;
         time_t second;
         char date[24];                       /* of that second: 2026-11-20T17:29:44 */
         enum { POLLED, SOCKET, PLAIN } kind; /* of stderr */
         struct timer retry;
-} out = { .mutex = PTHREAD_MUTEX_INITIALIZER, .role = "pail" };
+} out = { .mutex = PTHREAD_MUTEX_INITIALIZER, .role = "pail", .text.max = ROOM };
 
 void log_role(const char *role)
 {
@@ -73,11 +74,11 @@ static size_t write_piece(const char *p, size_t n)
 /* The largest piece of whole lines. */
 static size_t next_piece(size_t from)
 {
-        size_t left = out.n - from, n = left;
+        size_t left = out.text.n - from, n = left;
 
         if (out.kind == PLAIN || left <= PIECE)
                 return left;
-        for (n = PIECE; n > 0 && out.text[from + n - 1] != '\n'; n--)
+        for (n = PIECE; n > 0 && out.text.p[from + n - 1] != '\n'; n--)
                 ;
         return n ? n : PIECE;
 }
@@ -87,10 +88,9 @@ static void write_out(void)
         size_t at = 0, took;
 
         find_kind(); /* each time: stderr may have been replaced */
-        while (at < out.n && (took = write_piece(out.text + at, next_piece(at))) > 0)
+        while (at < out.text.n && (took = write_piece(out.text.p + at, next_piece(at))) > 0)
                 at += took;
-        memmove(out.text, out.text + at, out.n - at);
-        out.n -= at;
+        buf_drop(&out.text, at);
 }
 
 /* ..T17:29:44.123Z; the date is made once a second. */
@@ -115,21 +115,22 @@ static void append(const char *level, const char *event, const char *format, va_
     __attribute__((format(printf, 3, 0)));
 static void append(const char *level, const char *event, const char *format, va_list args)
 {
-        char *line = out.text + out.n;
+        char *line = buf_room(&out.text, LINE + 1);
         size_t n, i;
         int more;
 
-        if (ROOM - out.n < LINE + 1)
+        if (!line) {
                 write_out();
-        line = out.text + out.n;
-        if (ROOM - out.n < LINE + 1) {
+                line = buf_room(&out.text, LINE + 1);
+        }
+        if (!line) {
                 out.dropped++;
                 return;
         }
         n = put_time(line, LINE);
         if (out.dropped) {
                 more = snprintf(line + n, LINE - n, "event=log-dropped level=warn lines=%lu\n", out.dropped);
-                out.n += n + (size_t)more;
+                buf_added(&out.text, n + (size_t)more);
                 out.dropped = 0;
                 append(level, event, format, args);
                 return;
@@ -139,7 +140,7 @@ static void append(const char *level, const char *event, const char *format, va_
         more = vsnprintf(line + n, LINE - n, format, args);
         if (more >= 0 && (size_t)more >= LINE - n) {
                 n = LINE - 1;
-                memcpy(line + n - 3, "...", 3);
+                mem_copy(line + n - 3, 3, S("..."));
         } else if (more > 0) {
                 n += (size_t)more;
         }
@@ -147,7 +148,7 @@ static void append(const char *level, const char *event, const char *format, va_
                 if ((unsigned char)line[i] < ' ' || line[i] == 127)
                         line[i] = '?';
         line[n] = '\n';
-        out.n += n + 1;
+        buf_added(&out.text, n + 1);
 }
 
 static void log_line(const char *level, const char *event, const char *format, va_list args)
@@ -207,11 +208,10 @@ void log_flush(void)
 {
         size_t left;
 
-        if (!__atomic_load_n(&out.n, __ATOMIC_RELAXED))
-                return;
         pthread_mutex_lock(&out.mutex);
-        write_out();
-        left = out.n;
+        if (out.text.n)
+                write_out();
+        left = out.text.n;
         pthread_mutex_unlock(&out.mutex);
         out.retry.fire = try_again;
         timer_set(&out.retry, left ? now() + RETRY : NEVER);
@@ -219,8 +219,8 @@ void log_flush(void)
 
 void log_last_words(void)
 {
-        if (write(STDERR_FILENO, out.text, out.n) >= 0)
-                out.n = 0;
+        if (out.text.n && write(STDERR_FILENO, out.text.p, out.text.n) >= 0)
+                out.text.n = 0;
 }
 
 /* Plain: printable ASCII without space, quote, backslash and equals sign, and UTF-8 above the C1 controls. */

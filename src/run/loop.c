@@ -178,13 +178,16 @@ void loop_stop(void)
 
 void loop_finish(void)
 {
+        int signo;
+
         assert(loop.exists && !loop.running);
+        for (signo = 0; signo < 65; signo++)
+                loop.handlers[signo] = NULL;
         close(loop.signals.fd);
         close(loop.epoll);
         loop.epoll = -1;
         loop.exists = loop_thread = false;
         loop.ends = NULL;
-        memset(loop.handlers, 0, sizeof loop.handlers);
         timers_finish();
         fibers_finish();
         crash_finish();

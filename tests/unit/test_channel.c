@@ -17,7 +17,7 @@ static unsigned sunk, slow_handlers;
 static void doubles(struct channel_message *m)
 {
         char text[16];
-        int n = snprintf(text, sizeof text, "%d", 2 * atoi(m->body.p ? m->body.p : ""));
+        int n = snprintf(text, sizeof text, "%d", 2 * (int)strtol(m->body.p, NULL, 10));
 
         fiber_yield();
         channel_answer(m, str_from(text, (size_t)n), -1);
@@ -100,7 +100,7 @@ static void asks_double(void *arg)
         assert_int_equal(
             channel_ask(left, ASK_DOUBLE, str_from(text, (size_t)n), -1, &answer, NULL, in_seconds(60)), 0);
         buf_u8(&answer, 0);
-        assert_int_equal(atoi(answer.p), 2 * atoi(text));
+        assert_int_equal(strtol(answer.p, NULL, 10), 2 * strtol(text, NULL, 10));
 }
 
 static void asks_the_rest(void *arg)
