@@ -1,0 +1,149 @@
+#include "proto/transcript.h"
+
+#include <errno.h>
+
+enum { CONNECTIONS_MOST = 99 };
+
+/* --- reading ------------------------------------------------------------------------------------------------- */
+
+/* "S:", "C:", "S2:": who, on which connection, and what stands behind; false: something else. */
+static bool spoken(struct str line, struct transcript_line *out)
+{
+        struct str text = line, who;
+        uint64_t connection = 1;
+
+        if (!str_cut(&text, ':', &who) || !who.n || (who.p[0] != 'S' && who.p[0] != 'C'))
+                return false;
+        if (who.n > 1 && (!str_u64(str_from_at(who, 1), &connection) || connection < 1))
+                return false;
+        out->kind = who.p[0] == 'S' ? TRANSCRIPT_SERVER : TRANSCRIPT_CLIENT;
+        out->connection = connection > CONNECTIONS_MOST ? 0 : (unsigned)connection;
+        out->text = str_starts(text, S(" ")) ? str_from_at(text, 1) : text;
+        return true;
+}
+
+/* NULL, or what is wrong with it. */
+static const char *read_line(struct str line, struct transcript_line *out)
+{
+        if (str_find(line, '\0') != STR_NONE)
+                return "a NUL does not belong into a transcript; raw \"\\0\" sends one";
+        if (spoken(line, out))
+                return out->connection ? NULL : "so many connections are not possible";
+        if (line.p[0] < 'a' || line.p[0] > 'z')
+                return "neither S: nor C: nor a directive";
+        out->kind = TRANSCRIPT_DIRECTIVE;
+        out->connection = 1;
+        out->text = str_trim(line);
+        return NULL;
+}
+
+static size_t count_lines(struct str text)
+{
+        struct str line;
+        size_t n = 0;
+
+        while (text.n) {
+                str_cut(&text, '\n', &line);
+                n++;
+        }
+        return n;
+}
+
+int transcript_read(struct str text, struct arena *a, struct transcript_line **lines, size_t *n,
+                    struct buf *why)
+{
+        unsigned number = 0;
+        struct str line;
+
+        *n = 0;
+        *lines = arena_array(a, struct transcript_line, count_lines(text) + 1);
+        while (text.n) {
+                struct transcript_line *next = &(*lines)[*n];
+                const char *wrong;
+
+                str_cut(&text, '\n', &line);
+                number++;
+                if (str_ends(line, S("\r")))
+                        line.n--;
+                if (!str_trim(line).n || line.p[0] == '#')
+                        continue;
+                next->number = number;
+                wrong = read_line(line, next);
+                if (wrong) {
+                        buf_printf(why, "%u: %s", number, wrong);
+                        return -EINVAL;
+                }
+                ++*n;
+        }
+        return 0;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------- */
+
+/* One line whatever the text: control characters as \xHH. What the server said is a pattern when it is read again, so
+ * a star in it is written as \*. */
+void transcript_write(struct buf *out, enum transcript_kind kind, unsigned connection, struct str text)
+{
+        if (kind != TRANSCRIPT_DIRECTIVE) {
+                buf_puts(out, kind == TRANSCRIPT_SERVER ? S("S") : S("C"));
+                if (connection > 1)
+                        buf_printf(out, "%u", connection);
+                buf_puts(out, S(": "));
+        }
+        for (size_t i = 0; i < text.n; i++) {
+                unsigned char c = (unsigned char)text.p[i];
+
+                if ((c < 32 && c != '\t') || c == 127)
+                        buf_printf(out, "\\x%02x", c);
+                else if (c == '*' && kind == TRANSCRIPT_SERVER)
+                        buf_puts(out, S("\\*"));
+                else
+                        buf_u8(out, c);
+        }
+        buf_puts(out, S("\n"));
+}
+
+/* --- matching ------------------------------------------------------------------------------------------------ */
+
+/* The next element of the pattern: a byte, or '*' with *any. */
+static char element(struct str pattern, size_t *at, bool *any)
+{
+        char c = pattern.p[(*at)++];
+
+        *any = c == '*';
+        if (c == '\\' && *at < pattern.n && pattern.p[*at] == '*')
+                c = pattern.p[(*at)++];
+        return c;
+}
+
+/* The last star takes one byte more whenever what follows it does not fit: no recursion, pattern × line at worst. */
+bool transcript_matches(struct str pattern, struct str line)
+{
+        size_t p = 0, l = 0, after_star = STR_NONE, taken = 0;
+        bool any;
+
+        for (;;) {
+                size_t before = p;
+
+                if (p < pattern.n) {
+                        char c = element(pattern, &p, &any);
+
+                        if (any) {
+                                after_star = p;
+                                taken = l;
+                                continue;
+                        }
+                        if (l < line.n && line.p[l] == c) {
+                                l++;
+                                continue;
+                        }
+                        p = before;
+                } else if (l == line.n) {
+                        return true;
+                }
+                if (after_star == STR_NONE || taken == line.n)
+                        return false;
+                l = ++taken;
+                p = after_star;
+        }
+}
