@@ -27,4 +27,4 @@ int disk_truncate(int fd, off_t size);
 void disk_record(const char *root, const char *trace);
 uint64_t disk_recorded(void); /* operations so far */
 void disk_fail_datasync(unsigned nth, int error);
-const char *disk_vfs(void); /* the name for sqlite3_open_v2, NULL for the default */
+const char *disk_vfs(void); /* the name for sqlite3_open_v2 */

@@ -114,8 +114,3 @@ uint64_t disk_recorded(void)
 {
         return atomic_load(&recorded);
 }
-
-const char *disk_vfs(void)
-{
-        return trace_on() ? DISK_VFS : NULL;
-}
