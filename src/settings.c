@@ -293,7 +293,7 @@ static struct {
         const char *file;
 } reading;
 
-static void complain(cfg_t *cfg, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void complain(cfg_t *cfg, const char *format, va_list args)
 {
         if (reading.why->n)
                 return; /* the first one says it */
