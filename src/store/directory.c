@@ -2,10 +2,12 @@
 #include <errno.h>
 #include "run/log.h"
 
-int directory_open(struct directory **out, const char *path, bool create)
+int directory_open(struct directory **out, const char *path, bool write)
 {
         struct directory *d = mem_new(struct directory);
-        int rc = db_open(&d->db, &directory_store, path, create ? DB_CREATE : 0, NULL);
+        unsigned flags =
+            DB_ROLLBACK_JOURNAL | (write ? DB_CREATE : DB_READONLY); /* a WAL would have readers write */
+        int rc = db_open(&d->db, &directory_store, path, flags, NULL);
 
         d->separators[0] = '+';
         if (rc == 0) {
@@ -54,9 +56,9 @@ static int read_anew(struct directory *d)
         d->version = db_data_version(d->db);
         rc = cache_load(d->db, d->separators, &fresh);
         if (rc < 0) {
-                d->stale = true;
                 log_warn("directory", "error=%s", log_str(str_of(strerror(-rc))));
-                return rc;
+                d->version = 0; /* look again in a second; until then what was known is better than nothing */
+                return d->cache ? 0 : rc;
         }
         old = d->cache;
         d->cache = fresh;
@@ -94,7 +96,7 @@ bool directory_is_local(struct directory *d, struct str domain)
         struct str local, key;
 
         arena_init(&a, 16 * 1024);
-        (void)directory_refresh(d); /* the old one is better than none */
+        (void)directory_refresh(d);
         return key_of(&a, &room, S("postmaster"), domain, &local, &key) && map_find(&d->cache->domains, key);
 }
 

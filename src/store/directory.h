@@ -12,7 +12,9 @@
 #include "mail/envelope.h"
 
 struct directory;
-[[nodiscard]] int directory_open(struct directory **out, const char *path, bool create);
+/* write: for the verbs, makes it if it is missing. Else only read, also where the sandbox lets nothing be written;
+ * what a verb left half done by a power cut is put right by whoever opens it to write (the supervisor, at start). */
+[[nodiscard]] int directory_open(struct directory **out, const char *path, bool write);
 void directory_close(struct directory **d);
 void directory_changed(struct directory *d); /* a bell: read anew at the next look-up */
 /* Characters that begin a subaddress (settings.subaddress_separator); "+" until said otherwise. */

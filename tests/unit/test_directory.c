@@ -286,7 +286,7 @@ static void what_is_refused(void **state)
 /* What goes, goes with all that leads to it; and another process's change is seen when the bell rings. */
 static void changes_are_seen(void **state)
 {
-        struct directory *d = hills(), *other;
+        struct directory *d = hills(), *other, *reader;
         struct account_entry entry;
         struct directory_row *rows;
         struct arena a;
@@ -294,10 +294,13 @@ static void changes_are_seen(void **state)
 
         (void)state;
         arena_init(&a, (size_t)4 << 20);
-        assert_int_equal(directory_open(&other, path, false), 0);
+        assert_int_equal(directory_open(&other, path, true), 0);
         DONE(directory_set_account(other, S("jill@hill.com"), S("quota"), S("2m"), &why));
         DONE(directory_set_account(other, S("jill@hill.com"), S("real-name"), S("Jill of the Hill"), &why));
         directory_changed(d);
+        assert_int_equal(directory_open(&reader, path, false), 0);
+        assert_string_equal(CHANGE(directory_add_domain(reader, S("x.com"), S(""), &why)),
+                            "Read-only file system");
         assert_int_equal(directory_account(d, &a, S("jill@hill.com"), &entry), 0);
         assert_int_equal(entry.quota, 2 << 20);
         assert_str(entry.real_name, S("Jill of the Hill"));
@@ -316,6 +319,9 @@ static void changes_are_seen(void **state)
         assert_int_equal(rows[1].number, 4);
         assert_int_equal(directory_rows(d, DIR_ACCOUNTS, S("@town.com"), &a, &rows, &n), 0);
         assert_int_equal(n, 2);
+        directory_changed(reader);
+        assert_str(meaning(reader, &a, "jill", "hill.com"), S("unknown"));
+        directory_close(&reader);
         directory_close(&other);
         directory_close(&d);
         arena_finish(&a);
