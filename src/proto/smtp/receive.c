@@ -161,7 +161,7 @@ static void put_trace(struct smtp *s, struct str head)
 {
         struct session *session = &s->session;
         struct reception *r = &s->reception;
-        struct addr_text peer = session_peer(session);
+        struct addr_text peer = addr_literal(conn_peer(session->conn));
         auto_buf struct buf fields;
         struct trace t = {
                 .helo = str_of(s->helo),

@@ -62,13 +62,15 @@ static size_t enhanced_code(const char *format)
         return format[n] == ' ' ? n + 1 - 4 : 0;
 }
 
-static int vreply(struct session *s, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int vreply(struct session *s, const char *format, va_list args)
 {
         size_t code = smtp_of(s)->plain_codes ? enhanced_code(format) : 0;
 
         if (code) {
-                conn_put(s->conn, str_from(format, 4));
-                conn_vprintf(s->conn, format + 4 + code, args);
+                struct str text = arena_vprintf(&s->command, format, args);
+
+                conn_put(s->conn, str_sub(text, 0, 4));
+                conn_put(s->conn, str_from_at(text, 4 + code));
         } else {
                 conn_vprintf(s->conn, format, args);
         }
