@@ -134,6 +134,9 @@ static struct str dotted(struct arena *m, struct str s, char open, bool *bad)
                 dot = c == '.';
                 if (c == open) {
                         end = skip_quoted(s, at, close);
+                        if (s.p[end - 1] != close ||
+                            (c == '[' && str_find(str_sub(s, at, end - at), '@') != STR_NONE))
+                                *bad = true;
                         n += unquote(to + n, c == '[' ? str_sub(s, at, end - at) : inside(s, at, end, close));
                 } else {
                         if (strchr("@<>,;:\\)[]\"", c))

@@ -2,7 +2,7 @@
 
 /* version u8, marks u8, received u64, size u64, the strings in the order of `texts`, count u32, and for each action:
  * number u32, kind u8, flags u32, the strings in the order of `action_texts`. */
-enum { VERSION = 1, NULL_SENDER = 1, EIGHT_BIT = 2, UTF8 = 4 };
+enum { VERSION = 1, NULL_SENDER = 1, EIGHT_BIT = 2, UTF8 = 4, MARKS = 7 };
 enum { TEXTS = 10, ACTION_TEXTS = 6, ACTION_SIZE = 4 + 1 + 4 + 4 * ACTION_TEXTS };
 
 static struct str *text(struct envelope *e, unsigned i)
@@ -80,7 +80,7 @@ bool envelope_unpack(struct envelope *e, struct arena *m, struct str packed)
         for (unsigned i = 0; i < TEXTS; i++)
                 *text(e, i) = unpack_str(&u);
         e->count = unpack_u32(&u);
-        if (version == VERSION && !u.bad && e->count <= ENVELOPE_ACTIONS_MAX &&
+        if (version == VERSION && marks <= MARKS && !u.bad && e->count <= ENVELOPE_ACTIONS_MAX &&
             e->count <= (packed.n - u.at) / ACTION_SIZE) {
                 e->actions = arena_array(m, struct action, e->count);
                 for (unsigned i = 0; i < e->count; i++)

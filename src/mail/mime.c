@@ -19,7 +19,6 @@ struct scanner {
         size_t at;     /* start of a line */
         uint32_t line; /* line ends before `at` */
         uint32_t current;
-        uint32_t body_line; /* scratch of begin_part */
         struct open open[MIME_DEPTH_MAX];
         unsigned depth;
 };
@@ -134,6 +133,18 @@ static unsigned boundary_at(const struct scanner *c, bool *close)
         return found;
 }
 
+/* Where a boundary follows at once, the line end before it, which is the boundary's, was taken for the header's or
+ * the last boundary's. */
+static void cut_header(struct mime_part *p, size_t end)
+{
+        if (p->header <= end)
+                p->header_lines--;
+        else
+                p->header = end;
+        p->body = p->end = end;
+        p->lines = 0;
+}
+
 /* Ends `current` and the parts around it, up to `outer`, which stays; the line end before a boundary is the
  * boundary's. */
 static void end_parts(struct scanner *c, uint32_t outer, bool at_boundary)
@@ -145,17 +156,15 @@ static void end_parts(struct scanner *c, uint32_t outer, bool at_boundary)
                 end -= end > 1 && c->s.p[end - 2] == '\r' ? 2 : 1;
                 line--;
         }
-        while (c->current != outer) {
+        for (; c->current != outer; c->current = c->m->parts[c->current].parent) {
                 struct mime_part *p = &c->m->parts[c->current];
 
-                if (end >= p->body) {
+                if (end < p->body) {
+                        cut_header(p, end);
+                } else {
                         p->end = end;
                         p->lines = line - p->lines; /* until here: the number of its first line */
-                } else {
-                        p->end = p->body;
-                        p->lines = 0;
                 }
-                c->current = p->parent;
         }
 }
 
