@@ -43,9 +43,12 @@ struct intake_hooks {
 struct intake_limits {
         uint64_t segment_size, max_log_size, disk_reserve;
         unsigned settle_after; /* seconds */
+        unsigned
+            unfile_after_ms; /* a letter that cannot be filed for so long goes to unfiled/; 0: a minute */
 };
 
-/* dir: descriptor of D/intake, taken. Starts the flusher thread. Waits. */
+/* dir: descriptor of D/intake, taken, also when it fails. Where a loop exists, it starts the flusher thread, and filing
+ * goes on by itself; without a loop (verbs, unit tests) commit flushes inline and intake_drain does the rest. Waits. */
 [[nodiscard]] int intake_open(struct intake **out, int dir, struct accounts *accounts, struct outbox *outbox,
                               const struct intake_limits *limits, const struct intake_hooks *hooks);
 /* Replays every segment that nobody holds: at start, and when a peer has died. Returns when its actions are queued. */
@@ -59,9 +62,25 @@ void intake_close(struct intake **i);
 
 [[nodiscard]] int intake_begin(struct intake *i, struct incoming **out); /* -ENOSPC: log or disk too full */
 [[nodiscard]] int incoming_put(struct incoming *in, struct str piece);   /* may wait; errors stick */
-[[nodiscard]] int incoming_commit(struct incoming *in, const struct envelope *e, uint64_t *id); /* waits */
+/* Waits, also in a cancelled fiber: its answer is always true. e->size is not looked at: the log counts itself. *id is
+ * for people (log, reply), unique enough for them. */
+[[nodiscard]] int incoming_commit(struct incoming *in, const struct envelope *e, uint64_t *id);
 void incoming_free(struct incoming **in);
 uint64_t incoming_size(const struct incoming *in);
+
+/* Letters that could not be carried out lie in intake/unfiled; dir is a descriptor of D/intake, kept by the caller.
+ * For the verbs, beside a running server. */
+struct intake_unfiled {
+        struct str name;    /* of its file, what intake_unfiled_remove wants */
+        struct str account; /* empty: the outbox's */
+        struct str sender, recipient, reason;
+        uint64_t size;
+        int64_t received, since; /* wall clock, microseconds */
+};
+[[nodiscard]] int intake_unfiled_list(int dir, struct arena *a, struct intake_unfiled **list, size_t *n);
+[[nodiscard]] int intake_unfiled_remove(int dir, struct str name); /* synced; -ENOENT */
+/* pail check: appends one line for each thing that is wrong in the folder. Beside a running server too. */
+[[nodiscard]] int intake_check(int dir, struct buf *out, unsigned *wrong);
 
 struct intake_numbers {
         uint64_t accepted, flushes, filed, unfiled, segments, log_bytes;

@@ -1,0 +1,344 @@
+#include "store/outbox_inside.h"
+#include "base/mem.h"
+#include "run/log.h"
+#include "run/offload.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* letter: text NULL means the file bodies/%016x of its number. number: no number is given twice.
+ * recipient: number and kind are the action's (mail/envelope.h). */
+static const char schema[] =
+    "CREATE TABLE number(name TEXT NOT NULL PRIMARY KEY, next INTEGER NOT NULL) STRICT;"
+    "INSERT INTO number(name, next) VALUES ('letter', 1);"
+    "CREATE TABLE letter(letter INTEGER PRIMARY KEY, sender TEXT NOT NULL, received INTEGER NOT NULL, "
+    "size INTEGER NOT NULL, envelope BLOB NOT NULL, text BLOB) STRICT;"
+    "CREATE TABLE recipient(letter INTEGER NOT NULL, number INTEGER NOT NULL, kind INTEGER NOT NULL, "
+    "address TEXT NOT NULL, original TEXT NOT NULL, parameters TEXT NOT NULL, reason TEXT NOT NULL, "
+    "PRIMARY KEY(letter, number)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE filed(segment INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY(segment, sequence)) "
+    "STRICT, WITHOUT ROWID;";
+
+static const char *const statements[OUTBOX_STATEMENTS] = {
+        [NEXT] = "SELECT next FROM number WHERE name = 'letter'",
+        [NEXT_WRITE] = "UPDATE number SET next = ?1 WHERE name = 'letter'",
+        [LETTER_ADD] = "INSERT INTO letter(letter, sender, received, size, envelope, text) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        [RECIPIENT_ADD] =
+            "INSERT INTO recipient(letter, number, kind, address, original, parameters, reason) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [FILED_ADD] = "INSERT INTO filed(segment, sequence) VALUES (?1, ?2)",
+        [FILED_HAS] = "SELECT 1 FROM filed WHERE segment = ?1 AND sequence = ?2",
+        [FILED_SEGMENTS] = "SELECT DISTINCT segment FROM filed",
+        [FILED_FORGET] = "DELETE FROM filed WHERE segment = ?1",
+        [LETTERS] = "SELECT letter, sender, received, size FROM letter ORDER BY letter",
+        [LETTER] = "SELECT sender, received, size, text FROM letter WHERE letter = ?1",
+        [RECIPIENTS] = "SELECT address, reason FROM recipient WHERE letter = ?1 ORDER BY number",
+        [RECIPIENTS_DROP] = "DELETE FROM recipient WHERE letter = ?1",
+        [LETTER_DROP] = "DELETE FROM letter WHERE letter = ?1",
+        [INTEGRITY] = "PRAGMA integrity_check(20)",
+        [LOST_RECIPIENTS] =
+            "SELECT DISTINCT letter FROM recipient WHERE letter NOT IN (SELECT letter FROM letter)",
+        [LETTERS_WITHOUT] = "SELECT letter FROM letter WHERE letter NOT IN (SELECT letter FROM recipient)",
+};
+
+static const struct db_store store = {
+        .name = "outbox",
+        .version = 1,
+        .schema = schema,
+        .statements = statements,
+        .statement_count = OUTBOX_STATEMENTS,
+        .page_size = 4096,
+};
+
+int outbox_each_body(struct outbox *o, int (*fn)(struct outbox *o, uint64_t letter, void *arg), void *arg)
+{
+        int fd = openat(o->bodies, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *e;
+
+        if (!d) {
+                if (fd >= 0)
+                        close(fd);
+                return -errno;
+        }
+        while (rc >= 0 && (e = readdir(d))) {
+                unsigned long long letter;
+                char name[24], rest;
+
+                if (sscanf(e->d_name, "%16llx%c", &letter, &rest) != 1)
+                        continue;
+                body_name(letter, name);
+                if (str_eq(str_of(name), str_of(e->d_name)))
+                        rc = fn(o, letter, arg);
+        }
+        closedir(d);
+        return rc;
+}
+
+int outbox_letter_kind(struct db *d, uint64_t letter)
+{
+        struct db_row q = db_query(d, LETTER);
+        int kind = 0, rc;
+
+        db_bind_u64(&q, 1, letter);
+        if (db_next(&q))
+                kind = db_null(&q, 3) ? 2 : 1;
+        rc = db_end(&q);
+        return rc < 0 ? rc : kind;
+}
+
+static int drop_orphan(struct outbox *o, uint64_t letter, void *arg)
+{
+        int kind = outbox_letter_kind(arg, letter);
+
+        return kind < 0 ? kind : kind == 2 ? 0 : body_drop(o->bodies, letter);
+}
+
+/* In a write transaction, so that nobody is between linking a body and committing its letter. */
+static int drop_orphans(struct db *d, void *arg)
+{
+        return outbox_each_body(arg, drop_orphan, d);
+}
+
+/* The database's path, for SQLite takes no descriptors. Where folders above cannot be passed, by way of ours. */
+static int path_of(int dir, struct buf *path)
+{
+        char link[40], *to;
+        ssize_t n;
+
+        snprintf(link, sizeof link, "/proc/self/fd/%d", dir);
+        buf_init(path, PATH_MAX + 16);
+        to = buf_room(path, PATH_MAX);
+        n = to ? readlink(link, to, PATH_MAX) : -1;
+        if (n > 0 && n < PATH_MAX)
+                buf_added(path, (size_t)n);
+        if (n <= 0 || n >= PATH_MAX || !buf_u8(path, 0) || access(path->p, X_OK) < 0) {
+                buf_clear(path);
+                buf_puts(path, str_of(link));
+        } else {
+                path->n--;
+        }
+        return buf_printf(path, "/outbox.db") ? 0 : -ENAMETOOLONG;
+}
+
+static int open_folders(void *arg)
+{
+        struct outbox *o = arg;
+        int rc = disk_mkdir(o->dir, "bodies");
+
+        if (rc >= 0)
+                rc = disk_sync_dir(o->dir);
+        if (rc < 0 && rc != -EEXIST)
+                return rc;
+        o->bodies = rc = disk_open_dir(o->dir, "bodies");
+        return rc < 0 ? rc : 0;
+}
+
+static int sync_folder(void *arg)
+{
+        struct outbox *o = arg;
+
+        return disk_sync_dir(o->dir);
+}
+
+int outbox_open(struct outbox **out, int dir)
+{
+        struct outbox *o = mem_new(struct outbox);
+        struct buf path;
+        int rc;
+
+        *out = NULL;
+        o->dir = dir;
+        o->bodies = -1;
+        rc = offload(LONG, open_folders, o);
+        if (rc >= 0) {
+                rc = path_of(dir, &path);
+                if (rc >= 0)
+                        rc = db_open(&o->db, &store, path.p, DB_CREATE, NULL);
+                buf_free(&path);
+        }
+        if (rc >= 0) /* the new database's name */
+                rc = offload(LONG, sync_folder, o);
+        if (rc >= 0)
+                rc = db_transact(o->db, "outbox bodies", drop_orphans, o, DB_WRITE);
+        if (rc < 0)
+                outbox_close(&o);
+        else
+                *out = o;
+        return rc;
+}
+
+void outbox_close(struct outbox **o)
+{
+        struct outbox *old = *o;
+
+        *o = NULL;
+        if (!old)
+                return;
+        db_close(&old->db);
+        if (old->bodies >= 0)
+                close(old->bodies);
+        close(old->dir);
+        mem_free(old);
+}
+
+void outbox_segments(struct outbox *o, bool (*exists)(void *context, uint64_t segment), void *context)
+{
+        o->exists = exists;
+        o->context = context;
+}
+
+struct putting {
+        struct outbox *outbox;
+        struct outbox_put *list;
+        size_t n;
+};
+
+/* 1: it was put before. */
+static int was_put(struct db *d, const struct outbox_put *p)
+{
+        struct db_row q;
+        int yes, rc;
+
+        if (!p->segment)
+                return 0;
+        q = db_query(d, FILED_HAS);
+        db_bind_u64(&q, 1, p->segment);
+        db_bind_u64(&q, 2, p->sequence);
+        yes = db_next(&q);
+        rc = db_end(&q);
+        return rc < 0 ? rc : yes;
+}
+
+static int put_filed(struct db *d, const struct outbox_put *p)
+{
+        struct db_row q;
+
+        if (!p->segment)
+                return 0;
+        q = db_query(d, FILED_ADD);
+        db_bind_u64(&q, 1, p->segment);
+        db_bind_u64(&q, 2, p->sequence);
+        return db_exec(&q);
+}
+
+static int put_letter(struct db *d, uint64_t letter, const struct outbox_put *p)
+{
+        struct db_row q = db_query(d, LETTER_ADD);
+        struct buf envelope;
+        int rc;
+
+        buf_init(&envelope, SIZE_MAX); /* it was bounded when it was accepted */
+        envelope_pack(p->envelope, &envelope);
+        db_bind_u64(&q, 1, letter);
+        db_bind_text(&q, 2, p->envelope->sender);
+        db_bind_u64(&q, 3, (uint64_t)p->envelope->received);
+        db_bind_u64(&q, 4, p->envelope->size);
+        db_bind_blob(&q, 5, buf_str(&envelope));
+        if (p->staged_name)
+                db_bind_null(&q, 6);
+        else
+                db_bind_blob(&q, 6, p->text);
+        rc = db_exec(&q);
+        buf_free(&envelope);
+        for (unsigned k = 0; rc >= 0 && k < p->count; k++) {
+                const struct action *a = p->actions[k];
+
+                q = db_query(d, RECIPIENT_ADD);
+                db_bind_u64(&q, 1, letter);
+                db_bind_u64(&q, 2, a->number);
+                db_bind_u64(&q, 3, a->kind);
+                db_bind_text(&q, 4, a->address);
+                db_bind_text(&q, 5, a->original);
+                db_bind_text(&q, 6, a->parameters);
+                db_bind_text(&q, 7, a->reason);
+                rc = db_exec(&q);
+        }
+        return rc;
+}
+
+static int put_all(struct db *d, void *arg)
+{
+        struct putting *g = arg;
+        struct db_row q = db_query(d, NEXT);
+        uint64_t next = db_next(&q) ? db_u64(&q, 0) : 0;
+        int rc = db_end(&q);
+
+        if (rc >= 0 && !next)
+                rc = -EBADMSG;
+        for (size_t k = 0; rc >= 0 && k < g->n; k++) {
+                struct outbox_put *p = &g->list[k];
+
+                p->error = 0;
+                rc = was_put(d, p);
+                if (rc)
+                        continue;
+                if (p->staged_name) /* what can fail for this one alone */
+                        p->error = body_link(p->staged_dir, p->staged_name, g->outbox->bodies, next);
+                if (p->error < 0)
+                        continue;
+                rc = put_filed(d, p);
+                if (rc >= 0)
+                        rc = put_letter(d, next++, p);
+        }
+        if (rc < 0)
+                return rc;
+        q = db_query(d, NEXT_WRITE);
+        db_bind_u64(&q, 1, next);
+        return db_exec(&q);
+}
+
+int outbox_put(struct outbox *o, struct outbox_put *list, size_t n)
+{
+        struct putting g = { o, list, n };
+
+        return db_transact(o->db, "outbox put", put_all, &g, DB_WRITE);
+}
+
+static int sync_bodies(void *arg)
+{
+        struct outbox *o = arg;
+
+        return disk_sync_dir(o->bodies);
+}
+
+static int forget(struct db *d, void *arg)
+{
+        struct outbox *o = arg;
+        struct db_row q = db_query(d, FILED_SEGMENTS);
+        uint64_t gone[64];
+        size_t n = 0;
+        int rc;
+
+        while (n < 64 && db_next(&q)) {
+                gone[n] = db_u64(&q, 0);
+                if (!o->exists(o->context, gone[n]))
+                        n++;
+        }
+        rc = db_end(&q);
+        for (size_t k = 0; rc >= 0 && k < n; k++) {
+                q = db_query(d, FILED_FORGET);
+                db_bind_u64(&q, 1, gone[k]);
+                rc = db_exec(&q);
+        }
+        return rc;
+}
+
+/* Bodies first: no letter is durable before its body's name. Another process may have linked them, so always. */
+int outbox_settle(struct outbox *o)
+{
+        bool complete;
+        int rc = offload(LONG, sync_bodies, o);
+
+        if (rc >= 0)
+                rc = db_sync(o->db);
+        if (rc >= 0 && o->exists && db_transact(o->db, "outbox forget", forget, o, DB_WRITE) < 0)
+                log_warn("outbox-forget", "what the log has forgotten stays for now");
+        if (rc >= 0 && db_checkpoint(o->db, &complete) < 0)
+                log_warn("outbox-checkpoint", "failed; the next one follows");
+        return rc;
+}
