@@ -152,8 +152,8 @@ int directory_rows(struct directory *d, enum directory_what what, struct str of,
         (void)what;
         (void)of;
         *rows = arena_array(a, struct directory_row, 2);
-        (*rows)[0].name = S("jack@town.com");
-        (*rows)[1].name = S("jill@hill.com");
+        (*rows)[0].value = S("jack@town.com");
+        (*rows)[1].value = S("jill@hill.com");
         *n = 2;
         return 0;
 }

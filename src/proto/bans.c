@@ -1,5 +1,8 @@
 #include "proto/bans.h"
 #include "base/mem.h"
+#include "proto/keeper_message.h"
+
+#define LONGEST_SECONDS (10 * 365 * 24 * (int64_t)3600)
 
 struct ban {
         struct addr net;
@@ -63,25 +66,17 @@ void bans_free(struct bans *b)
                 forget(b, place(b, b->oldest->net));
 }
 
-void bans_pack(struct buf *out, struct addr a, uint64_t seconds)
-{
-        buf_u8(out, a.family);
-        buf_put(out, a.ip, sizeof(a.ip));
-        buf_u64(out, seconds);
-}
-
 bool bans_take(struct bans *b, struct str message)
 {
         struct unpack u = unpack_of(message);
-        struct addr a = { .family = unpack_u8(&u) };
-        struct str ip = unpack_bytes(&u, sizeof(a.ip));
-        uint64_t seconds = unpack_u64(&u);
+        struct ban_entry e;
 
-        if (!unpack_done(&u) || (a.family != 4 && a.family != 6))
-                return false;
-        memcpy(a.ip, ip.p, sizeof(a.ip));
-        if (seconds > 10ull * 365 * 24 * 3600)
-                seconds = 10ull * 365 * 24 * 3600;
-        bans_set(b, a, seconds ? in_seconds((nsec)seconds) : 0);
-        return true;
+        while (ban_entry_next(&u, &e)) {
+                int64_t left = e.until - wall_usec() / 1000000;
+
+                if (left > LONGEST_SECONDS)
+                        left = LONGEST_SECONDS;
+                bans_set(b, e.net, left > 0 ? in_seconds(left) : 0);
+        }
+        return unpack_done(&u);
 }

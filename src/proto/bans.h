@@ -1,7 +1,6 @@
 /* Addresses that are refused for a while, as the keeper told us (TELL_BAN). IPv6 counts by /64 (addr_net). The
  * newest BANS_MOST are remembered: a flood from many addresses pushes out the oldest, never grows. Nothing waits. */
 #pragma once
-#include "base/buf.h"
 #include "base/time.h"
 #include "net/addr.h"
 
@@ -17,6 +16,5 @@ void bans_set(struct bans *b, struct addr a, nsec until); /* until 0: not any mo
 bool bans_hold(struct bans *b, struct addr a);            /* refused now? Forgets what has run out. */
 void bans_free(struct bans *b);
 
-/* TELL_BAN's layout, for both sides: u8 family | 16 bytes ip | u64 seconds from now (0: not any more) */
-void bans_pack(struct buf *out, struct addr a, uint64_t seconds);
+/* TELL_BAN, rows of struct ban_entry (proto/keeper_message.h). */
 [[nodiscard]] bool bans_take(struct bans *b, struct str message);

@@ -98,6 +98,6 @@ int smtp_expn(struct session *s, struct scan *a)
         if (!n)
                 return smtp_reply(s, "550 5.2.4 <" PRS ">... The list has no members", STR(who.text));
         for (size_t i = 0; i + 1 < n; i++)
-                smtp_reply(s, "250-2.1.5 " PRS, STR(named(s, rows[i].name)));
-        return smtp_reply(s, "250 2.1.5 " PRS, STR(named(s, rows[n - 1].name)));
+                smtp_reply(s, "250-2.1.5 " PRS, STR(named(s, rows[i].value)));
+        return smtp_reply(s, "250 2.1.5 " PRS, STR(named(s, rows[n - 1].value)));
 }

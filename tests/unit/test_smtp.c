@@ -1,0 +1,511 @@
+/* The SMTP server over socketpairs, with a real directory and store in a temporary folder; the keeper is one here that
+ * knows one password. Scripts are transcripts (proto/transcript.h); `raw "..."` sends bytes, `end` waits for the
+ * server to close. Every script runs twice: keeping its fiber, and parking between every two commands. */
+#include "unit.h"
+#include "smtp_scripts.h"
+#include "proto/keeper_message.h"
+#include "proto/smtp/smtp.h"
+#include "proto/transcript.h"
+#include "run/log.h"
+#include "run/loop.h"
+#include "run/offload.h"
+#include "store/account.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Inside a fiber cmocka must not jump out: what does not hold there ends the process. */
+#define must(what) ((what) ? (void)0 : die("%s:%d: not so: %s", __FILE__, __LINE__, #what))
+#define SOON       in_seconds(60) /* reached by no test that passes */
+
+static char folder[] = "/tmp/pail-smtp-XXXXXX";
+static struct settings settings;
+static struct server server;
+
+/* --- the people ---------------------------------------------------------------------------------------------- */
+
+static void must_be_done(int rc, struct buf *why)
+{
+        if (rc < 0)
+                die("directory: " PRS, STR(buf_str(why)));
+        buf_clear(why);
+}
+
+static int open_below(const char *name)
+{
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/%s", folder, name);
+        must(mkdir(path, 0700) == 0);
+        return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void fill_directory(struct directory *d)
+{
+        static const char *const accounts[] = { "jill@hill.com", "jack@town.com", "bob@hill.com",
+                                                "old@hill.com", "full@hill.com" };
+        auto_buf struct buf why;
+
+        buf_init(&why, 1000);
+        must_be_done(directory_add_domain(d, S("hill.com"), S(""), &why), &why);
+        must_be_done(directory_add_domain(d, S("town.com"), S(""), &why), &why);
+        for (size_t i = 0; i < LENGTH(accounts); i++) {
+                must_be_done(directory_add_account(d, str_of(accounts[i]), &why), &why);
+                must(account_create(server.accounts, str_of(accounts[i])) == 0);
+        }
+        must_be_done(directory_set_account(d, S("jill@hill.com"), S("real-name"), S("Jill Hill"), &why),
+                     &why);
+        must_be_done(
+            directory_set_account(d, S("bob@hill.com"), S("forward-to"), S("bob@away.example"), &why), &why);
+        must_be_done(directory_set_account(d, S("bob@hill.com"), S("keep-copy"), S("no"), &why), &why);
+        must_be_done(directory_set_account(d, S("old@hill.com"), S("moved-to"), S("new@away.example"), &why),
+                     &why);
+        must_be_done(directory_set_account(d, S("full@hill.com"), S("quota"), S("1000"), &why), &why);
+        must_be_done(directory_add_alias(d, S("water@hill.com"), S("jill@hill.com"), &why), &why);
+        must_be_done(directory_add_list(d, S("friends@hill.com"), &why), &why);
+        must_be_done(directory_add_member(d, S("friends@hill.com"), S("jack@town.com"), &why), &why);
+        must_be_done(directory_add_member(d, S("friends@hill.com"), S("jill@hill.com"), &why), &why);
+}
+
+/* One sign-in: jill, by PLAIN or by the two questions of LOGIN (here: one, answered with the password). */
+static void answer(struct channel_message *m, enum signin_result result, const char *token)
+{
+        struct signin_answer a = { .result = result, .handle = 7, .token = str_of(token) };
+        auto_buf struct buf out;
+
+        if (result == SIGNIN_OK)
+                a.account = S("jill@hill.com");
+        buf_init(&out, CHANNEL_BODY);
+        signin_answer_pack(&a, &out);
+        channel_answer(m, buf_str(&out), -1);
+}
+
+static void keeper_start(struct channel_message *m)
+{
+        struct ask_sasl_start a;
+
+        must(ask_sasl_start_unpack(&a, m->body));
+        if (str_ieq(a.mechanism, S("LOGIN")))
+                answer(m, SIGNIN_MORE, "Password:");
+        else if (!str_ieq(a.mechanism, S("PLAIN")))
+                answer(m, SIGNIN_UNKNOWN, "");
+        else if (!a.has_initial)
+                answer(m, SIGNIN_MORE, "");
+        else
+                answer(m, str_eq(a.initial, S("\0jill\0tumbling")) ? SIGNIN_OK : SIGNIN_NO, "");
+}
+
+static void keeper_step(struct channel_message *m)
+{
+        struct ask_sasl_step a;
+
+        must(ask_sasl_step_unpack(&a, m->body) && a.handle == 7);
+        answer(m, str_ends(a.token, S("tumbling")) ? SIGNIN_OK : SIGNIN_NO,
+               str_ends(a.token, S("!tumbling")) ? "v=1" : "");
+}
+
+static unsigned dropped;
+static void keeper_drop(struct channel_message *m)
+{
+        (void)m;
+        dropped++;
+}
+
+static const struct channel_kind keeper_kinds[] = {
+        {ASK_SASL_START, "start", keeper_start },
+        { ASK_SASL_STEP,  "step", keeper_step },
+        { TELL_SASL_DROP, "drop", keeper_drop },
+        { 0  },
+};
+static const struct channel_kind front_kinds[] = { { 0 } };
+static struct channel *keeper_side;
+
+static void open_world(void)
+{
+        static const struct intake_limits limits = { .segment_size = 1 << 20,
+                                                     .max_log_size = 64 << 20,
+                                                     .settle_after = 1 };
+        static const struct intake_hooks hooks = { .processes = 1 };
+        char path[128];
+        int fds[2];
+
+        must(accounts_open(&server.accounts, open_below("mail"), 64) == 0);
+        must(outbox_open(&server.outbox, open_below("outbox")) == 0);
+        must(intake_open(&server.intake, open_below("intake"), server.accounts, server.outbox, &limits,
+                         &hooks) == 0);
+        snprintf(path, sizeof(path), "%s/directory.db", folder);
+        must(directory_open(&server.directory, path, true) == 0);
+        fill_directory(server.directory);
+        must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+        server.keeper = channel_new(fds[0], front_kinds, NULL, NULL);
+        keeper_side = channel_new(fds[1], keeper_kinds, NULL, NULL);
+}
+
+static void close_world(void)
+{
+        must(intake_drain(server.intake, SOON) == 0);
+        channel_free(&server.keeper);
+        channel_free(&keeper_side);
+        accounts_close(&server.accounts);
+        outbox_close(&server.outbox);
+        intake_close(&server.intake);
+        directory_close(&server.directory);
+}
+
+/* --- talking ------------------------------------------------------------------------------------------------- */
+
+/* "\r\n" and "\x00" between the quotes */
+static struct str raw_bytes(struct arena *m, struct str quoted)
+{
+        char *p = arena_alloc(m, quoted.n + 1);
+        size_t n = 0;
+
+        for (size_t i = 1; i + 1 < quoted.n; i++) {
+                char c = quoted.p[i];
+
+                if (c == '\\') {
+                        c = quoted.p[++i];
+                        c = c == 'r' ? '\r' : c == 'n' ? '\n' : c == '0' ? '\0' : c;
+                }
+                p[n++] = c;
+        }
+        return str_from(p, n);
+}
+
+static void expect(struct conn *c, const struct transcript_line *want, const char *name)
+{
+        struct str line;
+        enum got got = conn_line(c, &line, 4096, SOON);
+
+        if (got != GOT_LINE || !transcript_matches(want->text, line))
+                die("%s:%u: want \"" PRS "\", got \"" PRS "\" (%d)", name, want->number, STR(want->text),
+                    STR(line), (int)got);
+}
+
+static void directive(struct conn *c, struct arena *m, struct str text)
+{
+        struct str line;
+
+        if (str_starts(text, S("raw ")))
+                conn_put(c, raw_bytes(m, str_trim(str_from_at(text, 4))));
+        else if (str_eq(text, S("flush")))
+                conn_flush(c, SOON); /* a segment of its own */
+        else if (str_eq(text, S("end")))
+                must(conn_line(c, &line, 100, SOON) == GOT_END);
+        else
+                die("no such directive: " PRS, STR(text));
+}
+
+static void talk_on(struct conn *c, const char *name, const char *script)
+{
+        struct transcript_line *lines;
+        auto_arena struct arena m;
+        auto_buf struct buf why;
+        size_t n;
+
+        arena_init(&m, 1 << 20);
+        buf_init(&why, 1000);
+        if (transcript_read(str_of(script), &m, &lines, &n, &why) < 0)
+                die("%s:" PRS, name, STR(buf_str(&why)));
+        for (size_t i = 0; i < n; i++) {
+                switch (lines[i].kind) {
+                case TRANSCRIPT_SERVER: expect(c, &lines[i], name); break;
+                case TRANSCRIPT_CLIENT:
+                        conn_put(c, lines[i].text);
+                        conn_put(c, S("\r\n"));
+                        break;
+                case TRANSCRIPT_DIRECTIVE: directive(c, &m, lines[i].text); break;
+                }
+        }
+}
+
+static struct conn *connect_from(struct addr peer, enum protocol protocol)
+{
+        int fds[2];
+
+        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+        session_start(&server, conn_new(fds[0], peer, here), protocol);
+        return conn_new(fds[1], here, here);
+}
+
+static void talk(const char *name, struct addr peer, enum protocol protocol, const char *script)
+{
+        struct conn *c = connect_from(peer, protocol);
+
+        talk_on(c, name, script);
+        conn_free(&c);
+        while (server.session_count)
+                fiber_yield();
+}
+
+/* What jill and the others have got since the last look: all letters of the inbox, one after another. */
+static struct str inbox(struct buf *out, struct str name, unsigned *count)
+{
+        struct mailbox_view view;
+        struct placed *list;
+        struct account *a;
+        size_t n;
+
+        buf_clear(out);
+        must(intake_drain(server.intake, SOON) == 0);
+        must(account_get(server.accounts, name, &a) == 0);
+        must(account_view(a, INBOX, &view) == 0);
+        must(account_list(a, &view, &list, &n) == 0);
+        *count = view.count;
+        for (size_t i = 0; i < n; i++)
+                if (list[i].letter)
+                        must(letter_read(a, list[i].letter, 0, list[i].size, out) == 0);
+        account_list_free(&list);
+        account_put(&a);
+        return buf_str(out);
+}
+
+/* --- the conversations (smtp_scripts.h) and what needs more than a script ------------------------------------ */
+
+static void run_scripts(void)
+{
+        for (size_t i = 0; i < LENGTH(scripts); i++)
+                talk(scripts[i].name, *scripts[i].peer, scripts[i].protocol, scripts[i].script);
+}
+
+/* Everything that somebody, somewhere, took for the end of a letter: here it is none, and a sin besides. */
+static void false_ends(void)
+{
+        static const char *const ends[] = { "\\n.\\n",
+                                            "\\n.\\r",
+                                            "\\r.\\r",
+                                            "\\r.\\n",
+                                            "\\n.\\r\\n",
+                                            "\\r.\\r\\n",
+                                            "\\r\\n.\\n",
+                                            "\\r\\n.\\r",
+                                            "\\r\\n\\0.\\r\\n",
+                                            "\\r\\n.\\r\\r\\n",
+                                            "\\r\\r\\n.\\r\\r\\n" };
+        char script[2000];
+
+        for (size_t i = 0; i < LENGTH(ends); i++) {
+                snprintf(script, sizeof(script),
+                         EHLO "S: 250 HELP\n" TO_JILL
+                              "C: DATA\nS: 354*\nraw \"Subject: a\\r\\n\\r\\nb%s\"\nflush\n"
+                              "raw \"MAIL FROM:<evil@town.com>\\r\\nRCPT "
+                              "TO:<jill@hill.com>\\r\\nDATA\\r\\nevil\\r\\n\"\nflush\n"
+                              "C: .\nS: 550 5.6.11 *\n" TO_JILL "C: QUIT\nS: 221*\nend\n",
+                         ends[i]);
+                talk(ends[i], elsewhere, PROTOCOL_SMTP, script);
+        }
+}
+
+static void too_large(void)
+{
+        struct conn *c = connect_from(elsewhere, PROTOCOL_SMTP);
+        static char line[1002];
+
+        talk_on(c, "too large", EHLO "S: 250 HELP\n" TO_JILL "C: DATA\nS: 354*\n");
+        memset(line, 'x', 1000);
+        line[998] = '\r';
+        line[999] = '\n';
+        for (int i = 0; i < 100; i++)
+                conn_put(c, str_of(line));
+        talk_on(c, "too large", "C: .\nS: 552 5.3.4 *\n" TO_JILL "C: DATA\nS: 354*\n");
+        for (int i = 0; i < 1400 && conn_ok(c); i++) /* twice the limit and a megabyte: who goes on is left */
+                conn_put(c, str_of(line));
+        conn_free(&c);
+        while (server.session_count)
+                fiber_yield();
+        c = connect_from(elsewhere, PROTOCOL_SMTP);
+        talk_on(c, "long lines", "S: 220*\n");
+        for (int i = 0; i < 3; i++)
+                conn_put(c, str_sub(str_of(line), 0, 990));
+        talk_on(c, "long lines", "C: \nS: 500 5.5.2 Line too long\n");
+        for (int i = 0; i < 20; i++)
+                conn_put(c, str_sub(str_of(line), 0, 990));
+        talk_on(c, "long lines", "C: \nS: 500 5.5.2 Line too long\n" BYE);
+        conn_free(&c);
+        while (server.session_count)
+                fiber_yield();
+}
+
+static void limits_and_bans(void)
+{
+        struct conn *one = connect_from(elsewhere, PROTOCOL_SMTP), *two = connect_from(here, PROTOCOL_SMTP);
+
+        talk_on(one, "first", "S: 220*\n");
+        talk_on(two, "loopback", "S: 220*\n");
+        settings.max_connections_per_address = 1;
+        talk_on(two, "loopback is not counted", BYE);
+        conn_free(&two);
+        two = connect_from(elsewhere, PROTOCOL_SMTP);
+        talk_on(two, "one too many", "S: 421 hill.com too many connections*\nend\n");
+        conn_free(&two);
+        settings.max_connections_per_address = 100;
+        bans_set(&server.bans, elsewhere, in_seconds(1000));
+        two = connect_from(elsewhere, PROTOCOL_SMTP);
+        talk_on(two, "banned", "S: 554 hill.com *\nend\n");
+        conn_free(&two);
+        bans_set(&server.bans, elsewhere, 0);
+        session_sign_in(server.sessions, S("jill@hill.com"));
+        sessions_sign_out(&server, S("jill@hill.com"));
+        talk_on(one, "signed out", "S: 421 4.7.0 *\nend\n");
+        conn_free(&one);
+        one = connect_from(here, PROTOCOL_SMTP);
+        talk_on(one, "first", "S: 220*\nC: NOOP\nS: 250*\n");
+        sessions_stop(&server);
+        talk_on(one, "stopped", "S: 421 4.3.2 hill.com Service shutting down*\nend\n");
+        conn_free(&one);
+        one = connect_from(here, PROTOCOL_SMTP);
+        talk_on(one, "stopping", "S: 421 hill.com *\nend\n");
+        conn_free(&one);
+        while (server.session_count)
+                fiber_yield();
+        server.stopping = false;
+}
+
+/* By itself, by its alias, by a list: once. */
+static void filed_once(void)
+{
+        auto_buf struct buf before, after;
+        unsigned jill, jack, n;
+
+        buf_init(&before, 1 << 20);
+        buf_init(&after, 1 << 20);
+        inbox(&before, S("jack@town.com"), &jack);
+        inbox(&before, S("jill@hill.com"), &jill);
+        talk("filed once", elsewhere, PROTOCOL_SMTP,
+             HELLO "C: MAIL FROM:<a@b.example>\nS: 250*\nC: RCPT TO:<jill@hill.com>\nS: 250*\nC: RCPT "
+                   "TO:<friends@hill.com>\nS: 250*\n"
+                   "C: RCPT TO:<water@hill.com>\nS: 250*\nC: DATA\nS: 354*\nC: Do you like ketchup?\nC: "
+                   ".\nS: 250*\n" BYE);
+        inbox(&after, S("jill@hill.com"), &n);
+        must(n == jill + 1);
+        must(str_starts(str_from_at(buf_str(&after), before.n),
+                        S("Return-Path: <a@b.example>\r\nReceived: from town.com ")));
+        must(str_ends(buf_str(&after),
+                      S("\r\n\r\nDo you like ketchup?\r\n"))); /* an empty line: it has no header */
+        inbox(&after, S("jack@town.com"), &n);
+        must(n == jack + 1);
+}
+
+static void what_came(void)
+{
+        auto_buf struct buf text;
+        struct outbox_letter *list;
+        auto_arena struct arena m;
+        struct str s;
+        unsigned count;
+        size_t n;
+
+        buf_init(&text, 4 << 20);
+        s = inbox(&text, S("jill@hill.com"), &count);
+        must(str_search(s, S("for <jill@hill.com>")) != STR_NONE);
+        must(str_search(s, S("\r\n\r\nJill, I'm not feeling up to hiking today.\r\n.dot\r\n")) != STR_NONE);
+        must(str_search(s, S("Subject: c\r\n\r\n.\r\n.\r\n")) != STR_NONE);
+        must(str_search(s, S("evil")) == STR_NONE);
+        arena_init(&m, 1 << 20);
+        must(outbox_list(server.outbox, &m, &list, &n) == 0 && n >= 1);
+        must(str_search(list[0].recipients, S("x@away.example (waits here: ")) != STR_NONE);
+        must(outbox_show(server.outbox, list[0].id, &m, &list[0], &text) == 0);
+        must(str_search(buf_str(&text), S("\r\nMessage-ID: <")) != STR_NONE);
+}
+
+static void everything(void *arg)
+{
+        (void)arg;
+        open_world();
+        for (long park = -1; park <= 0; park++) {
+                settings.park_after_ms = park;
+                run_scripts();
+                false_ends();
+                too_large();
+                limits_and_bans();
+                filed_once();
+        }
+        must(dropped == 4); /* two a round */
+        what_came();
+        settings.plaintext_login = PLAINTEXT_NEVER;
+        talk("never in clear", here, PROTOCOL_SUBMISSION,
+             EHLO "S: 250 HELP\nC: AUTH PLAIN\nS: 538 5.7.11 *\n" BYE);
+        server.status = "the disk is almost full";
+        talk("full", here, PROTOCOL_SMTP, HELLO "C: MAIL FROM:<a@b>\nS: 452 the disk is almost full\n" BYE);
+        server.status = NULL;
+        close_world();
+}
+
+static void test_conversations(void **state)
+{
+        (void)state;
+        loop_init();
+        assert_int_equal(offload_start(2, 1), 0);
+        assert_int_equal(fiber_spawn("test", everything, NULL), 0);
+        loop_stop();
+        loop_run();
+        offload_finish();
+        loop_finish();
+}
+
+static void test_bans(void **state)
+{
+        static struct bans b;
+        struct addr a = { .family = 6, .ip = { 0x20, 1, 0xd, 0xb8, [7] = 1, [15] = 1 } }, near = a, far = a;
+
+        (void)state;
+        near.ip[15] = 99;
+        far.ip[7] = 2;
+        bans_set(&b, a, in_seconds(1000));
+        assert_true(bans_hold(&b, near));
+        assert_false(bans_hold(&b, far));
+        bans_set(&b, far, now());
+        assert_false(bans_hold(&b, far));
+        for (unsigned i = 0; i < 2 * BANS_MOST; i++) {
+                far.ip[5] = (uint8_t)i;
+                far.ip[6] = (uint8_t)(i >> 8);
+                bans_set(&b, far, in_seconds(1000));
+        }
+        assert_int_equal(b.count, BANS_MOST);
+        assert_false(bans_hold(&b, near));
+        assert_true(bans_hold(&b, far));
+        bans_set(&b, far, 0);
+        assert_false(bans_hold(&b, far));
+        bans_free(&b);
+        assert_int_equal(b.count, 0);
+}
+
+static int set_up(void **state)
+{
+        auto_buf struct buf why;
+
+        (void)state;
+        log_quiet = true;
+        settings_default(&settings);
+        buf_init(&why, 1000);
+        assert_int_equal(settings_set(&settings, S("host-name"), S("hill.com"), &why), 0);
+        settings.max_letter_size = 65536;
+        settings.max_recipients = 100;
+        settings.max_received = 2;
+        server.settings = &settings;
+        for (unsigned i = 0; i < PROTOCOLS; i++)
+                server.kinds[i] = &smtp_kind;
+        return mkdtemp(folder) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+        char command[128];
+
+        (void)state;
+        settings_free(&settings);
+        snprintf(command, sizeof(command), "rm -rf %s", folder);
+        return system(command);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = { cmocka_unit_test(test_conversations),
+                                            cmocka_unit_test(test_bans) };
+
+        return cmocka_run_group_tests(tests, set_up, tear_down);
+}
