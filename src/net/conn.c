@@ -39,8 +39,6 @@ struct conn *conn_new(int fd, struct addr peer, struct addr local)
         c->park_after = -1;
         c->flush_within = 60 * SECOND;
         c->writable = true;
-        buf_init(&c->in, IN_MOST);
-        buf_init(&c->out, OUT_MOST);
         if (peer.family)
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         if (watch_add(&c->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0) {
@@ -81,8 +79,8 @@ void conn_free(struct conn **cp)
         close(c->watch.fd);
         tls_free(c);
         tap_free(c);
-        buf_free(&c->in);
-        buf_free(&c->out);
+        room_free(&c->in);
+        room_free(&c->out);
         mem_free(c);
         listen_descriptor_freed();
 }
@@ -186,11 +184,11 @@ ssize_t raw_write(struct conn *c, const struct iovec *v, int count)
 void conn_release(struct conn *c)
 {
         if (conn_buffered(c) == 0) {
-                buf_free(&c->in);
+                room_free(&c->in);
                 c->in_at = c->scanned = 0;
         }
         if (c->out.n == 0)
-                buf_free(&c->out);
+                room_free(&c->out);
         if (c->tls)
                 tls_release(c);
 }
@@ -215,7 +213,7 @@ void conn_fail(struct conn *c)
         if (c->failed)
                 return;
         c->failed = true;
-        buf_clear(&c->out);
+        c->out.n = 0;
         if (c->woken)
                 conn_wake(c, WOKEN_INPUT);
         else

@@ -2,19 +2,18 @@
 
 #include <errno.h>
 
-/* Room for the next read: the whole buffer when it is empty, else what stands there moves to the front. */
-static char *make_room(struct conn *c, size_t want)
+/* Room for the next read. What stands there moves to the front when little is left behind it. */
+static char *make_room(struct conn *c)
 {
+        size_t want = c->bulk ? READ_BULK / 2 : READ_LEAST;
+
         if (c->in_at == c->in.n) {
-                buf_clear(&c->in);
-                c->in_at = c->scanned = 0;
+                c->in.n = c->in_at = c->scanned = 0;
         } else if (c->in_at > 0 && c->in.cap - c->in.n < want) {
-                buf_drop(&c->in, c->in_at);
+                room_drop(&c->in, c->in_at);
                 c->in_at = 0;
         }
-        if (c->in.cap - c->in.n < want && c->in.n + want <= c->in.max)
-                return buf_room(&c->in, want);
-        return c->in.cap > c->in.n ? c->in.p + c->in.n : NULL;
+        return room_need(&c->in, want, c->bulk ? READ_BULK : 4 * ROOM_PAGE, IN_MOST);
 }
 
 /* Reads once, if that needs no wait: > 0, 0 at the end, -EAGAIN, or -errno and the connection has failed. */
@@ -30,7 +29,7 @@ static ssize_t read_more(struct conn *c)
                 return 0;
         if (!c->readable && !(c->tls && tls_ready(c)))
                 return -EAGAIN;
-        p = make_room(c, c->bulk ? READ_BULK : READ_SMALL);
+        p = make_room(c);
         if (!p) {
                 conn_fail(c); /* somebody asks for a line longer than IN_MOST */
                 return -EMSGSIZE;
@@ -38,7 +37,7 @@ static ssize_t read_more(struct conn *c)
         room = c->in.cap - c->in.n;
         n = c->tls ? tls_read(c, p, room) : raw_read(c, p, room);
         if (n > 0) {
-                buf_added(&c->in, (size_t)n);
+                c->in.n += (uint32_t)n;
                 c->bulk = c->bulk || (size_t)n == room;
         } else if (n == 0) {
                 c->ended = true;
@@ -55,9 +54,9 @@ static int before_wait(struct conn *c)
 
         c->bulk = false;
         if (c->out.cap > KEEP_MOST)
-                buf_free(&c->out);
+                room_free(&c->out);
         if (c->in.cap > KEEP_MOST && conn_buffered(c) == 0) {
-                buf_free(&c->in);
+                room_free(&c->in);
                 c->in_at = c->scanned = 0;
         }
         return rc;

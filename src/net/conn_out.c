@@ -1,6 +1,7 @@
 #include "net/conn_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* Sends v[0..count) whole, waiting where it must. */
 static int send_all(struct conn *c, struct iovec *v, int count, nsec deadline)
@@ -47,16 +48,9 @@ int conn_flush(struct conn *c, nsec deadline)
         if (c->out.n == 0)
                 return 0;
         rc = send_all(c, &v, 1, deadline);
-        buf_clear(&c->out);
+        c->out.n = 0;
         fiber_yield_if_due();
         return rc;
-}
-
-/* A buffer for replies, or at once the whole one for a body, so that it does not grow by steps. */
-static void reserve(struct conn *c, size_t n)
-{
-        if (n > c->out.cap - c->out.n)
-                buf_room(&c->out, c->out.n + n > READ_SMALL ? GATHER - c->out.n : READ_SMALL - c->out.n);
 }
 
 static void gather(struct conn *c, struct str s)
@@ -69,15 +63,16 @@ static void gather(struct conn *c, struct str s)
                 v[0] = (struct iovec){ c->out.p, c->out.n };
                 v[1] = (struct iovec){ (char *)s.p, s.n };
                 send_all(c, v, 2, now() + c->flush_within);
-                buf_clear(&c->out);
+                c->out.n = 0;
                 fiber_yield_if_due();
                 return;
         }
         while (s.n > 0 && !c->failed) {
                 struct str part = str_sub(s, 0, GATHER - c->out.n);
 
-                reserve(c, part.n);
-                buf_puts(&c->out, part);
+                /* a page for replies, or at once the whole for a body: it does not grow by steps */
+                memcpy(room_need(&c->out, part.n, GATHER, OUT_MOST), part.p, part.n);
+                c->out.n += (uint32_t)part.n;
                 s = str_from_at(s, part.n);
                 if (c->out.n >= GATHER)
                         conn_flush(c, now() + c->flush_within);
@@ -100,17 +95,27 @@ void conn_body(struct conn *c, struct str piece)
 
 void conn_vprintf(struct conn *c, const char *format, va_list args)
 {
-        size_t before = c->out.n;
+        char *at = room_need(&c->out, 1, GATHER, OUT_MOST);
+        size_t left = c->out.cap - c->out.n;
+        va_list again;
+        int n;
 
         if (c->failed)
                 return;
-        reserve(c, 1);
-        if (!buf_vprintf(&c->out, format, args)) {
-                conn_fail(c);
+        va_copy(again, args);
+        n = vsnprintf(at, left, format, args);
+        if (n >= 0 && (size_t)n >= left) {
+                at = room_need(&c->out, (size_t)n + 1, GATHER, OUT_MOST);
+                n = at ? vsnprintf(at, (size_t)n + 1, format, again) : -1;
+        }
+        va_end(again);
+        if (n < 0) {
+                conn_fail(c); /* longer than anything a line protocol says */
                 return;
         }
+        c->out.n += (uint32_t)n;
         if (c->watched)
-                tap_out(c, str_from_at(buf_str(&c->out), before));
+                tap_out(c, (struct str){ at, (size_t)n });
         if (c->out.n >= GATHER)
                 conn_flush(c, now() + c->flush_within);
 }

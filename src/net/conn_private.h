@@ -8,18 +8,19 @@
  *   conn_tls.c   the TLS session under reading and writing */
 #pragma once
 #include "net/conn.h"
+#include "net/room.h"
 #include "run/loop.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>
 
 enum {
-        READ_SMALL = 4096,     /* what one read asks for while commands come */
-        READ_BULK = 65536,     /* and while bodies come */
-        IN_MOST = 262144,      /* the longest line anybody may ask for, and a bulk read after it */
-        GATHER = 32768,        /* output is flushed when this much stands there */
-        OUT_MOST = 1 << 20,    /* one conn_printf longer than this fails the connection */
-        KEEP_MOST = 33000,     /* a larger empty buffer is given back before a wait for a command */
+        READ_LEAST = 1024,  /* while commands come, a read asks for the rest of a page, at least this much */
+        READ_BULK = 65536,  /* and while bodies come for this */
+        IN_MOST = 262144,   /* the longest line anybody may ask for, and a bulk read after it */
+        GATHER = 32768,     /* output is flushed when this much stands there */
+        OUT_MOST = 1 << 20, /* one conn_printf longer than this fails the connection */
+        KEEP_MOST = GATHER, /* a larger empty buffer is given back before a wait for a command */
         SEND_STRAIGHT = 16384, /* a piece this large is sent from where it stands */
 };
 
@@ -37,7 +38,7 @@ struct conn {
         struct timer timer;      /* parked: the deadline, or the next turn */
         void (*woken)(void *context, enum woken why); /* set: parked */
         void *context;
-        struct buf in, out;
+        struct room in, out;
         uint32_t in_at;   /* in: taken up to here */
         uint32_t scanned; /* in: bytes after in_at known to hold no LF */
         uint32_t wants;   /* EPOLLIN or EPOLLOUT while `waiting` waits */

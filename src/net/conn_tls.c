@@ -5,15 +5,14 @@
 #include <assert.h>
 #include <errno.h>
 
-/* One record at its largest (RFC 5246 §6.2.3), so that a record takes one read of the socket and not two. */
-enum { STAGED_MOST = 5 + 16384 + 2048, RECORD_HEAD = 5 };
+enum { RECORD_HEAD = 5 };
 
 struct conn_tls {
         gnutls_session_t session;
         struct tls_context *context;            /* a server's */
         gnutls_certificate_credentials_t trust; /* a client's */
-        char *staged; /* read from the socket, not yet given to GnuTLS; NULL: nothing */
-        uint32_t staged_at, staged_n;
+        struct room staged;                     /* read from the socket, not yet all given to GnuTLS */
+        uint32_t staged_at;
         uint8_t head[RECORD_HEAD]; /* of the record that GnuTLS is in the middle of */
         uint8_t head_n;
         uint16_t left; /* bytes of its body to come */
@@ -42,27 +41,39 @@ static void follow(struct conn_tls *t, const uint8_t *p, size_t n)
         }
 }
 
+static inline size_t staged(const struct conn_tls *t)
+{
+        return t->staged.n - t->staged_at;
+}
+
+/* GnuTLS asks for a record's head, then for its body: a page is read ahead, so that small records cost one read of
+ * the socket. The rest of a large one goes straight to its place. */
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *p, size_t n)
 {
         struct conn *c = ptr;
         struct conn_tls *t = c->tls;
+        bool straight = n >= ROOM_PAGE && staged(t) == 0;
         ssize_t got;
 
-        if (t->staged_at == t->staged_n) {
-                if (!t->staged)
-                        t->staged = mem_array(STAGED_MOST, 1);
-                got = raw_read(c, t->staged, STAGED_MOST);
+        if (staged(t) == 0) {
+                t->staged.n = t->staged_at = 0;
+                got = straight ? raw_read(c, p, n)
+                               : raw_read(c, room_need(&t->staged, ROOM_PAGE, 0, ROOM_PAGE), ROOM_PAGE);
                 if (got <= 0) {
                         gnutls_transport_set_errno(t->session, (int)-got);
                         return got == 0 ? 0 : -1;
                 }
-                t->staged_at = 0;
-                t->staged_n = (uint32_t)got;
+                if (straight)
+                        n = (size_t)got;
+                else
+                        t->staged.n = (uint32_t)got;
         }
-        if (n > t->staged_n - t->staged_at)
-                n = t->staged_n - t->staged_at;
-        memcpy(p, t->staged + t->staged_at, n);
-        t->staged_at += (uint32_t)n;
+        if (!straight) {
+                if (n > staged(t))
+                        n = staged(t);
+                memcpy(p, t->staged.p + t->staged_at, n);
+                t->staged_at += (uint32_t)n;
+        }
         follow(t, p, n);
         return (ssize_t)n;
 }
@@ -72,7 +83,7 @@ static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned ms)
         struct conn *c = ptr;
 
         (void)ms;
-        return c->tls->staged_at < c->tls->staged_n || c->readable;
+        return staged(c->tls) > 0 || c->readable;
 }
 
 static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *v, int count)
@@ -98,7 +109,7 @@ ssize_t tls_read(struct conn *c, void *p, size_t n)
                         return got;
                 switch (got) {
                 case GNUTLS_E_AGAIN:
-                        if (t->staged_at == t->staged_n && !c->readable)
+                        if (staged(t) == 0 && !c->readable)
                                 return -EAGAIN;
                         break; /* that was a record without data */
                 case GNUTLS_E_INTERRUPTED:
@@ -123,7 +134,7 @@ ssize_t tls_write(struct conn *c, const void *p, size_t n)
 
 bool tls_ready(const struct conn *c)
 {
-        return c->tls->staged_at < c->tls->staged_n || gnutls_record_check_pending(c->tls->session) > 0;
+        return staged(c->tls) > 0 || gnutls_record_check_pending(c->tls->session) > 0;
 }
 
 bool tls_may_park(const struct conn *c)
@@ -135,11 +146,10 @@ void tls_release(struct conn *c)
 {
         struct conn_tls *t = c->tls;
 
-        if (t->staged_at < t->staged_n)
+        if (staged(t) > 0)
                 return;
-        mem_free(t->staged);
-        t->staged = NULL;
-        t->staged_at = t->staged_n = 0;
+        room_free(&t->staged);
+        t->staged_at = 0;
 }
 
 void tls_bye(struct conn *c)
@@ -163,7 +173,7 @@ void tls_free(struct conn *c)
                 tls_context_drop(&t->context);
         if (t->trust)
                 gnutls_certificate_free_credentials(t->trust);
-        mem_free(t->staged);
+        room_free(&t->staged);
         mem_free(t);
 }
 
