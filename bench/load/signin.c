@@ -1,5 +1,5 @@
 /* load-signin: POP3 sign-ins, a new connection each, from --sessions threads, --letters in all, accounts in turn.
- * With --hold the sessions stay open instead: one connection an account, all held until a line comes on stdin.
+ * With --hold they stay open instead, all held until stdin ends.
  * Prints: signins= seconds= per_second= ; or "held N" and waits. */
 #include "wire.h"
 
@@ -15,10 +15,7 @@ static void sign_in(struct wire *w, int number)
 {
         char name[256];
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(name, sizeof(name), o.account, number % o.accounts);
-#pragma GCC diagnostic pop
+        account_name(&o, number, name, sizeof(name));
         wire_open(w, &o);
         wire_expect(w, "+OK");
         wire_say(w, "USER %s\r\n", name);

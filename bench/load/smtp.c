@@ -16,15 +16,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum step { CONNECTING, GREETING, HELLO, MAIL, RCPT, DATA, BODY, GOODBYE };
+enum step { GREETING, HELLO, MAIL, RCPT, DATA, BODY, GOODBYE };
+
+#define ID_DIGITS      16
+#define ID             "0123456789abcdef" /* replaced in every letter */
+#define BEFORE_SUBJECT "From: load@client.test\r\nTo: bench@bench.test\r\nSubject: measuring "
+#define BEFORE_ID      BEFORE_SUBJECT ID "\r\nDate: Thu, 20 Nov 2025 12:00:00 +0000\r\nMessage-ID: <"
+#define HEAD           BEFORE_ID ID "@client.test>\r\n\r\n"
+#define SUBJECT_AT     (sizeof(BEFORE_SUBJECT) - 1)
+#define ID_AT          (sizeof(BEFORE_ID) - 1)
 
 struct session {
         int fd;
         enum step step;
         int sent_here; /* letters on this connection */
-        int owed;      /* replies outstanding in a pipelined group */
+        int number;    /* of the letter under way */
         double began;
         char out[512];
+        char *letter;        /* the session's own copy: each letter has a Message-ID and subject of its own */
         const char *pending; /* being written */
         size_t pending_n;
         char in[4096];
@@ -33,9 +42,9 @@ struct session {
 
 static struct options o;
 static int epoll, started, accepted;
-static char *body;
-static size_t body_n;
+static size_t letter_n;
 static double *took;
+static unsigned run; /* so that no two runs send the same Message-ID */
 static struct sockaddr_in server = { .sin_family = AF_INET };
 
 static void write_pending(struct session *s)
@@ -79,10 +88,7 @@ static void rcpt_text(char *room, size_t n, int number)
 {
         char address[256];
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(address, sizeof(address), o.account, number % o.accounts);
-#pragma GCC diagnostic pop
+        account_name(&o, number, address, sizeof(address));
         snprintf(room, n, "RCPT TO:<%s>\r\n", address);
 }
 
@@ -97,23 +103,32 @@ static void next_letter(struct session *s)
         }
         s->began = now_seconds();
         s->step = MAIL;
+        s->number = started++;
         s->sent_here++;
         n = snprintf(s->out, sizeof(s->out), "MAIL FROM:<load@client.test>\r\n");
         if (o.pipeline) {
-                rcpt_text(s->out + n, sizeof(s->out) - (size_t)n, started);
-                strncat(s->out, "DATA\r\n", sizeof(s->out) - strlen(s->out) - 1);
+                rcpt_text(s->out + n, sizeof(s->out) - (size_t)n, s->number);
                 n = (int)strlen(s->out);
+                n += snprintf(s->out + n, sizeof(s->out) - (size_t)n, "DATA\r\n");
         }
-        started++;
         say(s, s->out, (size_t)n);
 }
 
-/* One final reply line came: go on. */
-static void reply(struct session *s, const char *line)
+static void send_letter(struct session *s, int number)
 {
-        static const char good[] = { [GREETING] = '2', [HELLO] = '2', [MAIL] = '2', [RCPT] = '2',
+        char id[ID_DIGITS + 1];
+
+        snprintf(id, sizeof(id), "%08x%08x", run, (unsigned)number);
+        memcpy(s->letter + SUBJECT_AT, id, ID_DIGITS);
+        memcpy(s->letter + ID_AT, id, ID_DIGITS);
+        say(s, s->letter, letter_n);
+}
+
+/* One final reply line came: go on. False when the connection ended with it. */
+static bool reply(struct session *s, const char *line)
+{
+        static const char good[] = { [GREETING] = '2', [HELLO] = '2', [MAIL] = '2',   [RCPT] = '2',
                                      [DATA] = '3',     [BODY] = '2',  [GOODBYE] = '2' };
-        int number = started - 1;
 
         if (line[0] != good[s->step])
                 fatal("step %d: %s", s->step, line);
@@ -127,7 +142,7 @@ static void reply(struct session *s, const char *line)
                 s->step = RCPT;
                 if (o.pipeline)
                         break;
-                rcpt_text(s->out, sizeof(s->out), number);
+                rcpt_text(s->out, sizeof(s->out), s->number);
                 say(s, s->out, strlen(s->out));
                 break;
         case RCPT:
@@ -137,7 +152,7 @@ static void reply(struct session *s, const char *line)
                 break;
         case DATA:
                 s->step = BODY;
-                say(s, body, body_n);
+                send_letter(s, s->number);
                 break;
         case BODY:
                 took[accepted++] = now_seconds() - s->began;
@@ -148,15 +163,15 @@ static void reply(struct session *s, const char *line)
                 s->fd = -1;
                 if (started < o.letters)
                         open_session(s);
-                break;
-        case CONNECTING: break;
+                return false;
         }
+        return true;
 }
 
 static void readable(struct session *s)
 {
-        while (s->fd >= 0) {
-                ssize_t k = recv(s->fd, s->in + s->in_n, sizeof(s->in) - 1 - s->in_n, 0);
+        for (;;) {
+                ssize_t k = recv(s->fd, s->in + s->in_n, sizeof(s->in) - s->in_n, 0);
                 char *lf, *from = s->in;
 
                 if (k < 0 && (errno == EAGAIN || errno == ENOTCONN))
@@ -164,40 +179,41 @@ static void readable(struct session *s)
                 if (k <= 0)
                         fatal("the server left at step %d", s->step);
                 s->in_n += (size_t)k;
-                s->in[s->in_n] = '\0';
-                while (s->fd >= 0 && (lf = memchr(from, '\n', (size_t)(s->in + s->in_n - from)))) {
+                while ((lf = memchr(from, '\n', (size_t)(s->in + s->in_n - from)))) {
                         char *line = from;
 
                         from = lf + 1;
-                        if (lf - line < 4 || line[3] != '-') {
-                                int before = s->fd;
-
-                                reply(s, line);
-                                if (s->fd != before)
-                                        return;
-                        }
+                        *lf = '\0';
+                        if (lf - line >= 4 && line[3] == '-')
+                                continue;
+                        if (!reply(s, line))
+                                return;
                 }
                 s->in_n = (size_t)(s->in + s->in_n - from);
                 memmove(s->in, from, s->in_n);
         }
 }
 
-static void make_body(void)
+/* SIZE octets in lines of 72, and the end of data. */
+static char *make_letter(void)
 {
-        static const char head[] = "From: load@client.test\r\nTo: bench\r\nSubject: measuring\r\n"
-                                   "Message-ID: <load@client.test>\r\n\r\n";
-        size_t n = sizeof(head) - 1, line = 0;
+        static const char head[] = HEAD;
+        size_t n = sizeof(head) - 1, column = 0;
+        char *text = malloc(o.size + sizeof(head) + 8);
 
-        body = malloc(o.size + sizeof(head) + 8);
-        memcpy(body, head, n);
-        srand(1);
-        while (n + 2 < o.size) {
-                body[n++] = line % 72 == 71 ? '\r' : (char)('a' + rand() % 26);
-                if (line++ % 72 == 71)
-                        body[n++] = '\n';
-        }
-        memcpy(body + n, "\r\n.\r\n", 5);
-        body_n = n + 5;
+        memcpy(text, head, n);
+        while (n + 2 < o.size)
+                if (column == 72) {
+                        memcpy(text + n, "\r\n", 2);
+                        n += 2;
+                        column = 0;
+                } else {
+                        text[n++] = (char)('a' + rand() % 26);
+                        column++;
+                }
+        memcpy(text + n, "\r\n.\r\n", 5);
+        letter_n = n + 5;
+        return text;
 }
 
 static int by_time(const void *a, const void *b)
@@ -216,14 +232,17 @@ int main(int argc, char **argv)
         options_parse(&o, argc, argv);
         server.sin_port = htons((uint16_t)o.port);
         inet_pton(AF_INET, o.host, &server.sin_addr);
-        make_body();
+        run = (unsigned)(now_seconds() * 1e3) ^ ((unsigned)getpid() << 16);
+        srand(1);
         took = calloc((size_t)o.letters, sizeof(*took));
         epoll = epoll_create1(EPOLL_CLOEXEC);
         struct session *sessions = calloc((size_t)o.sessions, sizeof(*sessions));
 
         began = now_seconds();
-        for (int i = 0; i < o.sessions && i < o.letters; i++)
+        for (int i = 0; i < o.sessions && i < o.letters; i++) {
+                sessions[i].letter = make_letter();
                 open_session(&sessions[i]);
+        }
         while (accepted < o.letters) {
                 int n = epoll_wait(epoll, events, 256, 30000);
 
@@ -241,8 +260,9 @@ int main(int argc, char **argv)
         seconds = now_seconds() - began;
         qsort(took, (size_t)accepted, sizeof(*took), by_time);
         getrusage(RUSAGE_SELF, &used);
-        printf("accepted=%d seconds=%.3f per_second=%.1f p50_ms=%.2f p99_ms=%.2f client_cpu_s=%.3f\n", accepted,
-               seconds, accepted / seconds, took[accepted / 2] * 1e3, took[accepted * 99L / 100] * 1e3,
+        printf("accepted=%d seconds=%.3f per_second=%.1f p50_ms=%.2f p99_ms=%.2f client_cpu_s=%.3f\n",
+               accepted, seconds, accepted / seconds, took[accepted / 2] * 1e3,
+               took[accepted * 99L / 100] * 1e3,
                (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                    (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
         return 0;

@@ -32,10 +32,19 @@ double now_seconds(void)
         return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static gnutls_certificate_credentials_t credentials; /* made before there are threads */
+
 void options_parse(struct options *o, int argc, char **argv)
 {
-        *o = (struct options){ .host = "127.0.0.1", .user = "", .password = "", .account = "u%d@bench.test",
-                               .sessions = 1, .accounts = 1, .letters = 1, .in_flight = 1, .size = 1024 };
+        *o = (struct options){ .host = "127.0.0.1",
+                               .user = "",
+                               .password = "",
+                               .account = "u%d@bench.test",
+                               .sessions = 1,
+                               .accounts = 1,
+                               .letters = 1,
+                               .in_flight = 1,
+                               .size = 1024 };
         for (int i = 1; i < argc; i++) {
                 const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
 
@@ -75,12 +84,24 @@ void options_parse(struct options *o, int argc, char **argv)
                 else
                         fatal("%s: what is that?", name);
         }
+        if (o->accounts < 1 || o->sessions < 1 || o->letters < 1)
+                fatal("--accounts, --sessions and --letters begin at 1");
+        if (o->tls)
+                gnutls_certificate_allocate_credentials(&credentials);
+}
+
+void account_name(const struct options *o, int number, char *room, size_t n)
+{
+        const char *at = strstr(o->account, "%d");
+
+        if (!at)
+                fatal("--account %s has no %%d", o->account);
+        snprintf(room, n, "%.*s%d%s", (int)(at - o->account), o->account, number % o->accounts, at + 2);
 }
 
 void wire_open(struct wire *w, const struct options *o)
 {
         struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)o->port) };
-        static gnutls_certificate_credentials_t credentials;
         int one = 1;
 
         w->tls = NULL;
@@ -95,8 +116,6 @@ void wire_open(struct wire *w, const struct options *o)
         gnutls_session_t s;
         int rc;
 
-        if (!credentials)
-                gnutls_certificate_allocate_credentials(&credentials);
         gnutls_init(&s, GNUTLS_CLIENT | GNUTLS_NO_TICKETS);
         gnutls_set_default_priority(s);
         gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, credentials);

@@ -11,13 +11,15 @@ struct wire {
         char in[65536];
         size_t at, n;
 };
-struct options { /* of every load: --name value */
-        const char *host, *user, *password, *account; /* account: a template with one %d, "u%d@bench.test" */
+struct options {                                      /* of every load: --name value */
+        const char *host, *user, *password, *account; /* account: a template, "u%d@bench.test" */
         int port, sessions, accounts, letters, per_connection, in_flight, hold;
         size_t size;
         bool tls, pipeline;
 };
 void options_parse(struct options *o, int argc, char **argv);
+/* --account with its number. */
+void account_name(const struct options *o, int number, char *room, size_t n);
 double now_seconds(void);
 void fatal(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
@@ -25,6 +27,6 @@ void wire_open(struct wire *w, const struct options *o); /* TLS from the first b
 void wire_close(struct wire *w);
 void wire_send(struct wire *w, const char *p, size_t n);
 void wire_say(struct wire *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-char *wire_line(struct wire *w);                    /* without CRLF, until the next call */
+char *wire_line(struct wire *w);                     /* without CRLF, until the next call */
 void wire_expect(struct wire *w, const char *start); /* one line that starts so, or the end of the bench */
 size_t wire_until_dot(struct wire *w);               /* a multi-line answer; its octets */

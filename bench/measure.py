@@ -1,0 +1,229 @@
+"""Counting what a server costs: CPU seconds and memory of all its processes, those that ended included."""
+import ctypes
+import json
+import os
+import signal
+import statistics
+import subprocess
+import time
+
+PATIENCE = 120      # seconds anything may take before the bench gives up
+TICK = os.sysconf('SC_CLK_TCK')
+PR_SET_PDEATHSIG = 1
+prctl = ctypes.CDLL(None).prctl
+
+
+def cgroup_parent():
+    """Where a control group that counts CPU time can be made: version 1 or 2, or nowhere."""
+    for place in ('/sys/fs/cgroup/cpuacct', '/sys/fs/cgroup/cpu,cpuacct', '/sys/fs/cgroup'):
+        if os.path.exists(f'{place}/cgroup.procs') and os.access(place, os.W_OK):
+            return place
+    return None
+
+
+class Processes:
+    """A process and all that come of it. Counted by a control group where one can be made, else by the tree in /proc,
+    where a process that ended counts once its parent has waited for it."""
+
+    made = 0
+
+    def __init__(self, name):
+        Processes.made += 1
+        self.group = None
+        parent = cgroup_parent()
+        if parent:
+            group = f'{parent}/pail-bench-{os.getpid()}-{Processes.made}-{name}'
+            try:
+                os.mkdir(group)
+                self.group = group
+            except OSError:
+                pass
+        self.popen = None
+
+    def start(self, command, **how):
+        def inside():
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if self.group:
+                with open(f'{self.group}/cgroup.procs', 'w') as f:
+                    f.write(str(os.getpid()))
+        self.popen = subprocess.Popen(command, preexec_fn=inside, start_new_session=True, **how)
+        return self.popen
+
+    def pids(self):
+        if self.group:
+            with open(f'{self.group}/cgroup.procs') as f:
+                return [int(line) for line in f]
+        found, look = [], [self.popen.pid]
+        while look:
+            pid = look.pop()
+            found.append(pid)
+            try:
+                for task in os.listdir(f'/proc/{pid}/task'):
+                    with open(f'/proc/{pid}/task/{task}/children') as f:
+                        look += [int(word) for word in f.read().split()]
+            except OSError:
+                continue
+        return found
+
+    def cpu(self):
+        """CPU seconds so far."""
+        if self.group:
+            try:
+                with open(f'{self.group}/cpuacct.usage') as f:
+                    return int(f.read()) / 1e9
+            except FileNotFoundError:
+                with open(f'{self.group}/cpu.stat') as f:
+                    return int(dict(line.split() for line in f)['usage_usec']) / 1e6
+        ticks = 0
+        for pid in self.pids():
+            try:
+                with open(f'/proc/{pid}/stat') as f:
+                    ticks += sum(int(word) for word in f.read().rpartition(')')[2].split()[11:15])
+            except OSError:
+                continue
+        return ticks / TICK
+
+    def pss(self):
+        """KB of memory, what is shared divided among those who share it."""
+        kb = 0
+        for pid in self.pids():
+            try:
+                with open(f'/proc/{pid}/smaps_rollup') as f:
+                    kb += next(int(line.split()[1]) for line in f if line.startswith('Pss:'))
+            except (OSError, StopIteration):
+                continue
+        return kb
+
+    def end(self, gently=None):
+        """gently: a signal to try first."""
+        if self.popen:
+            if gently and self.popen.poll() is None:
+                self.popen.send_signal(gently)
+                try:
+                    self.popen.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    pass
+            if self.popen.poll() is None:
+                self.popen.kill()
+                self.popen.wait()
+        if not self.group:
+            return
+        for _ in range(100):
+            for pid in self.pids():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
+            try:
+                os.rmdir(self.group)
+                return
+            except OSError:
+                time.sleep(0.05)
+
+
+class Load:
+    """The clients: built once, their answer (`name=value ...`) as a dictionary."""
+
+    def __init__(self, build, source):
+        self.folder = os.path.join(build, 'bench')
+        os.makedirs(self.folder, exist_ok=True)
+        flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'gnutls'], check=True, capture_output=True,
+                               text=True).stdout.split()
+        for name in ('smtp', 'pop3', 'signin'):
+            subprocess.run(['gcc', '-std=gnu2x', '-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE', '-o',
+                            f'{self.folder}/load-{name}', f'{source}/{name}.c', f'{source}/wire.c', '-pthread', *flags],
+                           check=True)
+
+    def command(self, name, **options):
+        words = [f'{self.folder}/load-{name}']
+        for key, value in options.items():
+            words.append('--' + key.replace('_', '-'))
+            if value is not True:
+                words.append(str(value))
+        return words
+
+    def run(self, name, **options):
+        done = subprocess.run(self.command(name, **options), capture_output=True, text=True, timeout=PATIENCE * 5)
+        if done.returncode:
+            raise RuntimeError(f'load-{name}: {done.stderr.strip()}')
+        return {key: float(value) for key, value in (word.split('=') for word in done.stdout.split())}
+
+    def hold(self, **options):
+        """Connections that stay open until .stdin is closed."""
+        client = subprocess.Popen(self.command('signin', hold=1, **options), stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        line = client.stdout.readline()
+        if not line.startswith('held'):
+            client.wait()
+            raise RuntimeError('load-signin: the connections did not stand')
+        return client
+
+
+def quiet(*servers):
+    """Waits until none of them works any more (a second under 5 ms of CPU), so that one server's afterwork is not the
+    next one's burden; at most 20 s."""
+    for _ in range(20):
+        before = [server.cpu() for server in servers]
+        time.sleep(1)
+        if all(server.cpu() - b < 0.005 for server, b in zip(servers, before)):
+            return
+
+
+def until(what, condition, pause=0.01):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise RuntimeError(f'never happened: {what}')
+        time.sleep(pause)
+
+
+class Table:
+    """The rows of results.md. A row: what was measured, pail's rounds, the peer's rounds, what was promised."""
+
+    def __init__(self, path):
+        self.path = path
+        self.rows = {}
+        try:
+            with open(path + '.json') as f:
+                self.rows = json.load(f)
+        except (OSError, ValueError):
+            pass
+
+    def row(self, what, unit, pail, peer=None, peer_name='', promise=None, less=False):
+        """promise: the least ratio (the largest share with less=True), or ('most', N): pail's figure alone."""
+        ours = statistics.median(pail)
+        theirs = statistics.median(peer) if peer else None
+        ratio = ours / theirs if theirs else None
+        wanted, met = '', ''
+        if isinstance(promise, tuple):
+            wanted, met = f'at most {number(promise[1])}', ours <= promise[1]
+        elif promise and ratio is not None:
+            wanted = f'at most 1/{1 / promise:.0f}' if less else f'at least {promise:g} times'
+            met = ratio <= promise if less else ratio >= promise
+        elif promise:
+            wanted, met = f'at least {promise:g} times', 'no peer'
+        met = {True: 'yes', False: '**no**'}.get(met, met)
+        shown = '' if ratio is None else f'1/{1 / ratio:.1f}' if 0 < ratio < 0.995 else f'{ratio:.2f}'
+        line = [f'{what}, {unit}', number(ours), f'{number(theirs)} {peer_name}'.strip() if theirs is not None else '',
+                shown, wanted, met]
+        self.rows[what + unit] = line
+        rounds = ' '.join(number(x) for x in pail)
+        other = f'   {peer_name}: {" ".join(number(x) for x in peer)}' if peer else ''
+        print(f'  {what}, {unit}: {line[1]}   rounds: {rounds}{other}   ratio {shown or "-"}   {wanted} {met}', flush=True)
+
+    def write(self, head):
+        with open(self.path + '.json', 'w') as f:
+            json.dump(self.rows, f)
+        lines = [head, '', '| what | pail | peer | ratio | promised | met |', '|---|---:|---:|---:|---|---|']
+        lines += ['| ' + ' | '.join(row) + ' |' for row in self.rows.values()]
+        with open(self.path, 'w') as f:
+            f.write('\n'.join(lines) + '\n')
+        return '\n'.join(lines)
+
+
+def number(x):
+    if x is None:
+        return ''
+    if abs(x) >= 100:
+        return f'{x:,.0f}'
+    return f'{x:.3g}'
