@@ -10,17 +10,26 @@
 
 static struct options o;
 static atomic_int next;
+static struct {
+        char name[256], password[128];
+} * secrets; /* --secrets, o.accounts of them */
 
 static void sign_in(struct wire *w, int number)
 {
         char name[256];
+        const char *password = o.password;
 
-        account_name(&o, number, name, sizeof(name));
+        if (secrets) {
+                snprintf(name, sizeof(name), "%s", secrets[number % o.accounts].name);
+                password = secrets[number % o.accounts].password;
+        } else {
+                account_name(&o, number, name, sizeof(name));
+        }
         wire_open(w, &o);
         wire_expect(w, "+OK");
         wire_say(w, "USER %s\r\n", name);
         wire_expect(w, "+OK");
-        wire_say(w, "PASS %s\r\n", o.password);
+        wire_say(w, "PASS %s\r\n", password);
         wire_expect(w, "+OK");
 }
 
@@ -53,11 +62,26 @@ static void hold(void)
         free(w);
 }
 
+static void read_secrets(void)
+{
+        FILE *f = fopen(o.secrets, "r");
+
+        if (!f)
+                fatal("%s cannot be read", o.secrets);
+        secrets = calloc((size_t)o.accounts, sizeof(*secrets));
+        for (int i = 0; i < o.accounts; i++)
+                if (fscanf(f, "%255s %127s", secrets[i].name, secrets[i].password) != 2)
+                        fatal("%s has only %d lines", o.secrets, i);
+        fclose(f);
+}
+
 int main(int argc, char **argv)
 {
         double began;
 
         options_parse(&o, argc, argv);
+        if (o.secrets)
+                read_secrets();
         if (o.hold) {
                 hold();
                 return 0;

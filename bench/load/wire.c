@@ -65,6 +65,8 @@ void options_parse(struct options *o, int argc, char **argv)
                         o->password = value;
                 else if (!strcmp(name, "--account"))
                         o->account = value;
+                else if (!strcmp(name, "--secrets"))
+                        o->secrets = value;
                 else if (!strcmp(name, "--port"))
                         o->port = (int)strtol(value, NULL, 10);
                 else if (!strcmp(name, "--sessions"))

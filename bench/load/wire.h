@@ -13,6 +13,7 @@ struct wire {
 };
 struct options {                                      /* of every load: --name value */
         const char *host, *user, *password, *account; /* account: a template, "u%d@bench.test" */
+        const char *secrets; /* a file of lines "ADDRESS PASSWORD", instead of account and password */
         int port, sessions, accounts, letters, per_connection, in_flight, hold;
         size_t size;
         bool tls, pipeline;
