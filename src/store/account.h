@@ -2,7 +2,7 @@
  * delete a person is to handle that folder. The words (DESIGN, "Accounts"):
  *
  *   letter     never changes: id, thread, body, size, received, envelope, MIME structure (mail/mime.h, packed)
- *   placement  a letter in a mailbox: uid, flags, modseq, saved. Lies packed, 128 to a page row, in uid order
+ *   placement  a letter in a mailbox: uid, flags, modseq, saved. Lies packed, 126 to a page row, in uid order
  *   gone       (mailbox, uid, letter, modseq) of a removed placement, kept 30 days
  *   filed      (segment, sequence, number) of the intake's actions filed here and not yet forgotten by the log
  *
@@ -23,11 +23,11 @@ struct account;
 #define INBOX S("INBOX")
 
 enum { /* flags of a placement; keywords take the bits from 8 up, their names in the table `keyword` */
-        FLAG_SEEN = 1,
-        FLAG_ANSWERED = 2,
-        FLAG_FLAGGED = 4,
-        FLAG_DELETED = 8,
-        FLAG_DRAFT = 16,
+       FLAG_SEEN = 1,
+       FLAG_ANSWERED = 2,
+       FLAG_FLAGGED = 4,
+       FLAG_DELETED = 8,
+       FLAG_DRAFT = 16,
 };
 
 /* A placement, exactly as it lies in a page (little-endian machine assumed and asserted at build). letter 0: gone. */
@@ -42,11 +42,14 @@ struct placed {
 
 int accounts_open(struct accounts **out, int mail_dir /* descriptor of D/mail, taken */, long max_open);
 void accounts_close(struct accounts **a); /* settles and closes cleanly all; waits */
-[[nodiscard]] int account_get(struct accounts *a, struct str name, struct account **out); /* -ENOENT: no folder */
+[[nodiscard]] int account_get(struct accounts *a, struct str name,
+                              struct account **out); /* -ENOENT: no folder */
 void account_put(struct account **a);
-[[nodiscard]] int account_create(struct accounts *a, struct str name); /* folder, file, mailboxes; synced; -EEXIST */
+[[nodiscard]] int account_create(struct accounts *a,
+                                 struct str name); /* folder, file, mailboxes; synced; -EEXIST */
 struct str account_name(const struct account *a);
-unsigned account_home(struct str name, unsigned processes); /* which mail process files into it (stable hash) */
+unsigned account_home(struct str name,
+                      unsigned processes); /* which mail process files into it (stable hash) */
 
 /* A letter to be filed. The bytes: either `text` (in memory) or, over 64 KB, a staged body (store/body.h). */
 struct filing {
@@ -64,7 +67,7 @@ struct filing {
         bool duplicate; /* was filed before: nothing done */
         int error;      /* this one only: 0, or -errno (others in the batch go on) */
 };
-/* One transaction for the whole batch. 0: each says its own error; else nothing of it was filed. */
+/* One transaction for the whole batch, of at most 512. 0: each says its own error; else nothing of it was filed. */
 [[nodiscard]] int account_file(struct account *a, struct filing *list, size_t n);
 /* The same, synced before it returns: for what the log does not hold. */
 [[nodiscard]] int account_file_synced(struct account *a, struct filing *list, size_t n);
@@ -72,7 +75,7 @@ struct filing {
 /* A mailbox as it stands now. */
 struct mailbox_view {
         uint32_t mailbox, uidvalidity, uidnext;
-        uint64_t modseq;
+        uint64_t modseq; /* the account's */
         uint32_t count;  /* letters */
         uint64_t octets; /* of all letters */
 };
@@ -80,18 +83,22 @@ struct mailbox_view {
 /* What stood in the mailbox when `view` was taken: what is there now below its uidnext, and, with letter = 0, what
  * has gone since its modseq; in uid order. *list is malloc'ed by account_list and freed with account_list_free.
  * -ESTALE: gone is no longer complete or the numbers have jumped. */
-[[nodiscard]] int account_list(struct account *a, const struct mailbox_view *view, struct placed **list, size_t *n);
+[[nodiscard]] int account_list(struct account *a, const struct mailbox_view *view, struct placed **list,
+                               size_t *n);
 void account_list_free(struct placed **list);
 /* Appends the bytes of letters[0..n) to out one after another, ends[i] = out->n after each, until all are read or
- * out would pass `enough` bytes (but at least one, if it fits out's maximum). *done = how many. -ENOENT: letters[*done] is gone. -EFBIG: it does not
- * fit out: read it with letter_read. One worker call. */
-[[nodiscard]] int account_read(struct account *a, const uint32_t *letters, size_t n, size_t enough, struct buf *out,
-                               size_t *ends, size_t *done);
+ * out would pass `enough` bytes (but at least one, if it fits out's maximum). *done = how many. What goes wrong with
+ * a later one ends the list before it; with the first one it is the result: -ENOENT: letters[0] is gone. -EFBIG: it
+ * does not fit out: read it with letter_read. One worker call. */
+[[nodiscard]] int account_read(struct account *a, const uint32_t *letters, size_t n, size_t enough,
+                               struct buf *out, size_t *ends, size_t *done);
 /* Appends bytes [from, from+n) of one letter, as many as there are. */
 [[nodiscard]] int letter_read(struct account *a, uint32_t letter, uint64_t from, size_t n, struct buf *out);
-[[nodiscard]] int letter_facts(struct account *a, uint32_t letter, struct buf *mime /* packed */, struct buf *envelope);
+[[nodiscard]] int letter_facts(struct account *a, uint32_t letter, struct buf *mime /* packed */,
+                               struct buf *envelope);
 /* Removes these placements (uids ascending; those already gone are skipped), all or none, synced. */
-[[nodiscard]] int account_expunge(struct account *a, const struct mailbox_view *view, const uint32_t *uids, size_t n);
+[[nodiscard]] int account_expunge(struct account *a, const struct mailbox_view *view, const uint32_t *uids,
+                                  size_t n);
 
 /* How full: octets of all letters (each counted once). */
 [[nodiscard]] int account_usage(struct account *a, uint64_t *octets, uint64_t *letters);
@@ -101,6 +108,7 @@ void account_list_free(struct placed **list);
 /* Many at once: commits nothing in each but uses one syncfs on the mail folder; marks all open accounts settled. */
 [[nodiscard]] int accounts_settle_all(struct accounts *a);
 /* Which segments still lie in intake/? Rows of `filed` whose segment is not among them are dropped, now and then. */
+/* Called on worker threads. It must say true until the removal of the segment's file is durable. */
 typedef bool segment_exists_fn(void *context, uint64_t segment);
 void accounts_segments(struct accounts *a, segment_exists_fn *exists, void *context);
 /* Checkpoints the WALs that have grown; for the settler, in the background. */

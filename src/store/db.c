@@ -55,7 +55,7 @@ static int job_run(void *arg)
         j->need_sync = !rc && j->how == DB_SYNC && j->d->synced != j->d->commits;
         if (j->need_sync && j->sync) {
                 j->need_sync = false;
-                rc = db_sync_now(j->d);
+                rc = db_sync_inside(j->d);
         }
         return rc;
 }
@@ -79,7 +79,7 @@ static int locked(struct db *d, const char *what, enum pool pool, int (*fn)(void
 
 static int sync_job(void *arg)
 {
-        return db_sync_now(arg);
+        return db_sync_inside(arg);
 }
 
 struct shared_sync {
@@ -91,7 +91,7 @@ static int shared_sync_job(void *arg)
 {
         struct shared_sync *s = arg;
 
-        return s->d->synced >= s->commits ? 0 : db_sync_now(s->d);
+        return s->d->synced >= s->commits ? 0 : db_sync_inside(s->d);
 }
 
 /* The lock is fair: those who commit stand before this sync in its queue, so one sync serves them all, and each of

@@ -66,7 +66,8 @@ struct db_point {
 };
 struct db_point db_point(struct db *d);
 void db_synced(struct db *d, struct db_point before);
-bool db_all_synced(struct db *d); /* in a transaction that has written nothing yet: all it sees is durable */
+bool db_all_synced(struct db *d);  /* in a transaction: all that is committed is durable */
+int db_sync_inside(struct db *d); /* in a transaction: makes it so */
 unsigned db_wal_pages(const struct db *d); /* in the WAL when this connection last committed */
 
 /* A statement in use, inside a transaction function. Errors stick: one look at the end. */

@@ -30,5 +30,4 @@ int db_failed(struct db *d, int rc);         /* SQLite's rc as -errno; notes wha
 int db_run(struct db *d, const char *sql);   /* any number of statements, no results */
 int db_own(struct db *d, enum db_own which); /* one of the own statements, to its end */
 int db_read_version(struct db *d, uint32_t *version);
-int db_sync_now(struct db *d); /* on a worker thread, with the lock */
 void db_say(struct db *d);     /* on the loop: logs what failed, once */

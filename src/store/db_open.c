@@ -90,7 +90,7 @@ static int make(struct db *d)
         if (rc)
                 (void)db_own(d, OWN_ROLLBACK);
         d->commits++;
-        return rc ? rc : db_sync_now(d);
+        return rc ? rc : db_sync_inside(d);
 }
 
 /* The file's data and the names in its folder. */
@@ -153,7 +153,7 @@ static int migrate(struct db *d, unsigned from)
         if (rc)
                 (void)db_own(d, OWN_ROLLBACK);
         d->commits++;
-        return rc ? rc : db_sync_now(d);
+        return rc ? rc : db_sync_inside(d);
 }
 
 static int committed(void *arg, sqlite3 *handle, const char *name, int pages)
@@ -227,7 +227,7 @@ static int call_opened(struct db *d, void *context)
         if (rc || sqlite3_total_changes(d->handle) == before)
                 return rc;
         d->commits++;
-        return db_sync_now(d);
+        return db_sync_inside(d);
 }
 
 static int open_job(void *arg)
@@ -323,7 +323,7 @@ void db_close(struct db **dp)
         mem_free(d);
 }
 
-int db_sync_now(struct db *d)
+int db_sync_inside(struct db *d)
 {
         uint64_t commits = d->commits;
         uint32_t version = 0;

@@ -1,0 +1,295 @@
+/* Filing: letters into mailboxes, a batch in one transaction. All that needs no lock (parsing) comes before it; inside,
+ * the counters and the last page of a mailbox are read and written once. */
+#include "base/mem.h"
+#include "store/account_inside.h"
+#include <errno.h>
+
+enum { PARSE_IN_MEMORY = 1024 * 1024 };
+
+struct parsed {
+        size_t mime, mime_end; /* in scratch->packed */
+        uint64_t *hashes;
+        size_t n;
+        uint64_t size;
+};
+
+/* The end of a mailbox, where letters are added. */
+struct end {
+        struct end *next;
+        struct counter c;
+        struct page page;
+        unsigned used;
+};
+
+struct filing_job {
+        struct account *a;
+        struct filing *list;
+        size_t n;
+        struct scratch *scratch;
+        struct parsed *parsed; /* in scratch->arena */
+        struct end *ends;
+        struct counter all; /* of the account */
+        size_t filed;
+        uint32_t now; /* seconds */
+};
+
+static int parse_text(struct filing_job *j, struct parsed *p, struct str text)
+{
+        struct scratch *s = j->scratch;
+
+        if (text.n > UINT32_MAX)
+                return -EFBIG;
+        p->size = text.n;
+        p->mime = s->packed.n;
+        mime_parse(&s->mime, text);
+        if (!mime_pack(&s->mime, &s->packed))
+                return -E2BIG;
+        p->mime_end = s->packed.n;
+        p->n = thread_hashes(&s->arena, str_sub(text, 0, MIME_HEADER_MAX), &p->hashes);
+        return 0;
+}
+
+/* A long letter lies in frames. Up to a megabyte it is parsed in ordinary memory, beyond that in memory which the
+ * kernel can take back. */
+static int parse_staged(struct filing_job *j, struct filing *f, struct parsed *p)
+{
+        uint64_t size = 0;
+        struct str text;
+        int rc = body_size(f->staged_dir, f->staged_name, &size);
+
+        if (rc)
+                return rc;
+        if (size <= PARSE_IN_MEMORY) {
+                buf_clear(&j->scratch->text);
+                rc = body_read(f->staged_dir, f->staged_name, 0, (size_t)size, &j->scratch->text);
+                return rc ? rc : parse_text(j, p, buf_str(&j->scratch->text));
+        }
+        rc = account_bodies(j->a);
+        if (rc < 0)
+                return rc;
+        rc = body_map(f->staged_dir, f->staged_name, rc, &text);
+        if (!rc)
+                rc = parse_text(j, p, text);
+        body_unmap(&text);
+        return rc;
+}
+
+static int parse_all(void *arg)
+{
+        struct filing_job *j = arg;
+
+        j->parsed = arena_array(&j->scratch->arena, struct parsed, j->n);
+        for (size_t i = 0; i < j->n; i++) {
+                struct filing *f = &j->list[i];
+
+                f->error = f->staged_dir >= 0 ? parse_staged(j, f, &j->parsed[i])
+                                              : parse_text(j, &j->parsed[i], f->text);
+        }
+        return 0;
+}
+
+static int store_ends(struct filing_job *j, struct db *d)
+{
+        int rc = 0;
+
+        for (struct end *e = j->ends; e && !rc; e = e->next) {
+                rc = page_store(d, &e->page);
+                if (!rc)
+                        rc = counter_write(d, &e->c);
+        }
+        return rc;
+}
+
+static int end_of(struct filing_job *j, struct db *d, struct str name, struct end **out)
+{
+        uint32_t mailbox = MAILBOX_INBOX;
+        struct end *e;
+        int rc = mailbox_find(d, name, &mailbox);
+
+        if (rc && rc != -ENOENT)
+                return rc;
+        for (e = j->ends; e && e->c.mailbox != mailbox; e = e->next)
+                ;
+        *out = e;
+        if (e)
+                return 0;
+        e = *out = arena_new(&j->scratch->arena, struct end);
+        rc = counter_read(d, mailbox, &e->c);
+        if (!rc)
+                rc = counter_ahead(d, &e->c, j->n, 0);
+        if (!rc)
+                rc = page_last(d, mailbox, &e->page);
+        e->used = rc || !e->page.place ? PAGE_PLACED : page_used(&e->page);
+        e->next = j->ends;
+        j->ends = e;
+        return rc;
+}
+
+static int place_letter(struct filing_job *j, struct db *d, struct end *e, const struct placed *p)
+{
+        if (e->used == PAGE_PLACED) {
+                int rc = page_store(d, &e->page);
+
+                if (rc)
+                        return rc;
+                e->page = (struct page){ .place = place_of(e->c.mailbox, p->uid), .fresh = true };
+                e->used = 0;
+        }
+        e->page.at[e->used++] = *p;
+        e->page.changed = true;
+        e->c.count++;
+        e->c.octets += p->size;
+        e->c.unseen += !(p->flags & FLAG_SEEN);
+        e->c.deleted += !!(p->flags & FLAG_DELETED);
+        e->c.modseq = e->c.modsafe = p->modseq; /* modsafe is of use in row 0 only */
+        j->all.count++;
+        j->all.octets += p->size;
+        j->filed++;
+        return 0;
+}
+
+static int add_body(struct db *d, const struct filing *f, uint64_t id)
+{
+        struct db_row q = db_query(d, BODY_ADD);
+
+        db_bind_u64(&q, 1, ACCOUNT_ID);
+        db_bind_u64(&q, 2, id);
+        if (f->staged_dir >= 0)
+                db_bind_null(&q, 3);
+        else
+                db_bind_blob(&q, 3, f->text);
+        return db_exec(&q);
+}
+
+static int add_letter(struct filing_job *j, struct db *d, const struct filing *f, const struct parsed *p,
+                      uint32_t mailbox, uint32_t thread)
+{
+        const uint32_t places[2] = { mailbox, f->uid };
+        struct db_row q = db_query(d, LETTER_ADD);
+
+        db_bind_u64(&q, 1, ACCOUNT_ID);
+        db_bind_u64(&q, 2, f->letter);
+        db_bind_u64(&q, 3, f->letter);
+        db_bind_u64(&q, 4, thread);
+        db_bind_u64(&q, 5, p->size);
+        db_bind_u64(&q, 6, (uint64_t)f->received);
+        db_bind_blob(&q, 7, str_from(places, sizeof places));
+        db_bind_blob(&q, 8, f->envelope);
+        db_bind_blob(&q, 9, str_sub(buf_str(&j->scratch->packed), p->mime, p->mime_end - p->mime));
+        return db_exec(&q);
+}
+
+static int filed(struct db *d, unsigned statement, const struct filing *f)
+{
+        struct db_row q;
+
+        if (!f->segment)
+                return 0;
+        q = db_query(d, statement);
+        db_bind_u64(&q, 1, ACCOUNT_ID);
+        db_bind_u64(&q, 2, f->segment);
+        db_bind_u64(&q, 3, f->sequence);
+        db_bind_u64(&q, 4, f->number);
+        return db_exec(&q);
+}
+
+/* What fails here for this letter alone is its own error; its row of `filed` goes again. */
+static int link_staged(struct filing_job *j, struct db *d, struct filing *f)
+{
+        int rc = account_bodies(j->a);
+
+        if (rc >= 0)
+                rc = body_link(f->staged_dir, f->staged_name, rc, f->letter);
+        if (!rc) {
+                atomic_store(&j->a->bodies_dirty, true);
+                return 0;
+        }
+        f->error = rc;
+        return filed(d, FILED_REMOVE, f);
+}
+
+static int file_one(struct filing_job *j, struct db *d, struct filing *f, const struct parsed *p)
+{
+        struct placed placed;
+        struct end *e;
+        uint32_t thread;
+        int rc = filed(d, FILED_ADD, f);
+
+        if (rc)
+                return rc;
+        if (f->segment && !db_changes(d)) {
+                f->duplicate = true;
+                j->a->bodies_dirty |=
+                    f->staged_dir >= 0; /* whoever filed it may have died before it settled */
+                return 0;
+        }
+        rc = end_of(j, d, f->mailbox, &e);
+        if (rc)
+                return rc;
+        f->letter = (uint32_t)j->all.uidnext++;
+        if (f->staged_dir >= 0) {
+                rc = link_staged(j, d, f);
+                if (rc || f->error)
+                        return rc;
+        }
+        f->uid = (uint32_t)e->c.uidnext++;
+        placed = (struct placed){ f->uid, f->letter, j->all.modseq, (uint32_t)p->size, j->now, f->flags };
+        rc = add_body(d, f, f->letter);
+        if (!rc)
+                rc = thread_join(d, f->letter, p->hashes, p->n, &thread);
+        if (!rc)
+                rc = add_letter(j, d, f, p, e->c.mailbox, thread);
+        return rc ? rc : place_letter(j, d, e, &placed);
+}
+
+static int file_batch(struct db *d, void *arg)
+{
+        struct filing_job *j = arg;
+        int rc = account_writes(d);
+
+        j->ends = NULL;
+        j->filed = 0;
+        if (!rc)
+                rc = counter_read(d, 0, &j->all);
+        if (!rc)
+                rc = counter_ahead(d, &j->all, j->n, 1);
+        j->all.modseq++;
+        for (size_t i = 0; i < j->n && !rc; i++) {
+                struct filing *f = &j->list[i];
+
+                f->duplicate = false;
+                f->uid = f->letter = 0;
+                if (!f->error)
+                        rc = file_one(j, d, f, &j->parsed[i]);
+        }
+        if (!rc)
+                rc = store_ends(j, d);
+        return rc || !j->filed ? rc : counter_write(d, &j->all);
+}
+
+static int file(struct account *a, struct filing *list, size_t n, enum db_how how)
+{
+        struct filing_job j = { .a = a, .list = list, .n = n, .now = (uint32_t)(wall_usec() / 1000000) };
+        int rc;
+
+        if (n > BATCH_MAX)
+                return -E2BIG;
+        if (!n)
+                return 0;
+        j.scratch = scratch_take(a->set);
+        rc = account_change(a, "file letters", parse_all, file_batch, &j, how);
+        scratch_give(a->set, j.scratch);
+        return rc;
+}
+
+int account_file(struct account *a, struct filing *list, size_t n)
+{
+        return file(a, list, n, DB_WRITE);
+}
+
+int account_file_synced(struct account *a, struct filing *list, size_t n)
+{
+        int rc = file(a, list, n, DB_SYNC);
+
+        return rc || !atomic_load(&a->bodies_dirty) ? rc : account_settle(a);
+}

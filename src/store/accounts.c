@@ -1,0 +1,419 @@
+/* A process's set of open accounts. Runs on the loop: between waits it owns everything here. An account's struct stays
+ * in the table while anybody uses it, while it is open, and after it was closed if it still needs its clean mark or a
+ * checkpoint. */
+#include "base/mem.h"
+#include "run/offload.h"
+#include "store/account_inside.h"
+#include "store/boot.h"
+#include "store/disk.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { CHECKPOINT_PAGES = 256, SCRATCHES_MAX = 4, SCRATCH_TEXT = 1024 * 1024, OPEN_SECONDS = 60 };
+
+struct scratch *scratch_take(struct accounts *a)
+{
+        struct scratch *s;
+
+        pthread_mutex_lock(&a->scratch_lock);
+        s = a->scratches;
+        if (s)
+                a->scratches = s->next;
+        pthread_mutex_unlock(&a->scratch_lock);
+        if (s)
+                return s;
+        s = mem_new(struct scratch);
+        mime_init(&s->mime);
+        buf_init(&s->text, SCRATCH_TEXT);
+        buf_init(&s->packed, (size_t)BATCH_MAX * MIME_PACKED_MAX);
+        arena_init(&s->arena, 64 * 1024 * 1024);
+        return s;
+}
+
+static void scratch_free(struct scratch *s)
+{
+        mime_finish(&s->mime);
+        buf_free(&s->text);
+        buf_free(&s->packed);
+        arena_finish(&s->arena);
+        mem_free(s);
+}
+
+void scratch_give(struct accounts *a, struct scratch *s)
+{
+        unsigned n = 0;
+
+        arena_reset(&s->arena);
+        buf_clear(&s->text);
+        buf_clear(&s->packed);
+        if (s->packed.cap > SCRATCH_TEXT)
+                buf_free(&s->packed);
+        pthread_mutex_lock(&a->scratch_lock);
+        for (struct scratch *other = a->scratches; other; other = other->next)
+                n++;
+        if (n < SCRATCHES_MAX) {
+                s->next = a->scratches;
+                a->scratches = s;
+                s = NULL;
+        }
+        pthread_mutex_unlock(&a->scratch_lock);
+        if (s)
+                scratch_free(s);
+}
+
+/* A name becomes a folder: nothing that could mean another one, or a hidden one (".new-..." are ours). */
+bool account_name_valid(struct str name)
+{
+        if (!name.n || name.n > 200 || name.p[0] == '.')
+                return false;
+        for (size_t i = 0; i < name.n; i++)
+                if (name.p[i] == '/' || (unsigned char)name.p[i] < 32 || name.p[i] == 127)
+                        return false;
+        return true;
+}
+
+int account_path(struct accounts *a, struct str name, const char *file, struct buf *out)
+{
+        buf_init(out, 8192);
+        buf_printf(out, "%s/" PRS "/%s", a->path, STR(name), file);
+        return buf_u8(out, 0) ? 0 : -ENAMETOOLONG;
+}
+
+/* SQLite wants a path. It is read once, before any sandbox. */
+static int path_of(int dir, char **path)
+{
+        struct buf b auto_buf;
+        char link[40];
+        ssize_t n;
+
+        buf_init(&b, 4096);
+        snprintf(link, sizeof link, "/proc/self/fd/%d", dir);
+        n = readlink(link, buf_room(&b, 4096), 4096);
+        if (n <= 0 || n == 4096)
+                return n < 0 ? -errno : -ENAMETOOLONG;
+        buf_added(&b, (size_t)n);
+        *path = mem_string(buf_str(&b));
+        return 0;
+}
+
+int accounts_open(struct accounts **out, int mail_dir, long max_open)
+{
+        struct accounts *a = mem_new(struct accounts);
+        int rc = path_of(mail_dir, &a->path);
+
+        *out = NULL;
+        if (rc) {
+                close(mail_dir);
+                mem_free(a);
+                return rc;
+        }
+        boot_id();
+        a->dir = mail_dir;
+        a->max_open = max_open < 1 ? 1 : max_open;
+        a->table_size = 256;
+        a->table = mem_array(a->table_size, sizeof(struct account *));
+        pthread_mutex_init(&a->scratch_lock, NULL);
+        *out = a;
+        return 0;
+}
+
+static struct account **slot(struct accounts *a, struct str name)
+{
+        struct account **at = &a->table[str_hash(name) & (a->table_size - 1)];
+
+        while (*at && !str_eq(str_of((*at)->name), name))
+                at = &(*at)->chain;
+        return at;
+}
+
+static void grow_table(struct accounts *a)
+{
+        struct account **old = a->table, *next;
+        size_t size = a->table_size;
+
+        a->table_size *= 2;
+        a->table = mem_array(a->table_size, sizeof(struct account *));
+        for (size_t i = 0; i < size; i++)
+                for (struct account *acc = old[i]; acc; acc = next) {
+                        struct account **at = slot(a, str_of(acc->name));
+
+                        next = acc->chain;
+                        acc->chain = NULL;
+                        *at = acc;
+                }
+        mem_free(old);
+}
+
+static struct account *find_or_add(struct accounts *a, struct str name)
+{
+        struct account **at = slot(a, name);
+
+        if (*at)
+                return *at;
+        *at = mem_new(struct account);
+        (*at)->set = a;
+        (*at)->name = mem_string(name);
+        (*at)->bodies = -1;
+        if (++a->count <= a->table_size)
+                return *at;
+        grow_table(a);
+        return *slot(a, name);
+}
+
+/* Nobody holds it and nothing is left to be done for it. */
+static void forget_if_done(struct account *acc)
+{
+        struct account **at;
+
+        if (acc->refs || acc->state != ACCOUNT_CLOSED || acc->wrote || acc->wal_pages > CHECKPOINT_PAGES ||
+            acc->changed.head)
+                return;
+        at = slot(acc->set, str_of(acc->name));
+        *at = acc->chain;
+        acc->set->count--;
+        mem_free(acc->name);
+        mem_free(acc);
+}
+
+static void unused_add(struct account *acc)
+{
+        struct accounts *a = acc->set;
+
+        acc->newer = NULL;
+        acc->older = a->newest;
+        if (a->newest)
+                a->newest->newer = acc;
+        else
+                a->oldest = acc;
+        a->newest = acc;
+}
+
+void account_use(struct account *acc)
+{
+        struct accounts *a = acc->set;
+
+        if (acc->newer)
+                acc->newer->older = acc->older;
+        else
+                a->newest = acc->older;
+        if (acc->older)
+                acc->older->newer = acc->newer;
+        else
+                a->oldest = acc->newer;
+        acc->newer = acc->older = NULL;
+}
+
+static int close_bodies(void *arg)
+{
+        struct account *acc = arg;
+
+        if (acc->bodies >= 0)
+                close(acc->bodies);
+        acc->bodies = -1;
+        return 0;
+}
+
+/* It is open and not in the list of the unused. */
+static void close_account(struct account *acc)
+{
+        acc->state = ACCOUNT_CLOSING;
+        acc->wal_pages = db_wal_pages(acc->db);
+        if (acc->bodies >= 0)
+                (void)offload(QUICK, close_bodies, acc);
+        db_close(&acc->db);
+        acc->state = ACCOUNT_CLOSED;
+        acc->set->open--;
+        wake_all(&acc->changed);
+        wake_one(&acc->set->room);
+}
+
+/* One more may be open. When all are in use, waits for one. */
+static int make_room(struct accounts *a)
+{
+        nsec deadline = in_seconds(OPEN_SECONDS);
+        struct account *acc;
+        int rc;
+
+        while (a->open >= (unsigned long)a->max_open) {
+                acc = a->oldest;
+                if (acc) {
+                        account_use(acc);
+                        close_account(acc);
+                        forget_if_done(acc);
+                        continue;
+                }
+                if (!fiber_self())
+                        return -EMFILE;
+                rc = wait_on(&a->room, "an account to be closed", deadline);
+                if (rc)
+                        return rc;
+        }
+        a->open++;
+        return 0;
+}
+
+static int open_account(struct account *acc)
+{
+        struct accounts *a = acc->set;
+        struct buf path auto_buf;
+        int rc;
+
+        acc->state = ACCOUNT_OPENING;
+        rc = account_path(a, str_of(acc->name), "account.db", &path);
+        if (!rc)
+                rc = make_room(a);
+        if (!rc) {
+                rc = db_open(&acc->db, &account_store, path.p, 0, acc);
+                if (rc) {
+                        a->open--;
+                        wake_one(&a->room);
+                }
+        }
+        acc->state = rc ? ACCOUNT_CLOSED : ACCOUNT_OPEN;
+        wake_all(&acc->changed);
+        return rc;
+}
+
+int account_get(struct accounts *a, struct str name, struct account **out)
+{
+        nsec deadline = in_seconds(2 * OPEN_SECONDS);
+        struct account *acc;
+        int rc = 0;
+
+        *out = NULL;
+        if (!account_name_valid(name))
+                return -ENOENT;
+        acc = find_or_add(a, name);
+        if (acc->state == ACCOUNT_OPEN && !acc->refs)
+                account_use(acc);
+        acc->refs++;
+        while (!rc && acc->state != ACCOUNT_OPEN) {
+                if (acc->state == ACCOUNT_CLOSED)
+                        rc = open_account(acc);
+                else
+                        rc = wait_on(&acc->changed, "an account to be opened", deadline);
+        }
+        if (!rc) {
+                *out = acc;
+                return 0;
+        }
+        acc->refs--;
+        if (acc->state == ACCOUNT_OPEN && !acc->refs)
+                unused_add(acc);
+        forget_if_done(acc);
+        return rc;
+}
+
+void account_put(struct account **ap)
+{
+        struct account *acc = *ap;
+
+        *ap = NULL;
+        if (!acc)
+                return;
+        assert(acc->refs && acc->state == ACCOUNT_OPEN);
+        if (--acc->refs)
+                return;
+        unused_add(acc);
+        wake_one(&acc->set->room);
+}
+
+struct str account_name(const struct account *acc)
+{
+        return str_of(acc->name);
+}
+
+/* FNV-1a: the same in every process and version, for all of them must agree. */
+unsigned account_home(struct str name, unsigned processes)
+{
+        uint32_t h = 2166136261u;
+
+        for (size_t i = 0; i < name.n; i++)
+                h = (h ^ (unsigned char)name.p[i]) * 16777619u;
+        return processes ? (h ^ h >> 15) % processes : 0;
+}
+
+int account_bodies(struct account *acc)
+{
+        struct buf name auto_buf;
+        int rc;
+
+        buf_init(&name, 300);
+        if (acc->bodies >= 0)
+                return acc->bodies;
+        buf_printf(&name, "%s/bodies", acc->name);
+        if (!buf_u8(&name, 0))
+                return -ENAMETOOLONG;
+        rc = disk_open_dir(acc->set->dir, name.p);
+        if (rc >= 0)
+                acc->bodies = rc;
+        return rc;
+}
+
+void accounts_segments(struct accounts *a, segment_exists_fn *exists, void *context)
+{
+        a->segment_exists = exists;
+        a->segment_context = context;
+}
+
+static struct account *next_in_need(struct accounts *a)
+{
+        for (size_t i = 0; i < a->table_size; i++)
+                for (struct account *acc = a->table[i]; acc; acc = acc->chain)
+                        if (acc->wrote || acc->state == ACCOUNT_OPEN)
+                                return acc;
+        return NULL;
+}
+
+/* Marks what was written here as cleanly closed, after all of it is durable; then the mark costs no sync of its own. */
+void accounts_close(struct accounts **ap)
+{
+        struct accounts *a = *ap;
+        struct account *acc, *got;
+        struct scratch *s;
+
+        *ap = NULL;
+        if (!a)
+                return;
+        (void)accounts_settle_all(a);
+        while ((acc = next_in_need(a))) {
+                bool wrote = acc->wrote;
+
+                if (acc->state != ACCOUNT_OPEN && account_get(a, str_of(acc->name), &got)) {
+                        acc->wrote = false; /* damaged meanwhile; the next start finds it unclean */
+                        forget_if_done(acc);
+                        continue;
+                }
+                if (wrote && account_mark_clean(acc))
+                        acc->wrote = false;
+                if (db_wal_pages(acc->db) > CHECKPOINT_PAGES)
+                        (void)db_checkpoint(acc->db, &(bool){ false });
+                if (!acc->refs)
+                        account_use(acc);
+                acc->refs = 0;
+                close_account(acc);
+                acc->wal_pages = 0;
+                forget_if_done(acc);
+        }
+        (void)disk_sync_all(a->dir);
+        for (size_t i = 0; i < a->table_size; i++)
+                while ((acc = a->table[i])) {
+                        acc->wrote = false;
+                        acc->refs = 0;
+                        acc->wal_pages = 0;
+                        a->table[i] = acc->chain;
+                        mem_free(acc->name);
+                        mem_free(acc);
+                }
+        while ((s = a->scratches)) {
+                a->scratches = s->next;
+                scratch_free(s);
+        }
+        pthread_mutex_destroy(&a->scratch_lock);
+        close(a->dir);
+        mem_free(a->table);
+        mem_free(a->path);
+        mem_free(a);
+}
