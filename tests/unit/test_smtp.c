@@ -150,9 +150,9 @@ static void close_world(void)
         must(intake_drain(server.intake, SOON) == 0);
         channel_free(&server.keeper);
         channel_free(&keeper_side);
+        intake_close(&server.intake);
         accounts_close(&server.accounts);
         outbox_close(&server.outbox);
-        intake_close(&server.intake);
         directory_close(&server.directory);
 }
 
