@@ -17,7 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define BASE_PORT 10000
+#define BASE_PORT  10000
 #define READY_MARK "demo.made" /* the last thing written into a fresh folder */
 
 struct demo {
@@ -28,7 +28,8 @@ struct demo {
         struct settings settings;
 };
 
-static const char *const hosts[] = { /* 127.0.0.1 and up */
+static const char *const hosts[] = {
+        /* 127.0.0.1 and up */
         "hill.com", "town.com", "crepes.fr", "hamburger.edu", "mta13.adelphia.net", "mx.rutgers.edu",
 };
 #define HOSTS (sizeof(hosts) / sizeof(*hosts))
@@ -41,7 +42,8 @@ static bool set(struct demo *d, const char *pair)
         buf_init(&why, 1024);
         if (str_cut(&value, '=', &name) && !settings_set(&d->settings, name, value, &why))
                 return true;
-        fprintf(stderr, "pail demo: --set %s: " PRS "\n", pair, STR(why.n ? buf_str(&why) : S("not NAME=VALUE")));
+        fprintf(stderr, "pail demo: --set %s: " PRS "\n", pair,
+                STR(why.n ? buf_str(&why) : S("not NAME=VALUE")));
         return false;
 }
 
@@ -62,7 +64,8 @@ static bool demo_settings(struct demo *d)
         bool good = !settings_set(s, S("listen"), buf_str(&listen), &why) &&
                     !settings_set(s, S("host-names"), buf_str(&names), &why) &&
                     !settings_set(s, S("host-name"), str_of(hosts[0]), &why) &&
-                    !settings_set(s, S("data"), S("."), &why) && !settings_set(s, S("auth-on-25"), S("yes"), &why);
+                    !settings_set(s, S("data"), S("."), &why) &&
+                    !settings_set(s, S("auth-on-25"), S("yes"), &why);
 
         s->smtp_port = d->base_port + 25;
         s->submission_port = d->base_port + 587;
@@ -83,7 +86,8 @@ static int make_certificates(void)
         names[0] = S("localhost");
         for (unsigned i = 0; i < HOSTS; i++) {
                 names[i + 1] = str_of(hosts[i]);
-                addresses[i] = str_from(room[i], (size_t)snprintf(room[i], sizeof(room[i]), "127.0.0.%u", i + 1));
+                addresses[i] =
+                    str_from(room[i], (size_t)snprintf(room[i], sizeof(room[i]), "127.0.0.%u", i + 1));
         }
         buf_init(&why, 1024);
         if (!certificates_make("ca.pem", "keys/ca.key", "keys/tls.pem", "keys/tls.key", S("pail demo"), names,
@@ -120,8 +124,10 @@ static int populate_fresh(const struct demo *d)
         if (!access(READY_MARK, F_OK))
                 return EX_OK;
         if (!access("directory/directory.db", F_OK)) {
-                fprintf(stderr, "pail demo: %s: a first start was interrupted here: remove the folder and start again\n",
-                        d->path);
+                fprintf(
+                    stderr,
+                    "pail demo: %s: a first start was interrupted here: remove the folder and start again\n",
+                    d->path);
                 return EX_DATAERR;
         }
         fflush(stdout);
@@ -142,18 +148,26 @@ static void print_table(void *context)
 
         printf("service      address            try\n"
                "SMTP         127.0.0.1:%-8ld telnet 127.0.0.1 %ld\n"
-               "submission   127.0.0.1:%-8ld printf 'Subject: hello\\r\\n\\r\\nhello jill\\r\\n' | curl -sS --ssl-reqd --cacert "
-               "%s/ca.pem smtp://localhost:%ld/town.com -u jack:crown --mail-from jack@town.com --mail-rcpt jill@hill.com -T -\n"
-               "submissions  127.0.0.1:%-8ld printf 'Subject: hello\\r\\n\\r\\nhello jill\\r\\n' | curl -sS --cacert "
-               "%s/ca.pem smtps://localhost:%ld/town.com -u jack:crown --mail-from jack@town.com --mail-rcpt jill@hill.com -T -\n"
+               "submission   127.0.0.1:%-8ld printf 'Subject: hello\\r\\n\\r\\nhello jill\\r\\n' | curl -sS "
+               "--ssl-reqd --cacert "
+               "%s/ca.pem smtp://localhost:%ld/town.com -u jack:crown --mail-from jack@town.com --mail-rcpt "
+               "jill@hill.com -T -\n"
+               "submissions  127.0.0.1:%-8ld printf 'Subject: hello\\r\\n\\r\\nhello jill\\r\\n' | curl -sS "
+               "--cacert "
+               "%s/ca.pem smtps://localhost:%ld/town.com -u jack:crown --mail-from jack@town.com --mail-rcpt "
+               "jill@hill.com -T -\n"
                "POP3         127.0.0.1:%-8ld curl -sS pop3://127.0.0.1:%ld/1 -u jill:tumbling\n"
-               "POP3S        127.0.0.1:%-8ld curl -sS --cacert %s/ca.pem pop3s://localhost:%ld/1 -u jill:tumbling\n",
-               n + 25, n + 25, n + 587, d->path, n + 587, n + 465, d->path, n + 465, n + 110, n + 110, n + 995,
-               d->path, n + 995);
-        printf("people       jack@town.com crown, jill@hill.com tumbling, alice@crepes.fr rabbit, bob@hamburger.edu "
-               "hungry,\n             forouzanb@adelphia.net lecture, srinivas.narayana@rutgers.edu goodbye; the list "
+               "POP3S        127.0.0.1:%-8ld curl -sS --cacert %s/ca.pem pop3s://localhost:%ld/1 -u "
+               "jill:tumbling\n",
+               n + 25, n + 25, n + 587, d->path, n + 587, n + 465, d->path, n + 465, n + 110, n + 110,
+               n + 995, d->path, n + 995);
+        printf("people       jack@town.com crown, jill@hill.com tumbling, alice@crepes.fr rabbit, "
+               "bob@hamburger.edu "
+               "hungry,\n             forouzanb@adelphia.net lecture, srinivas.narayana@rutgers.edu goodbye; "
+               "the list "
                "friends@hill.com\n"
-               "hosts        127.0.0.1 hill.com, .2 town.com, .3 crepes.fr, .4 hamburger.edu, .5 mta13.adelphia.net, .6 "
+               "hosts        127.0.0.1 hill.com, .2 town.com, .3 crepes.fr, .4 hamburger.edu, .5 "
+               "mta13.adelphia.net, .6 "
                "mx.rutgers.edu\n"
                "pail: ready\n");
         fflush(stdout);
@@ -162,9 +176,12 @@ static void print_table(void *context)
 static int options(struct demo *d, int argc, char **argv)
 {
         static const struct option long_options[] = {
-                { "dir", required_argument, NULL, 'd' }, { "base-port", required_argument, NULL, 'p' },
-                { "domains", required_argument, NULL, 'D' }, { "set", required_argument, NULL, 's' },
-                { "help", no_argument, NULL, 'h' },      { 0 },
+                {"dir",              required_argument, NULL, 'd' },
+                { "base-port",              required_argument, NULL, 'p' },
+                { "domains",                 required_argument, NULL, 'D' },
+                { "set",required_argument, NULL, 's' },
+                { "help",               no_argument, NULL, 'h' },
+                { 0        },
         };
         int c;
         uint64_t port;
@@ -177,7 +194,8 @@ static int options(struct demo *d, int argc, char **argv)
                         case 'D': d->domains = optarg; break;
                         case 'p':
                                 if (!str_u64(str_of(optarg), &port) || port > 44000) {
-                                        fprintf(stderr, "pail demo: --base-port: %s is not 0 to 44000\n", optarg);
+                                        fprintf(stderr, "pail demo: --base-port: %s is not 0 to 44000\n",
+                                                optarg);
                                         return EX_USAGE;
                                 }
                                 d->base_port = (long)port;

@@ -41,7 +41,8 @@ int folder_enter(struct folder *f, const char *path, bool make)
                         return bad(f, "cannot be given to nobody", EX_NOPERM);
         }
         if (!f->root && f->uid != geteuid()) {
-                fprintf(stderr, "pail: %s: belongs to uid %u: run this as that user or as root\n", path, f->uid);
+                fprintf(stderr, "pail: %s: belongs to uid %u: run this as that user or as root\n", path,
+                        f->uid);
                 return EX_NOPERM;
         }
         if (chdir(path) < 0)

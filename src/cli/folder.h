@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 struct folder {
-        const char *path; /* as it was typed, for messages */
+        const char *path;  /* as it was typed, for messages */
         unsigned uid, gid; /* its owner */
         bool root;         /* we are root: the roles drop to uid and gid */
         int lock;          /* descriptor, or -1 */

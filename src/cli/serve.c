@@ -52,10 +52,10 @@ bad:
 static int options(struct serve *v, int argc, char **argv)
 {
         static const struct option long_options[] = {
-                { "config", required_argument, NULL, 'c' },
-                { "set", required_argument, NULL, 's' },
-                { "help", no_argument, NULL, 'h' },
-                { 0 },
+                {"config",           required_argument, NULL, 'c' },
+                { "set",              required_argument, NULL, 's' },
+                { "help",                 no_argument, NULL, 'h' },
+                { 0},
         };
         const char *config = SYSTEM_CONFIG;
         int c;
@@ -99,7 +99,8 @@ int verb_serve(int argc, char **argv)
         if (!rc)
                 rc = folder_lock(&folder);
         if (!rc && access("directory/directory.db", F_OK) < 0) {
-                fprintf(stderr, "pail serve: %s: no directory here: pail init DOMAIN makes it\n", settings.data);
+                fprintf(stderr, "pail serve: %s: no directory here: pail init DOMAIN makes it\n",
+                        settings.data);
                 rc = EX_NOINPUT;
         }
         if (!rc)

@@ -11,9 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SHORT_LIFE   (10 * SECOND)
+#define SHORT_LIFE    (10 * SECOND)
 #define BACKOFF_LEAST (50 * MSECOND)
-#define BACKOFF_MOST (30 * SECOND)
+#define BACKOFF_MOST  (30 * SECOND)
 
 extern char **environ;
 
@@ -41,8 +41,8 @@ static void role_ready(struct channel_message *m)
 }
 
 static const struct channel_kind from_role[] = {
-        { ROLE_READY, "ready", role_ready },
-        { 0 },
+        {ROLE_READY,  "ready", role_ready },
+        { 0},
 };
 
 /* A fresh socketpair between two living children; one end goes by start message or channel to each. */
@@ -191,8 +191,8 @@ void children_start(struct children *all)
 static void say_how_it_ended(const struct child *c, int status)
 {
         if (WIFSIGNALED(status))
-                log_warn("role-died", "role=%s pid=%d signal=%d what=\"%s\"", c->name, (int)c->pid, WTERMSIG(status),
-                         strsignal(WTERMSIG(status)));
+                log_warn("role-died", "role=%s pid=%d signal=%d what=\"%s\"", c->name, (int)c->pid,
+                         WTERMSIG(status), strsignal(WTERMSIG(status)));
         else
                 log_warn("role-died", "role=%s pid=%d exit=%d", c->name, (int)c->pid, WEXITSTATUS(status));
 }

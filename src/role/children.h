@@ -38,9 +38,10 @@ struct children {
 int children_bind(struct children *all);
 void children_open_keys(struct children *all); /* at start and SIGHUP */
 void children_start(struct children *all);
-void children_reap(struct children *all);      /* after SIGCHLD */
-void children_tell(struct children *all, unsigned kind, struct str body, int fd, int which_kind); /* -1: all */
-void children_stop(struct children *all);      /* the fronts first; the keeper when they have ended */
+void children_reap(struct children *all); /* after SIGCHLD */
+void children_tell(struct children *all, unsigned kind, struct str body, int fd,
+                   int which_kind);       /* -1: all */
+void children_stop(struct children *all); /* the fronts first; the keeper when they have ended */
 void children_kill(struct children *all);
 bool children_gone(const struct children *all);
 struct child *children_keeper(struct children *all);

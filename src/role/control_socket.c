@@ -33,7 +33,9 @@ static void status(struct channel_message *m)
                 const struct child *c = &children->list[i];
 
                 buf_printf(&b, "%s pid=%d %s\n", c->name, (int)c->pid,
-                           c->ready ? "ready" : c->pid ? "starting" : "waiting");
+                           c->ready ? "ready"
+                           : c->pid ? "starting"
+                                    : "waiting");
         }
         channel_answer(m, buf_str(&b), -1);
 }
@@ -45,7 +47,8 @@ static void ask_keeper(struct channel_message *m, uint16_t kind)
         auto_buf struct buf answer;
 
         buf_init(&answer, CHANNEL_BODY);
-        if (!keeper->channel || channel_ask(keeper->channel, kind, m->body, -1, &answer, NULL, now() + KEEPER_ANSWER))
+        if (!keeper->channel ||
+            channel_ask(keeper->channel, kind, m->body, -1, &answer, NULL, now() + KEEPER_ANSWER))
                 buf_clear(&answer);
         channel_answer(m, buf_str(&answer), -1);
 }
@@ -71,13 +74,13 @@ static void unban(struct channel_message *m)
 }
 
 static const struct channel_kind from_verb[] = {
-        { CONTROL_DIRECTORY_CHANGED, "directory changed", directory_changed },
-        { CONTROL_STATUS, "status", status },
-        { CONTROL_SET_SECRET, "set secret", set_secret },
-        { CONTROL_SECRETS, "secrets", secrets },
-        { CONTROL_BANS, "bans", bans },
-        { CONTROL_UNBAN, "unban", unban },
-        { 0 },
+        {CONTROL_DIRECTORY_CHANGED, "directory changed", directory_changed },
+        { CONTROL_STATUS,        "status", status },
+        { CONTROL_SET_SECRET,           "set secret", set_secret },
+        { CONTROL_SECRETS,                   "secrets", secrets },
+        { CONTROL_BANS,       "bans", bans },
+        { CONTROL_UNBAN,               "unban", unban },
+        { 0         },
 };
 
 static void verb_left(struct channel *c, void *context)
@@ -120,7 +123,7 @@ int control_open(struct children *all)
         unlink(CONTROL_FILE);
         mode_t old = umask(0077);
         int rc = listening.fd < 0 || bind(listening.fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-                                 listen(listening.fd, 16) < 0
+                         listen(listening.fd, 16) < 0
                      ? -errno
                      : 0;
 

@@ -3,9 +3,12 @@
  * open -> drop -> sandbox -> threads -> loop; role_mail() below is the story, the rest are its chapters. */
 #include "role/start.h"
 
+#include "mail/header.h"
 #include "net/listen.h"
-#include "proto/bans.h"
+#include "net/tls.h"
+#include "proto/pop3/pop3.h"
 #include "proto/session.h"
+#include "proto/smtp/smtp.h"
 #include "role/sandbox.h"
 #include "role/supervisor.h"
 #include "run/fiber.h"
@@ -29,7 +32,7 @@ struct mail {
         struct server server;
         struct channel *supervisor, *peers[START_PEERS];
         struct listener *listeners[START_MOST_FDS];
-        auto_buf struct buf ticket_key;
+        struct buf ticket_key;
 };
 static struct mail mail; /* the role is the process */
 
@@ -70,8 +73,9 @@ static int tell_peer(unsigned to, uint16_t kind, const struct intake_place *plac
 {
         auto_buf struct buf b;
 
-        return to < START_PEERS && mail.peers[to] ? channel_tell(mail.peers[to], kind, pack_place(&b, place), -1)
-                                                  : -EPIPE;
+        return to < START_PEERS && mail.peers[to]
+                   ? channel_tell(mail.peers[to], kind, pack_place(&b, place), -1)
+                   : -EPIPE;
 }
 
 static int tell_file(void *context, unsigned to, const struct intake_place *place)
@@ -101,9 +105,9 @@ static void peer_done(struct channel_message *m)
 }
 
 static const struct channel_kind from_peer[] = {
-        { PEER_FILE, "file", peer_file },
+        {PEER_FILE,  "file", peer_file },
         { PEER_DONE, "done", peer_done },
-        { 0 },
+        { 0},
 };
 
 static void peer_gone(struct channel *c, void *context)
@@ -140,7 +144,7 @@ static void keeper_ticket_key(struct channel_message *m)
 
 static void keeper_ban(struct channel_message *m)
 {
-        if (!bans_take(m->body))
+        if (!bans_take(&mail.server.bans, m->body))
                 die("keeper: a ban that cannot be read");
 }
 
@@ -150,10 +154,10 @@ static void keeper_sign_out(struct channel_message *m)
 }
 
 static const struct channel_kind from_keeper[] = {
-        { TELL_TICKET_KEY, "ticket key", keeper_ticket_key },
+        {TELL_TICKET_KEY,    "ticket key", keeper_ticket_key },
         { TELL_BAN, "ban", keeper_ban },
-        { TELL_SIGN_OUT, "sign out", keeper_sign_out },
-        { 0 },
+        { TELL_SIGN_OUT,          "sign out", keeper_sign_out },
+        { 0       },
 };
 
 static void keeper_new(int fd)
@@ -164,10 +168,10 @@ static void keeper_new(int fd)
 
 /* ---- TLS: the chain is here, the key is with the keeper ---- */
 
-static int sign(void *context, unsigned algorithm, struct str data, struct buf *signature)
+static int sign(void *context, unsigned algorithm, struct str hash, struct buf *signature)
 {
         (void)context; /* the keeper of the moment: it may have been restarted since */
-        return keeper_sign(mail.server.keeper, algorithm, data, signature);
+        return mail.server.keeper ? keeper_sign(mail.server.keeper, algorithm, hash, signature) : -EPIPE;
 }
 
 static void certificate_new(int fd)
@@ -199,8 +203,8 @@ static void fetch_ticket_key(void)
         auto_buf struct buf key;
 
         buf_init(&key, 256);
-        if (mail.server.keeper &&
-            !channel_ask(mail.server.keeper, ASK_TICKET_KEY, S(""), -1, &key, NULL, now() + TICKET_KEY_WAIT)) {
+        if (mail.server.keeper && !channel_ask(mail.server.keeper, ASK_TICKET_KEY, S(""), -1, &key, NULL,
+                                               now() + TICKET_KEY_WAIT)) {
                 buf_clear(&mail.ticket_key);
                 buf_puts(&mail.ticket_key, buf_str(&key));
         }
@@ -217,9 +221,9 @@ static void finish(void *arg)
                         break;
         if (intake_drain(mail.server.intake, now() + DRAIN_WAIT))
                 log_warn("stop", "why=\"not all letters are filed yet: the log keeps them\"");
+        intake_close(&mail.server.intake); /* it still uses the two below */
         accounts_close(&mail.server.accounts);
         outbox_close(&mail.server.outbox);
-        intake_close(&mail.server.intake);
         fiber_cancel_all();
         loop_stop();
 }
@@ -305,12 +309,12 @@ static void dump(struct channel_message *m)
 }
 
 static const struct channel_kind from_supervisor[] = {
-        { ROLE_STOP, "stop", stop },
-        { ROLE_PEER, "peer", new_peer },
-        { ROLE_KEEPER, "keeper", new_keeper },
-        { ROLE_SETTINGS, "settings", new_settings },
-        { ROLE_CERTIFICATE, "certificate", new_certificate },
-        { ROLE_DIRECTORY, "directory", directory },
+        {ROLE_STOP,      "stop", stop },
+        { ROLE_PEER,          "peer", new_peer },
+        { ROLE_KEEPER,     "keeper", new_keeper },
+        { ROLE_SETTINGS,      "settings", new_settings },
+        { ROLE_CERTIFICATE,   "certificate", new_certificate },
+        { ROLE_DIRECTORY,    "directory", directory },
         { ROLE_DUMP, "dump", dump },
         { 0 },
 };
@@ -360,7 +364,7 @@ static void accepted(struct conn *c, void *context)
 {
         const unsigned *protocol = context;
 
-        session_start(&mail.server, c, (enum protocol)*protocol);
+        session_start(&mail.server, c, (enum protocol) * protocol);
 }
 
 static void housekeeping(void *arg)
@@ -389,11 +393,11 @@ static void begin(void *arg)
 int role_mail(void)
 {
         static const struct sandbox_path paths[] = {
-                { "mail",           SANDBOX_WRITE },
-                { "intake",         SANDBOX_WRITE },
-                { "outbox",         SANDBOX_WRITE },
-                { "directory",      SANDBOX_WRITE }, /* SQLite readers write the -shm */
-                { "/etc/localtime", SANDBOX_READ  },
+                {"mail",            SANDBOX_WRITE},
+                { "intake",         SANDBOX_WRITE},
+                { "outbox",         SANDBOX_WRITE},
+                { "directory",      SANDBOX_WRITE}, /* SQLite readers write the -shm */
+                { "/etc/localtime", SANDBOX_READ },
         };
         static char name[16];
 
@@ -403,8 +407,13 @@ int role_mail(void)
         limits_raise();
         buf_init(&mail.ticket_key, 256);
         mail.server.settings = &mail.start.settings;
+        mail.server.kinds[PROTOCOL_SMTP] = &smtp_kind;
+        mail.server.kinds[PROTOCOL_SUBMISSION] = &smtp_kind;
+        mail.server.kinds[PROTOCOL_SUBMISSIONS] = &smtp_kind;
+        mail.server.kinds[PROTOCOL_POP3] = &pop3_kind;
+        mail.server.kinds[PROTOCOL_POP3S] = &pop3_kind;
+        charsets_open();
         start_drop(&mail.start);
-        tls_global_init();
         sandbox_enter(paths, sizeof(paths) / sizeof(*paths), 0);
         loop_init();
         must(offload_start(2, 2), "threads");

@@ -16,24 +16,25 @@
 #include <unistd.h>
 
 /* Debian 12's headers know ABI 2; these came later. */
-#define FS_TRUNCATE      (1ULL << 14) /* ABI 3 */
-#define FS_IOCTL_DEV     (1ULL << 15) /* ABI 5 */
-#define NET_BIND_TCP     (1ULL << 0)  /* ABI 4 */
-#define NET_CONNECT_TCP  (1ULL << 1)
-#define SCOPE_SOCKET     (1ULL << 0)  /* ABI 6: abstract Unix sockets */
-#define SCOPE_SIGNAL     (1ULL << 1)
+#define FS_TRUNCATE     (1ULL << 14) /* ABI 3 */
+#define FS_IOCTL_DEV    (1ULL << 15) /* ABI 5 */
+#define NET_BIND_TCP    (1ULL << 0)  /* ABI 4 */
+#define NET_CONNECT_TCP (1ULL << 1)
+#define SCOPE_SOCKET    (1ULL << 0) /* ABI 6: abstract Unix sockets */
+#define SCOPE_SIGNAL    (1ULL << 1)
 
 struct ruleset {
         uint64_t fs, net, scope;
 };
 
-#define FS_READ  (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define FS_WRITE                                                                                             \
-        (FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                           \
-         LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |        \
+#define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FS_WRITE                                                                                      \
+        (FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                    \
+         LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | \
          LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE)
-#define FS_FILE_ONLY                                                                                         \
-        (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE | FS_TRUNCATE)
+#define FS_FILE_ONLY                                                                                 \
+        (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE | \
+         FS_TRUNCATE)
 
 int sandbox_landlock_abi(void)
 {
@@ -98,42 +99,160 @@ static int enter_landlock(const struct sandbox_path *paths, size_t n, unsigned a
 
 static const int allowed[] = {
         /* memory, threads, time */
-        SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex),
-        SCMP_SYS(set_robust_list), SCMP_SYS(get_robust_list), SCMP_SYS(rseq), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(sched_yield),
-        SCMP_SYS(sched_getaffinity), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
-        SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(exit), SCMP_SYS(exit_group),
-        SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack),
-        SCMP_SYS(tgkill), SCMP_SYS(restart_syscall), SCMP_SYS(getrusage), SCMP_SYS(sysinfo), SCMP_SYS(uname),
-        SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getppid),
-        SCMP_SYS(membarrier), SCMP_SYS(getcpu),
+        SCMP_SYS(brk),
+        SCMP_SYS(mmap),
+        SCMP_SYS(munmap),
+        SCMP_SYS(mremap),
+        SCMP_SYS(madvise),
+        SCMP_SYS(futex),
+        SCMP_SYS(set_robust_list),
+        SCMP_SYS(get_robust_list),
+        SCMP_SYS(rseq),
+        SCMP_SYS(gettid),
+        SCMP_SYS(getpid),
+        SCMP_SYS(sched_yield),
+        SCMP_SYS(sched_getaffinity),
+        SCMP_SYS(clock_gettime),
+        SCMP_SYS(clock_nanosleep),
+        SCMP_SYS(nanosleep),
+        SCMP_SYS(gettimeofday),
+        SCMP_SYS(time),
+        SCMP_SYS(getrandom),
+        SCMP_SYS(exit),
+        SCMP_SYS(exit_group),
+        SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(rt_sigaction),
+        SCMP_SYS(sigaltstack),
+        SCMP_SYS(tgkill),
+        SCMP_SYS(restart_syscall),
+        SCMP_SYS(getrusage),
+        SCMP_SYS(sysinfo),
+        SCMP_SYS(uname),
+        SCMP_SYS(getuid),
+        SCMP_SYS(geteuid),
+        SCMP_SYS(getgid),
+        SCMP_SYS(getegid),
+        SCMP_SYS(getppid),
+        SCMP_SYS(membarrier),
+        SCMP_SYS(getcpu),
         /* descriptors */
-        SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
-        SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(preadv2), SCMP_SYS(pwritev2), SCMP_SYS(close),
-        SCMP_SYS(close_range), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(fcntl), SCMP_SYS(lseek),
-        SCMP_SYS(ioctl), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create1),
-        SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
-        SCMP_SYS(eventfd2), SCMP_SYS(signalfd4), SCMP_SYS(pipe2), SCMP_SYS(memfd_create), SCMP_SYS(sendfile), SCMP_SYS(prlimit64), SCMP_SYS(getrlimit),
+        SCMP_SYS(read),
+        SCMP_SYS(write),
+        SCMP_SYS(readv),
+        SCMP_SYS(writev),
+        SCMP_SYS(pread64),
+        SCMP_SYS(pwrite64),
+        SCMP_SYS(preadv),
+        SCMP_SYS(pwritev),
+        SCMP_SYS(preadv2),
+        SCMP_SYS(pwritev2),
+        SCMP_SYS(close),
+        SCMP_SYS(close_range),
+        SCMP_SYS(dup),
+        SCMP_SYS(dup2),
+        SCMP_SYS(dup3),
+        SCMP_SYS(fcntl),
+        SCMP_SYS(lseek),
+        SCMP_SYS(ioctl),
+        SCMP_SYS(poll),
+        SCMP_SYS(ppoll),
+        SCMP_SYS(select),
+        SCMP_SYS(pselect6),
+        SCMP_SYS(epoll_create1),
+        SCMP_SYS(epoll_ctl),
+        SCMP_SYS(epoll_wait),
+        SCMP_SYS(epoll_pwait),
+        SCMP_SYS(epoll_pwait2),
+        SCMP_SYS(eventfd2),
+        SCMP_SYS(signalfd4),
+        SCMP_SYS(pipe2),
+        SCMP_SYS(memfd_create),
+        SCMP_SYS(sendfile),
+        SCMP_SYS(prlimit64),
+        SCMP_SYS(getrlimit),
         /* files */
-        SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(creat), SCMP_SYS(stat), SCMP_SYS(fstat), SCMP_SYS(lstat),
-        SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
-        SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
-        SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(rmdir), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
-        SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link), SCMP_SYS(linkat),
-        SCMP_SYS(ftruncate), SCMP_SYS(truncate), SCMP_SYS(fallocate), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
-        SCMP_SYS(syncfs), SCMP_SYS(sync_file_range), SCMP_SYS(fchmod), SCMP_SYS(fadvise64), SCMP_SYS(flock),
-        SCMP_SYS(umask), SCMP_SYS(utimensat), SCMP_SYS(copy_file_range),
+        SCMP_SYS(open),
+        SCMP_SYS(openat),
+        SCMP_SYS(openat2),
+        SCMP_SYS(creat),
+        SCMP_SYS(stat),
+        SCMP_SYS(fstat),
+        SCMP_SYS(lstat),
+        SCMP_SYS(newfstatat),
+        SCMP_SYS(statx),
+        SCMP_SYS(access),
+        SCMP_SYS(faccessat),
+        SCMP_SYS(faccessat2),
+        SCMP_SYS(statfs),
+        SCMP_SYS(fstatfs),
+        SCMP_SYS(getdents64),
+        SCMP_SYS(getcwd),
+        SCMP_SYS(readlink),
+        SCMP_SYS(readlinkat),
+        SCMP_SYS(mkdir),
+        SCMP_SYS(mkdirat),
+        SCMP_SYS(rmdir),
+        SCMP_SYS(unlink),
+        SCMP_SYS(unlinkat),
+        SCMP_SYS(rename),
+        SCMP_SYS(renameat),
+        SCMP_SYS(renameat2),
+        SCMP_SYS(link),
+        SCMP_SYS(linkat),
+        SCMP_SYS(ftruncate),
+        SCMP_SYS(truncate),
+        SCMP_SYS(fallocate),
+        SCMP_SYS(fsync),
+        SCMP_SYS(fdatasync),
+        SCMP_SYS(syncfs),
+        SCMP_SYS(sync_file_range),
+        SCMP_SYS(fchmod),
+        SCMP_SYS(fadvise64),
+        SCMP_SYS(flock),
+        SCMP_SYS(umask),
+        SCMP_SYS(utimensat),
+        SCMP_SYS(copy_file_range),
         /* sockets that exist already, and new connections taken from listeners */
-        SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
-        SCMP_SYS(shutdown), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt),
-        SCMP_SYS(socketpair), SCMP_SYS(listen), SCMP_SYS(arch_prctl),
+        SCMP_SYS(accept),
+        SCMP_SYS(accept4),
+        SCMP_SYS(recvfrom),
+        SCMP_SYS(sendto),
+        SCMP_SYS(recvmsg),
+        SCMP_SYS(sendmsg),
+        SCMP_SYS(shutdown),
+        SCMP_SYS(getsockname),
+        SCMP_SYS(getpeername),
+        SCMP_SYS(setsockopt),
+        SCMP_SYS(getsockopt),
+        SCMP_SYS(socketpair),
+        SCMP_SYS(listen),
+        SCMP_SYS(arch_prctl),
 };
 
 static const int deadly[] = {
-        SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace), SCMP_SYS(mount),
-        SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(bpf), SCMP_SYS(init_module),
-        SCMP_SYS(finit_module), SCMP_SYS(kexec_load), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-        SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(userfaultfd),
-        SCMP_SYS(perf_event_open), SCMP_SYS(io_uring_setup),
+        SCMP_SYS(execve),
+        SCMP_SYS(execveat),
+        SCMP_SYS(fork),
+        SCMP_SYS(vfork),
+        SCMP_SYS(ptrace),
+        SCMP_SYS(mount),
+        SCMP_SYS(umount2),
+        SCMP_SYS(pivot_root),
+        SCMP_SYS(chroot),
+        SCMP_SYS(bpf),
+        SCMP_SYS(init_module),
+        SCMP_SYS(finit_module),
+        SCMP_SYS(kexec_load),
+        SCMP_SYS(process_vm_readv),
+        SCMP_SYS(process_vm_writev),
+        SCMP_SYS(unshare),
+        SCMP_SYS(setns),
+        SCMP_SYS(keyctl),
+        SCMP_SYS(add_key),
+        SCMP_SYS(userfaultfd),
+        SCMP_SYS(perf_event_open),
+        SCMP_SYS(io_uring_setup),
 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -176,7 +295,8 @@ static void enter_seccomp(unsigned also)
 {
         scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 
-        if (!f || !add_rules(f, also) || seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0 || seccomp_load(f) < 0)
+        if (!f || !add_rules(f, also) || seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0 ||
+            seccomp_load(f) < 0)
                 die("sandbox: seccomp could not be entered: %m");
         seccomp_release(f);
 }
@@ -188,6 +308,7 @@ void sandbox_enter(const struct sandbox_path *paths, size_t n, unsigned also)
         enter_seccomp(also);
         log_event("sandbox", "landlock=%d seccomp=yes", abi);
         if (!abi)
-                log_warn("sandbox", "what=\"this kernel has no Landlock (ABI 2 needs Linux 5.19): files are guarded "
-                                    "by their owner alone\"");
+                log_warn("sandbox",
+                         "what=\"this kernel has no Landlock (ABI 2 needs Linux 5.19): files are guarded "
+                         "by their owner alone\"");
 }

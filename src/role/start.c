@@ -76,7 +76,9 @@ static struct str receive_message(char *room, size_t n, int *fd)
                 char room[CMSG_SPACE(sizeof(int))];
         } control = { 0 };
         struct iovec v = { room, n };
-        struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control,
+        struct msghdr m = { .msg_iov = &v,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
                             .msg_controllen = sizeof(control.room) };
         ssize_t got;
 
@@ -164,7 +166,8 @@ void start_drop(const struct start *s)
         if (s->drop) {
                 gid_t gid = s->gid;
 
-                if (setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(s->uid, s->uid, s->uid) < 0)
+                if (setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 ||
+                    setresuid(s->uid, s->uid, s->uid) < 0)
                         die("cannot become uid %u: %m", s->uid);
         }
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

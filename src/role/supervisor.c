@@ -16,7 +16,8 @@
 
 #define STOP_GRACE (30 * SECOND)
 
-static struct children children; /* one supervisor a process; its signal handlers have no context of their own */
+static struct children
+    children; /* one supervisor a process; its signal handlers have no context of their own */
 static struct timer stop_grace;
 
 void limits_raise(void)

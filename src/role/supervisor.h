@@ -19,11 +19,11 @@
 
 struct supervise {
         struct settings *settings;
-        const char *config;                                /* re-read at SIGHUP; NULL: none (demo) */
-        bool drop;                                         /* started as root: the roles become uid and gid */
+        const char *config; /* re-read at SIGHUP; NULL: none (demo) */
+        bool drop;          /* started as root: the roles become uid and gid */
         unsigned uid, gid;
-        void (*ready)(void *context);                      /* once, when every role serves */
-        int (*reread)(struct settings *s, void *context);  /* fills *s anew; 0, or -1 after it has said why */
+        void (*ready)(void *context);                     /* once, when every role serves */
+        int (*reread)(struct settings *s, void *context); /* fills *s anew; 0, or -1 after it has said why */
         void *context;
 };
 /* Runs until SIGTERM or SIGINT. The working directory is the data folder. Returns the exit code. */

@@ -1,0 +1,6 @@
+/* The lectures' people, for a fresh demo folder: DESIGN's "names and numbers". */
+#pragma once
+
+/* The working directory is the folder, its layout and keys stand. `domains`: more of them, by comma. An exit code of
+ * sysexits(3), after it has said why. */
+int demo_people(const char *domains);

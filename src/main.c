@@ -1,0 +1,25 @@
+/* pail: a mail server, and what belongs to it, in one binary. `pail VERB` is for people (src/cli); `pail -x ROLE` is
+ * how the supervisor starts the processes that do the work (src/role). */
+#include "cli/cli.h"
+#include "role/start.h"
+
+#include <string.h>
+#include <sysexits.h>
+
+static const struct {
+        const char *name;
+        int (*run)(void);
+} roles[] = {
+        {"mail",    role_mail  },
+        { "keeper", role_keeper},
+};
+
+int main(int argc, char **argv)
+{
+        if (argc < 3 || strcmp(argv[1], "-x"))
+                return cli_run(argc, argv);
+        for (unsigned i = 0; i < sizeof(roles) / sizeof(*roles); i++)
+                if (!strcmp(argv[2], roles[i].name))
+                        return roles[i].run();
+        return EX_USAGE;
+}
