@@ -109,7 +109,7 @@ bool ask_sasl_start_unpack(struct ask_sasl_start *m, struct str body)
         m->mechanism = unpack_str(&u);
         m->has_initial = get_bool(&u);
         m->initial = unpack_str(&u);
-        return unpack_done(&u);
+        return unpack_done(&u) && (m->has_initial || !m->initial.n);
 }
 
 /* ASK_SASL_STEP, TELL_SASL_DROP: u32 handle | packed token */
