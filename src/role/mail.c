@@ -9,6 +9,7 @@
 #include "proto/pop3/pop3.h"
 #include "proto/session.h"
 #include "proto/smtp/smtp.h"
+#include "role/peers.h"
 #include "role/sandbox.h"
 #include "role/supervisor.h"
 #include "run/fiber.h"
@@ -30,101 +31,12 @@
 struct mail {
         struct start start;
         struct server server;
-        struct channel *supervisor, *peers[START_PEERS];
+        struct channel *supervisor;
+        struct peers *peers;
         struct listener *listeners[START_MOST_FDS];
         struct buf ticket_key;
 };
 static struct mail mail; /* the role is the process */
-
-/* ---- mail processes among each other: who files what (store/intake.h) ---- */
-
-enum { PEER_FILE = 200, PEER_DONE };
-
-static struct str pack_place(struct buf *b, const struct intake_place *p)
-{
-        buf_init(b, 64);
-        buf_u64(b, p->segment);
-        buf_u64(b, p->sequence);
-        buf_u64(b, p->offset);
-        buf_u32(b, p->length);
-        buf_u32(b, p->number);
-        buf_u32(b, p->owner);
-        return buf_str(b);
-}
-
-static struct intake_place unpack_place(struct str body)
-{
-        struct unpack u = unpack_of(body);
-        struct intake_place p = {
-                .segment = unpack_u64(&u),
-                .sequence = unpack_u64(&u),
-                .offset = unpack_u64(&u),
-                .length = unpack_u32(&u),
-                .number = unpack_u32(&u),
-                .owner = unpack_u32(&u),
-        };
-
-        if (!unpack_done(&u))
-                die("peer: a place that cannot be read");
-        return p;
-}
-
-static int tell_peer(unsigned to, uint16_t kind, const struct intake_place *place)
-{
-        auto_buf struct buf b;
-
-        return to < START_PEERS && mail.peers[to]
-                   ? channel_tell(mail.peers[to], kind, pack_place(&b, place), -1)
-                   : -EPIPE;
-}
-
-static int tell_file(void *context, unsigned to, const struct intake_place *place)
-{
-        (void)context;
-        return tell_peer(to, PEER_FILE, place);
-}
-
-static int tell_done(void *context, unsigned to, const struct intake_place *place)
-{
-        (void)context;
-        return tell_peer(to, PEER_DONE, place);
-}
-
-static void peer_file(struct channel_message *m)
-{
-        struct intake_place p = unpack_place(m->body);
-
-        intake_file_for_peer(mail.server.intake, &p);
-}
-
-static void peer_done(struct channel_message *m)
-{
-        struct intake_place p = unpack_place(m->body);
-
-        intake_done_by_peer(mail.server.intake, &p);
-}
-
-static const struct channel_kind from_peer[] = {
-        {PEER_FILE,  "file", peer_file },
-        { PEER_DONE, "done", peer_done },
-        { 0},
-};
-
-static void peer_gone(struct channel *c, void *context)
-{
-        struct channel **place = context;
-
-        if (*place == c)
-                channel_free(place);
-}
-
-static void peer_new(unsigned index, int fd)
-{
-        if (index >= START_PEERS)
-                die("peer %u is none", index);
-        channel_free(&mail.peers[index]);
-        mail.peers[index] = channel_new(fd, from_peer, &mail.peers[index], peer_gone);
-}
 
 static void replay(void *arg)
 {
@@ -263,7 +175,7 @@ static void new_peer(struct channel_message *m)
         struct unpack u = unpack_of(m->body);
         unsigned index = unpack_u32(&u);
 
-        peer_new(index, take_fd(m));
+        peers_join(mail.peers, index, take_fd(m));
         intake_peer_new(mail.server.intake, index);
         /* Its segment is free now; whoever locks it first replays it. */
         replay(NULL);
@@ -348,9 +260,9 @@ static void open_store(void)
         struct intake_hooks hooks = {
                 .self = mail.start.index,
                 .processes = mail.start.processes,
-                .tell_file = tell_file,
-                .tell_done = tell_done,
         };
+
+        mail.peers = peers_new(&mail.server.intake, &hooks);
 
         must(accounts_open(&mail.server.accounts, open_folder("mail"), s->max_open_accounts), "mail/");
         must(outbox_open(&mail.server.outbox, open_folder("outbox")), "outbox/");
@@ -423,7 +335,7 @@ int role_mail(void)
                 keeper_new(mail.start.keeper);
         for (unsigned i = 0; i < START_PEERS; i++)
                 if (mail.start.peers[i] >= 0)
-                        peer_new(i, mail.start.peers[i]);
+                        peers_join(mail.peers, i, mail.start.peers[i]);
         if (fiber_spawn("begin", begin, NULL) < 0)
                 die("start: no memory");
         loop_run();

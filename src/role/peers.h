@@ -1,0 +1,12 @@
+/* Mail processes among each other: who files what (store/intake.h). A process that accepted a letter for an account at
+ * home elsewhere says where the record lies; the other says when it is filed.
+ *
+ *   PEER_FILE, PEER_DONE: u64 segment | u64 sequence | u64 offset | u32 length | u32 number | u32 owner */
+#pragma once
+#include "store/intake.h"
+
+struct peers;
+/* The hooks' context is the peers; *intake is set before the first letter comes. */
+struct peers *peers_new(struct intake **intake, struct intake_hooks *hooks);
+void peers_join(struct peers *p, unsigned index,
+                int fd); /* takes fd; a restarted peer replaces its former self */
