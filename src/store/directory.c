@@ -11,7 +11,7 @@ int directory_open(struct directory **out, const char *path, bool write)
 
         d->separators[0] = '+';
         if (rc == 0) {
-                d->stale = true;
+                d->said++;
                 rc = directory_refresh(d);
         }
         if (rc < 0)
@@ -34,7 +34,7 @@ void directory_close(struct directory **d)
 
 void directory_changed(struct directory *d)
 {
-        d->stale = true;
+        d->said++;
 }
 
 void directory_separators(struct directory *d, struct str characters)
@@ -43,18 +43,19 @@ void directory_separators(struct directory *d, struct str characters)
 
         mem_copy(d->separators, sizeof(d->separators) - 1, fitting);
         d->separators[fitting.n] = 0;
-        d->stale = true;
+        d->said++;
 }
 
 static int read_anew(struct directory *d)
 {
         struct cache *fresh = NULL, *old;
+        unsigned said = d->said; /* what changes from here on is seen at the next look */
         int rc;
 
-        d->stale = false; /* what changes from here on is seen at the next look */
         d->look_at = now() + SECOND;
         d->version = db_data_version(d->db);
         rc = cache_load(d->db, d->separators, &fresh);
+        d->read = said; /* not before: who comes meanwhile waits */
         if (rc < 0) {
                 log_warn("directory", "error=%s", log_str(str_of(strerror(-rc))));
                 d->version = 0; /* look again in a second; until then what was known is better than nothing */
@@ -70,21 +71,22 @@ static int read_anew(struct directory *d)
  * unless they were told that it is wrong. */
 int directory_refresh(struct directory *d)
 {
+        bool newer = false;
         nsec t = now();
         int rc;
 
-        if (!d->stale) {
+        if (d->said == d->read) {
                 if (t < d->look_at || d->reading.held)
                         return 0;
                 d->look_at = t + SECOND;
                 if (db_data_version(d->db) == d->version)
                         return 0;
-                d->stale = true;
+                newer = true;
         }
         rc = lock_take(&d->reading, "directory", in_seconds(60));
         if (rc < 0)
                 return rc;
-        rc = d->stale ? read_anew(d) : 0;
+        rc = newer || d->said != d->read ? read_anew(d) : 0;
         lock_drop(&d->reading);
         return rc;
 }

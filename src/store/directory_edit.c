@@ -40,7 +40,7 @@ static int run(struct edit *e, const char *name, int (*fn)(struct db *db, void *
         if (rc < 0 && !e->why->n)
                 buf_printf(e->why, "%s", strerror(-rc));
         arena_finish(&e->m);
-        e->d->stale = true;
+        e->d->said++;
         return rc;
 }
 

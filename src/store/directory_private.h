@@ -122,7 +122,7 @@ struct directory {
         struct db *db;
         struct cache *cache;
         struct fiber_lock reading;
-        bool stale;   /* somebody said that it has changed */
+        unsigned said, read; /* how often somebody said that it has changed; what the cache knows of that */
         nsec look_at; /* when to ask the file again */
         uint32_t version;
         char separators[16];
