@@ -1,4 +1,5 @@
 #include "net/addr.h"
+#include "base/mem.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,10 +11,10 @@ static void take_v6(struct addr *a, const uint8_t ip[16])
 {
         if (memcmp(ip, mapped, sizeof(mapped)) == 0) {
                 a->family = 4;
-                memcpy(a->ip, ip + 12, 4);
+                mem_copy(a->ip, 16, str_from(ip + 12, 4));
         } else {
                 a->family = 6;
-                memcpy(a->ip, ip, 16);
+                mem_copy(a->ip, 16, str_from(ip, 16));
         }
 }
 
@@ -25,7 +26,7 @@ struct addr addr_of(const struct sockaddr *sa)
                 const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
 
                 a.family = 4;
-                memcpy(a.ip, &in->sin_addr, 4);
+                mem_copy(a.ip, 16, str_from(&in->sin_addr, 4));
                 a.port = ntohs(in->sin_port);
         } else if (sa->sa_family == AF_INET6) {
                 const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)sa;
@@ -44,7 +45,7 @@ socklen_t addr_to(struct addr a, struct sockaddr_storage *out)
 
                 in->sin_family = AF_INET;
                 in->sin_port = htons(a.port);
-                memcpy(&in->sin_addr, a.ip, 4);
+                mem_copy(&in->sin_addr, 4, str_from(a.ip, 4));
                 return sizeof(*in);
         }
         if (a.family == 6) {
@@ -52,7 +53,7 @@ socklen_t addr_to(struct addr a, struct sockaddr_storage *out)
 
                 in6->sin6_family = AF_INET6;
                 in6->sin6_port = htons(a.port);
-                memcpy(&in6->sin6_addr, a.ip, 16);
+                mem_copy(&in6->sin6_addr, 16, str_from(a.ip, 16));
                 return sizeof(*in6);
         }
         return 0;
@@ -65,11 +66,11 @@ static bool parse_ip(struct str s, struct addr *a)
 
         if (s.n == 0 || s.n >= sizeof(z) || memchr(s.p, 0, s.n))
                 return false;
-        memcpy(z, s.p, s.n);
+        mem_copy(z, sizeof(z), s);
         z[s.n] = 0;
         if (inet_pton(AF_INET, z, ip) == 1) {
                 a->family = 4;
-                memcpy(a->ip, ip, 4);
+                mem_copy(a->ip, 16, str_from(ip, 4));
                 return true;
         }
         if (inet_pton(AF_INET6, z, ip) == 1) {
@@ -143,9 +144,10 @@ bool addr_same_host(struct addr a, struct addr b)
 
 struct addr addr_net(struct addr a)
 {
-        a.port = 0;
-        memset(a.ip + (a.family == 6 ? 8 : 4), 0, a.family == 6 ? 8 : 12);
-        return a;
+        struct addr net = { .family = a.family };
+
+        mem_copy(net.ip, sizeof(net.ip), str_from(a.ip, a.family == 6 ? 8 : 4));
+        return net;
 }
 
 static bool in_prefix(struct addr a, struct addr net, uint64_t bits)

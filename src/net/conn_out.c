@@ -1,4 +1,5 @@
 #include "net/conn_private.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,7 +72,7 @@ static void gather(struct conn *c, struct str s)
                 struct str part = str_sub(s, 0, GATHER - c->out.n);
 
                 /* a page for replies, or at once the whole for a body: it does not grow by steps */
-                memcpy(room_need(&c->out, part.n, GATHER, OUT_MOST), part.p, part.n);
+                mem_copy(room_need(&c->out, part.n, GATHER, OUT_MOST), part.n, part);
                 c->out.n += (uint32_t)part.n;
                 s = str_from_at(s, part.n);
                 if (c->out.n >= GATHER)

@@ -69,9 +69,10 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *p, size_t n)
                         t->staged.n = (uint32_t)got;
         }
         if (!straight) {
-                if (n > staged(t))
-                        n = staged(t);
-                memcpy(p, t->staged.p + t->staged_at, n);
+                struct str part = str_sub((struct str){ t->staged.p, t->staged.n }, t->staged_at, n);
+
+                mem_copy(p, n, part);
+                n = part.n;
                 t->staged_at += (uint32_t)n;
         }
         follow(t, p, n);
@@ -290,7 +291,7 @@ bool conn_tls_facts(struct conn *c, struct conn_tls_facts *out)
         if (gnutls_session_channel_binding(
                 s, out->binding_is_exporter ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_UNIQUE, &binding) == 0) {
                 if (binding.size <= sizeof(out->binding)) {
-                        memcpy(out->binding, binding.data, binding.size);
+                        mem_copy(out->binding, sizeof(out->binding), str_from(binding.data, binding.size));
                         out->binding_length = binding.size;
                 }
                 gnutls_free(binding.data);

@@ -1,4 +1,5 @@
 #include "net/dot.h"
+#include "base/mem.h"
 #include "net/conn.h"
 
 enum { LINE_MOST = 998 }; /* RFC 5322 §2.1.1, without CRLF */
@@ -8,14 +9,12 @@ enum { LINE_START, DOT, DOT_CR, TEXT, CR };
 
 /* Sixteen bytes at once, in what gcc and clang understand on every machine; comparisons give 0 or 255 a byte. */
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint8_t anywhere16 __attribute__((vector_size(16), aligned(1), may_alias));
 typedef uint64_t words2 __attribute__((vector_size(16)));
 
 static inline bytes16 load(const char *p)
 {
-        bytes16 v;
-
-        memcpy(&v, p, sizeof(v));
-        return v;
+        return *(const anywhere16 *)(const void *)p;
 }
 
 static inline bytes16 all(char c)
@@ -85,6 +84,7 @@ static size_t plain(struct dot_reader *r, const char *p, const char *end)
 struct walk {
         struct dot_reader *r;
         char *to; /* NULL: only counted */
+        size_t room;
         size_t made;
         bool dots;
 };
@@ -167,7 +167,7 @@ static size_t walk(struct walk *w, struct str in, bool *end)
 
                         if (n > 0) {
                                 if (w->to)
-                                        memcpy(w->to + w->made, in.p + i, n);
+                                        mem_copy(w->to + w->made, w->room - w->made, str_sub(in, i, n));
                                 w->made += n;
                                 i += n;
                                 w->r->state = state_after(in.p[i - 1]);
@@ -192,8 +192,10 @@ enum dot_got dot_read(struct dot_reader *r, struct str in, size_t *used, struct 
         struct walk w = { .r = r, .dots = true };
         bool end;
 
-        if (out)
-                w.to = buf_room(out, (r->mend_bare_lf ? 2 * in.n : in.n) + 2);
+        if (out) {
+                w.room = (r->mend_bare_lf ? 2 * in.n : in.n) + 2;
+                w.to = buf_room(out, w.room);
+        }
         *used = walk(&w, in, &end);
         if (w.to)
                 buf_added(out, w.made);

@@ -89,7 +89,7 @@ char *room_need(struct room *r, size_t want, size_t large, size_t most)
                 bigger.p = mem_grow(NULL, need, 1);
         }
         if (r->n > 0)
-                memcpy(bigger.p, r->p, r->n);
+                mem_copy(bigger.p, bigger.cap, (struct str){ r->p, r->n });
         room_free(r);
         *r = bigger;
         return r->p + r->n;

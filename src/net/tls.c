@@ -52,7 +52,7 @@ static int sign_elsewhere(gnutls_privkey_t key, gnutls_sign_algorithm_t algorith
         signature->data = gnutls_malloc(got.n); /* theirs to free */
         if (!signature->data)
                 return GNUTLS_E_MEMORY_ERROR;
-        memcpy(signature->data, got.p, got.n);
+        mem_copy(signature->data, got.n, buf_str(&got));
         signature->size = (unsigned)got.n;
         return 0;
 }
@@ -112,7 +112,7 @@ int tls_context_new(struct tls_context **out, struct str chain, tls_sign_fn *sig
         t->holders = 1;
         t->sign = sign;
         t->sign_context = sign_context;
-        memcpy(t->ticket_key, ticket_key.p, TICKET_KEY);
+        mem_copy(t->ticket_key, TICKET_KEY, ticket_key);
         rc = gnutls_certificate_allocate_credentials(&t->credentials);
         if (rc == 0)
                 rc = gnutls_priority_init(&t->priorities, tls_priorities, NULL);
@@ -129,7 +129,7 @@ int tls_context_new(struct tls_context **out, struct str chain, tls_sign_fn *sig
 void tls_context_ticket_key(struct tls_context *t, struct str key)
 {
         if (key.n == TICKET_KEY)
-                memcpy(t->ticket_key, key.p, TICKET_KEY);
+                mem_copy(t->ticket_key, TICKET_KEY, key);
 }
 
 void tls_context_hold(struct tls_context *t)

@@ -1,5 +1,4 @@
-#include "unit.h"
-#include "net/conn_private.h"
+#include "net_unit.h"
 #include "net/tls.h"
 #include "run/log.h"
 #include <errno.h>
@@ -12,11 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Inside a fiber cmocka must not jump out: what does not hold there ends the process. */
-#define must(what) ((what) ? (void)0 : die("%s:%d: not so: %s", __FILE__, __LINE__, #what))
-#define SOON       in_seconds(20) /* reached by no test that passes */
-
-static const struct addr nobody;
 static const struct str ticket_key = S("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
 
 /* The keeper's part: a key that only signs, and whether it does. */
@@ -98,15 +92,6 @@ static int drop_pairs(void **state)
         return 0;
 }
 
-static void in_fiber(fiber_fn *body, void *arg)
-{
-        loop_init();
-        assert_int_equal(fiber_spawn("test", body, arg), 0);
-        loop_stop();
-        loop_run();
-        loop_finish();
-}
-
 static struct tls_context *context_of(struct pair *p)
 {
         struct tls_context *t;
@@ -115,18 +100,6 @@ static struct tls_context *context_of(struct pair *p)
         p->asked = 0;
         p->refuses = false;
         return t;
-}
-
-static struct conn *conn_and_peer(int *peer)
-{
-        int pair[2];
-        struct conn *c;
-
-        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-        *peer = pair[1];
-        c = conn_new(pair[0], nobody, nobody);
-        must(c);
-        return c;
 }
 
 /* A client that is not ours: plain blocking GnuTLS in a thread. It starts TLS of a given version, says lines and
