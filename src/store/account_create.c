@@ -116,6 +116,16 @@ static int make_folder(void *arg)
         return rc;
 }
 
+static int sync_file(int dir)
+{
+        int fd = disk_open(dir, "account.db", O_RDWR);
+        int rc = fd < 0 ? fd : disk_datasync(fd);
+
+        if (fd >= 0)
+                close(fd);
+        return rc;
+}
+
 static int put_in_place(void *arg)
 {
         struct making *m = arg;
@@ -123,7 +133,9 @@ static int put_in_place(void *arg)
 
         if (fd < 0)
                 return fd;
-        rc = disk_sync_dir(fd); /* the names of file, WAL and bodies */
+        rc = sync_file(fd);
+        if (!rc)
+                rc = disk_sync_dir(fd); /* the names of file and bodies; the WAL is empty */
         close(fd);
         if (!rc)
                 rc = disk_rename(m->set->dir, m->fresh, m->set->dir, m->final);
@@ -145,15 +157,18 @@ static int make_file(struct making *m)
         struct db_store store = account_store;
         struct buf path auto_buf;
         struct db *d = NULL;
+        bool complete = false;
         int rc = account_path(m->set, str_of(m->fresh), "account.db", &path);
 
         store.opened = NULL; /* it has nothing to look at yet */
         if (!rc)
-                rc = db_open(&d, &store, path.p, DB_CREATE, NULL);
+                rc = db_open(&d, &store, path.p, DB_CREATE | DB_UNSYNCED, NULL);
         if (!rc)
-                rc = db_transact(d, "make account", fill, &m->name, DB_SYNC);
+                rc = db_transact(d, "make account", fill, &m->name, DB_WRITE);
         if (!rc)
-                rc = db_checkpoint(d, &(bool){ false });
+                rc = db_checkpoint(d, &complete);
+        if (!rc && !complete)
+                rc = -EBUSY;
         if (d)
                 db_close(&d);
         return rc;

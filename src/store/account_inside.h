@@ -15,7 +15,9 @@ enum {
         MODSEQS_AHEAD = 100000, /* ... and after an unclean boot all numbers jump by that much */
         GONE_DAYS = 30,
         BATCH_MAX = 512, /* filings in one transaction */
-        PAGE_PLACED = 126
+        PAGE_PLACED = 126,
+        WAL_PAGES = 256,      /* of an open account: then the settler checkpoints it */
+        WAL_PAGES_CLOSED = 32 /* of one to be closed: who opens it must read them all */
 };
 _Static_assert(sizeof(struct placed) == 32, "as it lies in a page");
 
@@ -110,5 +112,6 @@ size_t thread_hashes(struct arena *m, struct str letter, uint64_t **hashes);
 int thread_join(struct db *d, uint32_t letter, const uint64_t *hashes, size_t n, uint32_t *thread);
 int thread_leave(struct db *d, uint32_t letter, uint32_t thread);
 
+bool account_grown(const struct account *acc); /* its WAL wants a checkpoint */
 int account_forget_filed(struct account *a);
 int account_purge_gone(struct account *a);

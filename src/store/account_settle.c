@@ -6,8 +6,6 @@
 #include "store/disk.h"
 #include <errno.h>
 
-enum { CHECKPOINT_PAGES = 256 };
-
 static int sync_bodies(void *arg)
 {
         struct account *acc = arg;
@@ -142,10 +140,10 @@ int account_purge_gone(struct account *acc)
         return account_change(acc, "purge gone", NULL, purge, &before, DB_WRITE);
 }
 
-static bool grown(const struct account *acc)
+bool account_grown(const struct account *acc)
 {
-        return (acc->state == ACCOUNT_OPEN && db_wal_pages(acc->db) > CHECKPOINT_PAGES) ||
-               (acc->state == ACCOUNT_CLOSED && acc->wal_pages > CHECKPOINT_PAGES);
+        return (acc->state == ACCOUNT_OPEN && db_wal_pages(acc->db) > WAL_PAGES) ||
+               (acc->state == ACCOUNT_CLOSED && acc->wal_pages > WAL_PAGES_CLOSED);
 }
 
 /* By name, since anything may happen to the table between two waits. */
@@ -157,7 +155,7 @@ void accounts_checkpoint(struct accounts *a)
 
         for (size_t i = 0; i < a->table_size; i++)
                 for (acc = a->table[i]; acc; acc = acc->chain)
-                        if (grown(acc)) {
+                        if (account_grown(acc)) {
                                 names[n++] = mem_string(str_of(acc->name));
                                 acc->wal_pages = 0;
                         }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { CHECKPOINT_PAGES = 256, SCRATCHES_MAX = 4, SCRATCH_TEXT = 1024 * 1024, OPEN_SECONDS = 60 };
+enum { SCRATCHES_MAX = 4, SCRATCH_TEXT = 1024 * 1024, OPEN_SECONDS = 60, CLOSE_SECONDS = 2 };
 
 struct scratch *scratch_take(struct accounts *a)
 {
@@ -167,7 +167,7 @@ static void forget_if_done(struct account *acc)
 {
         struct account **at;
 
-        if (acc->refs || acc->state != ACCOUNT_CLOSED || acc->wrote || acc->wal_pages > CHECKPOINT_PAGES ||
+        if (acc->refs || acc->state != ACCOUNT_CLOSED || acc->wrote || account_grown(acc) ||
             acc->changed.head)
                 return;
         at = slot(acc->set, str_of(acc->name));
@@ -371,6 +371,7 @@ static struct account *next_in_need(struct accounts *a)
 void accounts_close(struct accounts **ap)
 {
         struct accounts *a = *ap;
+        nsec enough = in_seconds(CLOSE_SECONDS); /* a large WAL costs the next start something, and no more */
         struct account *acc, *got;
         struct scratch *s;
 
@@ -381,14 +382,14 @@ void accounts_close(struct accounts **ap)
         while ((acc = next_in_need(a))) {
                 bool wrote = acc->wrote;
 
-                if (acc->state != ACCOUNT_OPEN && account_get(a, str_of(acc->name), &got)) {
+                if (acc->state == ACCOUNT_CLOSED && account_get(a, str_of(acc->name), &got)) {
                         acc->wrote = false; /* damaged meanwhile; the next start finds it unclean */
                         forget_if_done(acc);
                         continue;
                 }
                 if (wrote && account_mark_clean(acc))
                         acc->wrote = false;
-                if (db_wal_pages(acc->db) > CHECKPOINT_PAGES)
+                if (db_wal_pages(acc->db) > WAL_PAGES_CLOSED && now() < enough)
                         (void)db_checkpoint(acc->db, &(bool){ false });
                 if (!acc->refs)
                         account_use(acc);

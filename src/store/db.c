@@ -139,6 +139,8 @@ struct checkpoint {
         bool complete;
 };
 
+/* First what needs no lock. Then, if readers allow it, the WAL is cut, so that whoever opens the file next has nothing
+ * to read through. */
 static int checkpoint_job(void *arg)
 {
         struct checkpoint *c = arg;
@@ -146,8 +148,10 @@ static int checkpoint_job(void *arg)
         int rc = sqlite3_wal_checkpoint_v2(c->d->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
 
         c->complete = rc == SQLITE_OK && frames == done;
-        if (c->complete)
-                c->d->wal_pages = 0;
+        if (!c->complete)
+                return rc == SQLITE_BUSY ? 0 : db_failed(c->d, rc);
+        c->d->wal_pages = 0;
+        rc = sqlite3_wal_checkpoint_v2(c->d->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &done);
         return rc == SQLITE_BUSY ? 0 : db_failed(c->d, rc);
 }
 

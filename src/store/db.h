@@ -38,7 +38,13 @@ struct db_store {
         unsigned page_size;
         int (*opened)(struct db *d, void *context); /* in a transaction, before any other; may be NULL */
 };
-enum { DB_CREATE = 1, DB_READONLY = 2, DB_ROLLBACK_JOURNAL = 4 /* else WAL */ };
+enum {
+        DB_CREATE = 1,
+        DB_READONLY = 2,
+        DB_ROLLBACK_JOURNAL = 4, /* else WAL */
+        DB_UNSYNCED =
+            8 /* nothing is synced: for a file that whoever makes it syncs before it gets its name */
+};
 enum db_how { DB_READ, DB_WRITE, DB_SYNC };
 
 /* Waits. The path is absolute. -ENOENT: not there and no DB_CREATE; -EPROTONOSUPPORT: newer than we are;
@@ -66,8 +72,8 @@ struct db_point {
 };
 struct db_point db_point(struct db *d);
 void db_synced(struct db *d, struct db_point before);
-bool db_all_synced(struct db *d);  /* in a transaction: all that is committed is durable */
-int db_sync_inside(struct db *d); /* in a transaction: makes it so */
+bool db_all_synced(struct db *d);          /* in a transaction: all that is committed is durable */
+int db_sync_inside(struct db *d);          /* in a transaction: makes it so */
 unsigned db_wal_pages(const struct db *d); /* in the WAL when this connection last committed */
 
 /* A statement in use, inside a transaction function. Errors stick: one look at the end. */

@@ -179,7 +179,10 @@ static int settle_in(struct db *d)
         snprintf(sql, sizeof sql,
                  "PRAGMA cache_size = -%d; PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY; "
                  "PRAGMA synchronous = %s; %s",
-                 CACHE_KB, d->flags & DB_ROLLBACK_JOURNAL ? "EXTRA" : "NORMAL",
+                 CACHE_KB,
+                 d->flags & DB_UNSYNCED           ? "OFF"
+                 : d->flags & DB_ROLLBACK_JOURNAL ? "EXTRA"
+                                                  : "NORMAL",
                  d->flags & DB_READONLY ? "PRAGMA query_only = ON" : "");
         return db_run(d, sql);
 }
@@ -330,7 +333,7 @@ int db_sync_inside(struct db *d)
         sqlite3_file *wal = NULL;
         int rc, frames = 0, done = -1;
 
-        if (d->flags & DB_ROLLBACK_JOURNAL) {
+        if (d->flags & (DB_ROLLBACK_JOURNAL | DB_UNSYNCED)) {
                 d->synced = commits;
                 return 0;
         }
