@@ -12,6 +12,7 @@
 #include "store/account.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -492,14 +493,19 @@ static int set_up(void **state)
         return mkdtemp(folder) ? 0 : -1;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+        (void)st;
+        (void)type;
+        (void)where;
+        return remove(path);
+}
+
 static int tear_down(void **state)
 {
-        char command[128];
-
         (void)state;
         settings_free(&settings);
-        snprintf(command, sizeof(command), "rm -rf %s", folder);
-        return system(command);
+        return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 int main(void)
