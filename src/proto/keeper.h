@@ -13,7 +13,8 @@
 
 enum { SCOPE_SMTP = 1, SCOPE_POP3 = 2, SCOPE_IMAP = 4, SCOPE_FTP = 8, SCOPE_HTTP = 16, SCOPE_ALL = 31 };
 
-enum keeper_ask { /* kinds of messages; see the table in ARCHITECTURE.md for who may send which */
+/* Kinds of messages; see the table in role/supervisor.h for who may send which. */
+enum keeper_ask {
         ASK_PASSWORD = 1,
         ASK_APOP,
         ASK_SASL_START,
@@ -21,13 +22,13 @@ enum keeper_ask { /* kinds of messages; see the table in ARCHITECTURE.md for who
         TELL_SASL_DROP,
         ASK_SIGN,
         ASK_TICKET_KEY,
-        TELL_TICKET_KEY,  /* keeper to fronts: rotated */
-        TELL_BAN,         /* keeper to fronts: refuse this address until then (0: not any more) */
-        TELL_SIGN_OUT,    /* keeper to fronts: end this account's sessions */
-        ASK_SET_SECRET,   /* supervisor only, for pail passwd */
-        ASK_BANS,         /* supervisor only */
-        ASK_UNBAN,        /* supervisor only */
-        ASK_SECRETS,      /* supervisor only: labels and kinds, no secrets */
+        TELL_TICKET_KEY, /* keeper to fronts: rotated */
+        TELL_BAN,        /* keeper to fronts: refuse this address until then (0: not any more) */
+        TELL_SIGN_OUT,   /* keeper to fronts: end this account's sessions */
+        ASK_SET_SECRET,  /* supervisor only, for pail passwd */
+        ASK_BANS,        /* supervisor only */
+        ASK_UNBAN,       /* supervisor only */
+        ASK_SECRETS,     /* supervisor only: labels and kinds, no secrets */
 };
 
 enum signin_result {
@@ -47,8 +48,8 @@ struct signin {
 };
 enum signin_result keeper_password(struct channel *keeper, const struct signin *who, struct str name,
                                    struct str password, struct arena *a, struct str *account);
-enum signin_result keeper_apop(struct channel *keeper, const struct signin *who, struct str name, struct str stamp,
-                               struct str digest, struct arena *a, struct str *account);
+enum signin_result keeper_apop(struct channel *keeper, const struct signin *who, struct str name,
+                               struct str stamp, struct str digest, struct arena *a, struct str *account);
 /* A SASL exchange: start gives its handle; tokens are the decoded bytes (the front does base64). With SIGNIN_MORE and
  * SIGNIN_OK *token may hold a challenge (with OK: final data to be sent before success where the protocol does so). */
 struct sasl_exchange {
@@ -57,8 +58,10 @@ struct sasl_exchange {
         struct str account; /* out, when OK */
 };
 enum signin_result keeper_sasl_start(struct channel *keeper, const struct signin *who, struct str mechanism,
-                                     struct str initial, bool has_initial, struct arena *a, struct sasl_exchange *x);
-enum signin_result keeper_sasl_step(struct channel *keeper, struct str token, struct arena *a, struct sasl_exchange *x);
+                                     struct str initial, bool has_initial, struct arena *a,
+                                     struct sasl_exchange *x);
+enum signin_result keeper_sasl_step(struct channel *keeper, struct str token, struct arena *a,
+                                    struct sasl_exchange *x);
 void keeper_sasl_drop(struct channel *keeper, struct sasl_exchange *x); /* aborted by "*" or the end */
 /* The mechanisms to advertise, best first: "SCRAM-SHA-256-PLUS SCRAM-SHA-256 ... PLAIN LOGIN". */
 struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_login);
