@@ -366,6 +366,23 @@ static void limits_and_bans(void)
         server.stopping = false;
 }
 
+/* Who drips is told so, who is silent is left; a second is waited for, never raced against. */
+static void drips_and_silence(void)
+{
+        struct conn *c = connect_from(elsewhere, PROTOCOL_SMTP);
+
+        settings.data_min_rate = 1000;
+        settings.data_rate_window = 1;
+        talk_on(c, "drip", HELLO TO_JILL "C: DATA\nS: 354*\nC: Subject: slow\nflush\n");
+        must(fiber_sleep(now() + 1100 * MSECOND) == 0);
+        talk_on(c, "drip", "C: still slow\nS: 451 Letter comes too slowly, closing connection\nend\n");
+        conn_free(&c);
+        settings.data_min_rate = 0;
+        settings.smtp_data_timeout = 1;
+        talk("silence", elsewhere, PROTOCOL_SMTP, HELLO TO_JILL "C: DATA\nS: 354*\nC: x\nend\n");
+        settings.smtp_data_timeout = 600;
+}
+
 /* By itself, by its alias, by a list: once. */
 static void filed_once(void)
 {
@@ -425,6 +442,7 @@ static void everything(void *arg)
                 limits_and_bans();
                 filed_once();
         }
+        drips_and_silence();
         must(dropped == 4); /* two a round */
         what_came();
         settings.plaintext_login = PLAINTEXT_NEVER;
