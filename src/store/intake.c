@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* intake/unfiled is made with the folder, so that no letter has to wait for it. */
@@ -83,6 +84,16 @@ static bool empty(struct intake *i)
         return yes && !i->told_count && !i->open_works;
 }
 
+static void pause_until(nsec at)
+{
+        struct timespec until = { .tv_sec = at / SECOND, .tv_nsec = at % SECOND };
+
+        if (fiber_self())
+                (void)fiber_sleep(at);
+        else
+                (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
 static int drain_here(struct intake *i, nsec deadline)
 {
         while (!empty(i)) {
@@ -99,7 +110,7 @@ static int drain_here(struct intake *i, nsec deadline)
                 due = queues_due(i, t);
                 if (due > t + SECOND / 10)
                         due = t + SECOND / 10;
-                (void)fiber_sleep(due < deadline ? due : deadline);
+                pause_until(due < deadline ? due : deadline);
         }
         return 0;
 }

@@ -13,13 +13,18 @@ struct target {
         unsigned index;
 };
 
+static struct str mailbox_of(const struct action *a)
+{
+        return !a->mailbox.n || str_ieq(a->mailbox, INBOX) ? INBOX : a->mailbox;
+}
+
 static int compare_targets(const void *a, const void *b)
 {
         const struct target *x = a, *y = b;
         int c = str_cmp(x->action->account, y->action->account);
 
         if (!c)
-                c = str_cmp(x->action->mailbox, y->action->mailbox);
+                c = str_cmp(mailbox_of(x->action), mailbox_of(y->action));
         return c ? c : (x->index > y->index) - (x->index < y->index);
 }
 
@@ -34,7 +39,7 @@ static void find_duplicates(const struct envelope *e, bool *duplicate)
         qsort(targets, n, sizeof *targets, compare_targets);
         for (unsigned k = 1; k < n; k++)
                 if (str_eq(targets[k].action->account, targets[k - 1].action->account) &&
-                    str_eq(targets[k].action->mailbox, targets[k - 1].action->mailbox))
+                    str_eq(mailbox_of(targets[k].action), mailbox_of(targets[k - 1].action)))
                         duplicate[targets[k].index] = true;
         mem_free(targets);
 }
