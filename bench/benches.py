@@ -5,7 +5,7 @@ import time
 from contextlib import ExitStack
 
 from measure import quiet
-from peers import DOMAIN, PASSWORD, Dovecot, Postfix
+from peers import Dovecot, Postfix
 from under_test import Pail
 
 ROUNDS = 3
@@ -33,7 +33,7 @@ class Bench:
             for _ in range(ROUNDS):
                 quiet(pail, *([postfix] if postfix else []))
                 cpu, began = pail.cpu(), time.monotonic()
-                self.load.run('smtp', port=pail.smtp, letters=letters, **options)
+                self.load.run('smtp', port=pail.smtp, account=pail.account, letters=letters, **options)
                 for i in range(letters):
                     has[i % accounts] += 1
                 pail.wait_filed(has)
@@ -45,7 +45,7 @@ class Bench:
                 peer_title = postfix.title
                 postfix.forget()
                 cpu, began = postfix.cpu(), time.monotonic()
-                self.load.run('smtp', port=postfix.smtp, letters=peer_letters, **options)
+                self.load.run('smtp', port=postfix.smtp, account=postfix.account, letters=peer_letters, **options)
                 postfix.wait_filed(peer_letters)
                 peer_rate.append(peer_letters / (time.monotonic() - began))
                 peer_cpu.append((postfix.cpu() - cpu) * 1e3 / peer_letters)
@@ -69,7 +69,7 @@ class Bench:
         with ExitStack() as stack:
             pail = stack.enter_context(Pail(self.build, PAIL_PORT, 'pop3', 1))
             dovecot = stack.enter_context(Dovecot(self.build, DOVECOT_PORT, 1)) if self.peers else None
-            self.load.run('smtp', port=pail.smtp, letters=letters, size=size, sessions=50, accounts=1)
+            self.load.run('smtp', port=pail.smtp, account=pail.account, letters=letters, size=size, sessions=50, accounts=1)
             pail.wait_filed({0: letters})
             if dovecot:
                 dovecot.fill(0, letters, size)
@@ -84,8 +84,8 @@ class Bench:
                 for server in servers:
                     quiet(server)
                     options = {'tls': True} if tls else {}
-                    got = self.load.run('pop3', port=server.pop3s if tls else server.pop3, user=f'u0@{DOMAIN}',
-                                        password=PASSWORD, in_flight=in_flight, **options)
+                    got = self.load.run('pop3', port=server.pop3s if tls else server.pop3, user=server.account % 0,
+                                        password=server.password, in_flight=in_flight, **options)
                     for key, value in got.items():
                         if rounds:
                             found.setdefault((server, in_flight, key), []).append(value)
@@ -119,8 +119,8 @@ class Bench:
                 n = self.count(600 if server is dovecot else 3000 if tls else 10000)
                 quiet(server)
                 before = server.cpu()
-                got = self.load.run('signin', port=server.pop3s if tls else server.pop3, letters=n, accounts=accounts,
-                                    sessions=8, password=PASSWORD, **options)
+                got = self.load.run('signin', port=server.pop3s if tls else server.pop3, letters=n, account=server.account,
+                                    accounts=accounts, sessions=8, password=server.password, **options)
                 if rounds:
                     rate.setdefault(server, []).append(got['per_second'])
                     cpu.setdefault(server, []).append((server.cpu() - before) * 1e3 / n)
@@ -136,7 +136,7 @@ class Bench:
         with Pail(self.build, PAIL_PORT, 'idle', connections, keep=True) as pail:
             if pail.fresh:
                 print(f'filling {connections} accounts with {each} letters each (kept for the next time)', flush=True)
-                self.load.run('smtp', port=pail.smtp, letters=connections * each, size=512, sessions=50,
+                self.load.run('smtp', port=pail.smtp, account=pail.account, letters=connections * each, size=512, sessions=50,
                               accounts=connections)
                 pail.wait_filed({i: each for i in range(connections)})
                 pail.filled()
@@ -158,8 +158,8 @@ class Bench:
         quiet(*servers)
         empty = {server: server.pss() for server in servers}
         options = {'tls': True} if tls else {}
-        held = [self.load.hold(port=server.pop3s if tls else server.pop3, letters=n, accounts=n, password=PASSWORD,
-                               **options) for server, n in servers.items()]
+        held = [self.load.hold(port=server.pop3s if tls else server.pop3, letters=n, account=server.account,
+                               accounts=n, password=server.password, **options) for server, n in servers.items()]
         quiet(*servers)     # the sessions have yet to park
         cpu, began = {server: server.cpu() for server in servers}, time.monotonic()
         time.sleep(60)

@@ -14,7 +14,6 @@ PACKAGES = {'postfix': ['postfix'], 'dovecot': ['dovecot-core', 'dovecot-pop3d']
 USERS = {'postfix': 5901, 'dovecot': 5902, 'dovenull': 5903, 'vmail': 5904}
 GROUPS = {**USERS, 'postdrop': 5905}
 DOMAIN = 'bench.test'
-PASSWORD = 'measure'
 
 # In the private namespace: the packages over /usr, few devices, its own /proc, then the server as process 1, so that
 # the kernel ends everything with it.
@@ -63,6 +62,8 @@ def version(folder, package):
 
 class Peer:
     """with Postfix(...) as peer: its cpu(), pss(), and the ports."""
+
+    account, password = f'u%d@{DOMAIN}', 'measure'
 
     def __init__(self, name, build):
         self.name = name
@@ -227,7 +228,7 @@ service pop3 {{
   process_limit = {most}
 }}
 ''')
-        self.write('etc/dovecot/users', ''.join(f'u{i}@{DOMAIN}:{{PLAIN}}{PASSWORD}\n' for i in range(accounts)))
+        self.write('etc/dovecot/users', ''.join(f'u{i}@{DOMAIN}:{{PLAIN}}{self.password}\n' for i in range(accounts)))
 
     def __enter__(self):
         self.start('dovecot', '-F', ready=self.pop3s)

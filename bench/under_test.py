@@ -1,5 +1,6 @@
-"""pail itself: `pail demo` on a folder and ports of its own, with accounts added by its own verbs."""
+"""pail itself: `pail demo` on a folder and ports of its own, with domains of our own: each has an account."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -7,11 +8,12 @@ import subprocess
 import time
 
 from measure import PATIENCE, Processes, until
-from peers import DOMAIN, PASSWORD
 
 
 class Pail:
     """with Pail(build, port, folder, accounts) as pail: ...  The folder stays when keep is set."""
+
+    account, password = 'inbox@u%d.bench.test', 'pail'      # what --domains makes
 
     def __init__(self, build, base, name, accounts, keep=False, settings=()):
         self.title = 'pail'
@@ -32,26 +34,25 @@ class Pail:
 
     def __enter__(self):
         try:
-            self.start()
-            if self.fresh and self.accounts:
-                self.add_accounts(self.accounts)
+            names = ','.join(f'u{i}.bench.test' for i in range(self.accounts))
+            self.seconds_to_ready = self.start('--domains', names)
         except BaseException:
             self.__exit__()
             raise
         return self
 
-    def start(self):
+    def start(self, *more):
         self.log = open(f'{self.folder}.log', 'w+')
         self.processes = Processes('pail')
         began = time.monotonic()
         popen = self.processes.start([self.binary, 'demo', '--dir', self.folder, '--base-port', str(self.base),
-                                      *self.settings], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      *self.settings, *more], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=self.log, text=True)
         for line in popen.stdout:
             if line.startswith('pail: ready'):
                 return time.monotonic() - began
-        self.log.seek(0)
-        raise RuntimeError('pail did not start: ' + self.log.read())
+        with open(f'{self.folder}.log') as f:
+            raise RuntimeError('pail did not start:\n' + ''.join(f.readlines()[-5:]))
 
     def verb(self, *words, text=''):
         done = subprocess.run([self.binary, *words, '--dir', self.folder], input=text, text=True, capture_output=True,
@@ -60,9 +61,6 @@ class Pail:
             raise RuntimeError(f'pail {" ".join(words)}: {done.stderr.strip()}')
         return done.stdout
 
-    def add_accounts(self, n):
-        self.verb('account', 'add', '-', text=''.join(f'u{i}@{DOMAIN} {PASSWORD}\n' for i in range(n)))
-
     def filled(self):
         """The folder is what a later run can begin with."""
         open(f'{self.folder}.filled', 'w').close()
@@ -70,15 +68,13 @@ class Pail:
     def count(self, account):
         """Letters of an account, as a reader sees them."""
         with socket.create_connection(('127.0.0.1', self.pop3), timeout=PATIENCE) as s:
-            s.sendall(f'USER u{account}@{DOMAIN}\r\nPASS {PASSWORD}\r\nSTAT\r\nQUIT\r\n'.encode())
+            s.sendall(f'USER {self.account % account}\r\nPASS {self.password}\r\nSTAT\r\nQUIT\r\n'.encode())
             answer = b''
             while chunk := s.recv(4096):
                 answer += chunk
-        for line in answer.split(b'\r\n'):
-            words = line.split()
-            if len(words) == 3 and words[0] == b'+OK' and words[1].isdigit() and words[2].isdigit():
-                return int(words[1])
-        raise RuntimeError(f'u{account}: {answer.decode(errors="replace")}')
+        if found := re.search(rb'^\+OK (\d+) \d+\r$', answer, re.M):
+            return int(found[1])
+        raise RuntimeError(f'account {account}: {answer.decode(errors="replace")}')
 
     def wait_filed(self, wanted):
         """wanted: {account: letters}."""
