@@ -10,6 +10,7 @@
 #include "run/loop.h"
 #include "run/offload.h"
 #include "store/account.h"
+#include "store/disk.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -408,6 +409,26 @@ static void filed_once(void)
         must(n == jack + 1);
 }
 
+/* A flush that fails: 451, and the letter is never there; the next one is. */
+static void failed_flush(void)
+{
+        auto_buf struct buf text;
+        unsigned before, after;
+
+        buf_init(&text, 4 << 20);
+        inbox(&text, S("jack@town.com"), &before);
+        disk_fail_datasync(1, EIO);
+        talk("failed flush", elsewhere, PROTOCOL_SMTP,
+             EHLO "S: 250 HELP\nC: MAIL FROM:<a@b>\nS: 250*\nC: RCPT TO:<jack@town.com>\nS: 250*\n"
+                  "C: DATA\nS: 354*\nC: Subject: lost\nC: \nC: .\nS: 451 4.3.0 *\n"
+                  "C: MAIL FROM:<a@b>\nS: 250*\nC: RCPT TO:<jack@town.com>\nS: 250*\n"
+                  "C: DATA\nS: 354*\nC: Subject: kept\nC: \nC: .\nS: 250*\n" BYE);
+        inbox(&text, S("jack@town.com"), &after);
+        must(after == before + 1);
+        must(str_search(buf_str(&text), S("Subject: kept")) != STR_NONE);
+        must(str_search(buf_str(&text), S("Subject: lost")) == STR_NONE);
+}
+
 static void what_came(void)
 {
         auto_buf struct buf text;
@@ -442,6 +463,7 @@ static void everything(void *arg)
                 limits_and_bans();
                 filed_once();
         }
+        failed_flush();
         drips_and_silence();
         must(dropped == 4); /* two a round */
         what_came();
