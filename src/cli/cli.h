@@ -12,7 +12,19 @@ struct verb {
 extern const struct verb verbs[]; /* ends with a NULL name */
 
 int cli_run(int argc, char **argv);
-int cli_help(const char *verb); /* prints the verb's synopsis and help; NULL: all verbs. Returns EX_OK */
+int cli_help(
+    const char
+        *verb); /* prints the verb's synopsis and help; NULL: all verbs. EX_OK, EX_USAGE: no such verb */
 
 int verb_demo(int argc, char **argv);
 int verb_serve(int argc, char **argv);
+int verb_init(int argc, char **argv);
+int verb_account(int argc, char **argv);
+int verb_alias(int argc, char **argv);
+int verb_list(int argc, char **argv);
+int verb_domain(int argc, char **argv);
+int verb_passwd(int argc, char **argv);
+int verb_bans(int argc, char **argv);
+int verb_queue(int argc, char **argv);
+int verb_check(int argc, char **argv);
+int verb_manual(int argc, char **argv);

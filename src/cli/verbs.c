@@ -4,38 +4,104 @@
 #include <string.h>
 #include <sysexits.h>
 
+/* clang-format off */
 const struct verb verbs[] = {
-        {"demo",                                                                   verb_demo, "demo [--dir D] [--base-port N] [--domains LIST] [--set NAME=VALUE]...",
-         "the whole server on loopback with the lectures' people\n"
-          "D is ./pail-demo, made when it is missing; each port is the well-known one + N (10000). LIST: "
-          "more domains,\n"
-          "by comma; what comes for any address in them is kept in the account inbox@DOMAIN, password "
-          "`pail`.\n"
+        { "demo", verb_demo,
+          "demo [--dir D] [--base-port N] [--domains LIST] [--set NAME=VALUE]...",
+          "the whole server on loopback with the lectures' people\n"
+          "D is ./pail-demo, made when it is missing; each port is the well-known one + N (10000). LIST: more domains,\n"
+          "by comma; what comes for any address in them is kept in the account inbox@DOMAIN, password `pail`.\n"
           "It never sends anything off this machine. Ctrl-C ends it." },
-        { "serve", verb_serve, "serve [--config F] [--set NAME=VALUE]...",
-         "the real server, from a settings file (/etc/pail.conf; pail init makes one)\n"
-          "SIGHUP reads settings and certificates again, SIGTERM ends it, SIGQUIT shows what every session "
-          "waits for." },
-        { 0                                                                      },
+        { "serve", verb_serve,
+          "serve [--config F] [--set NAME=VALUE]...",
+          "the real server, from a settings file (/etc/pail.conf; pail init makes one)\n"
+          "SIGHUP reads settings and certificates again, SIGTERM ends it, SIGQUIT shows what every session waits for." },
+        { "init", verb_init,
+          "init DOMAIN [--dir D] [--config F] [--host NAME] [--account NAME]",
+          "makes folder, settings, certificate and first account of a server\n"
+          "D is /var/lib/pail and F /etc/pail.conf, or D/pail.conf with --dir; NAME of the host is mail.DOMAIN, of the\n"
+          "account postmaster. Prints the account's password, once, and the DNS records to publish." },
+        { "account", verb_account,
+          "account add ADDRESS [--quota SIZE] [--name REAL-NAME] [--again]\n"
+          "account remove ADDRESS [--purge]\n"
+          "account list [DOMAIN]\n"
+          "account show ADDRESS\n"
+          "account set ADDRESS quota|disabled|real-name|language|keep-copy|forward-to|moved-to VALUE\n"
+          "account moved ADDRESS NEW-ADDRESS | --off\n"
+          "account forward ADDRESS TO... [--copy] | --off\n"
+          "account login ADDRESS NAME [--off]\n"
+          "account may-send-as ADDRESS OTHER|@DOMAIN [--off]",
+          "the people\n"
+          "remove keeps the mail in mail/ADDRESS; --purge, while no server runs, does not; add --again gives it back.\n"
+          "moved: letters are answered with the new address and not taken. forward: they go on, with --copy a copy\n"
+          "stays. login: another name to sign in with. may-send-as: a sender that is not one's own." },
+        { "alias", verb_alias,
+          "alias add ADDRESS TARGET...\nalias remove ADDRESS [TARGET]\nalias list [DOMAIN|ADDRESS]",
+          "other addresses of an account, of several, or of somebody elsewhere" },
+        { "list", verb_list,
+          "list add ADDRESS [MEMBER...]\nlist remove ADDRESS\nlist join ADDRESS MEMBER...\nlist leave ADDRESS MEMBER...\n"
+          "list show ADDRESS\nlist list",
+          "mailing lists: an address with members, here and elsewhere" },
+        { "domain", verb_domain,
+          "domain add DOMAIN [--alias-of DOMAIN]\ndomain remove DOMAIN\ndomain catch-all DOMAIN [ACCOUNT]\ndomain list",
+          "the domains whose mail is ours\n"
+          "--alias-of: every address of the one is the other's. catch-all: who gets what is for nobody; none without." },
+        { "passwd", verb_passwd,
+          "passwd ADDRESS [--scram] [--apop]\npasswd ADDRESS --app LABEL [--scope smtp,pop3,imap,ftp,http]\n"
+          "passwd ADDRESS --list\npasswd ADDRESS --remove LABEL",
+          "passwords\n"
+          "Asks for a new one, or reads it as a line from stdin. --scram: also keep what SCRAM needs; --apop: also keep\n"
+          "it in clear, as APOP needs it. --app: makes one for a program and prints it, once. A change signs out." },
+        { "bans", verb_bans,
+          "bans list\nbans remove ADDRESS...",
+          "addresses that are refused because sign-ins from them failed too often" },
+        { "queue", verb_queue,
+          "queue [list]\nqueue show ID\nqueue remove ID...",
+          "letters that wait: for elsewhere, or because they could not be filed" },
+        { "check", verb_check,
+          "check",
+          "looks at everything in the folder and says what is wrong\n"
+          "Repairs nothing. Exit code 65 if something is." },
+        { "manual", verb_manual, "manual", "prints the manual page, in mdoc(7)" },
+        { 0 },
 };
+/* clang-format on */
+
+/* "usage: pail A\n       pail B" */
+static void print_synopsis(const char *s)
+{
+        const char *before = "usage: pail ";
+
+        for (size_t n; *s; s += n + (s[n] != 0), before = "       pail ") {
+                n = strcspn(s, "\n");
+                printf("%s%.*s\n", before, (int)n, s);
+        }
+}
 
 int cli_help(const char *verb)
 {
         if (!verb)
                 printf("usage: pail VERB ...; pail help VERB tells more\n\n");
         for (const struct verb *v = verbs; v->name; v++)
-                if (!verb)
+                if (!verb) {
                         printf("  %-10s%.*s\n", v->name, (int)strcspn(v->help, "\n"), v->help);
-                else if (!strcmp(verb, v->name))
-                        printf("usage: pail %s\n\n%s\n", v->synopsis, v->help);
-        return EX_OK;
+                } else if (!strcmp(verb, v->name)) {
+                        print_synopsis(v->synopsis);
+                        printf("\n%s\n", v->help);
+                        return EX_OK;
+                }
+        if (!verb)
+                return EX_OK;
+        fprintf(stderr, "pail: %s: no such verb (pail help shows them)\n", verb);
+        return EX_USAGE;
 }
 
 int cli_run(int argc, char **argv)
 {
         if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help")) {
-                cli_help(argc > 2 ? argv[2] : NULL);
-                return argc < 2 ? EX_USAGE : EX_OK;
+                int rc = cli_help(argc > 2 ? argv[2] : NULL);
+
+                return argc < 2 ? EX_USAGE : rc;
         }
         for (const struct verb *v = verbs; v->name; v++)
                 if (!strcmp(argv[1], v->name))

@@ -1,0 +1,8 @@
+/* Asking a running server by the control socket of the folder we are in. */
+#pragma once
+#include "base/buf.h"
+#include "role/control.h"
+
+/* 0 and the answer appended (may be NULL); -ENOENT or -ECONNREFUSED: no server runs here; else -errno. */
+[[nodiscard]] int cli_control(enum control_kind kind, struct str body, struct buf *answer);
+bool control_nobody(int rc); /* was it that no server runs? */
