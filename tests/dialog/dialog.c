@@ -138,6 +138,18 @@ static bool run_lines(struct dialog *d, struct str text, unsigned *number)
         return nothing_left(d);
 }
 
+/* On one line, whatever a verb or a server had to say. */
+static void print_failure(const char *path, unsigned number, struct str why)
+{
+        printf("%s:", path);
+        if (number)
+                printf("%u: ", number);
+        for (size_t i = 0; i < why.n; i++)
+                putchar((unsigned char)why.p[i] < 32 && why.p[i] != '\t' ? '|' : why.p[i]);
+        putchar('\n');
+        fflush(stdout);
+}
+
 static bool run_file(struct dialog *d, const char *path)
 {
         auto_buf struct buf text;
@@ -156,11 +168,8 @@ static bool run_file(struct dialog *d, const char *path)
         if (!good)
                 buf_puts(&d->why, S("cannot be read, or is empty"));
         good = good && run_lines(d, buf_str(&text), &number);
-        if (!good && number)
-                printf("%s:%u: " PRS "\n", path, number, STR(buf_str(&d->why)));
-        else if (!good)
-                printf("%s:" PRS "\n", path, STR(buf_str(&d->why)));
-        fflush(stdout);
+        if (!good)
+                print_failure(path, number, buf_str(&d->why));
         for (unsigned i = 0; i < CONNECTIONS; i++)
                 wire_close(&d->wires[i]);
         buf_free(&d->why);

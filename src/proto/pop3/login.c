@@ -27,14 +27,6 @@ static int take_view(struct session *s, struct str name)
         return rc;
 }
 
-static bool disabled(struct session *s, struct str account)
-{
-        struct account_entry entry = { 0 };
-
-        return s->server->directory &&
-               directory_account(s->server->directory, &s->command, account, &entry) == 0 && entry.disabled;
-}
-
 static int refused(struct session *s, enum signin_result result)
 {
         s->state = POP3_AUTHORIZATION;
@@ -51,8 +43,6 @@ int pop3_enter(struct session *s, enum signin_result result, struct str account)
         if (result != SIGNIN_OK)
                 return refused(s, result);
         s->state = POP3_AUTHORIZATION;
-        if (disabled(s, account))
-                return pop3_no(s, "[SYS/PERM] this account is switched off");
         rc = take_view(s, account);
         if (rc == -ENOENT)
                 return pop3_no(s, "[SYS/PERM] this account has no mailbox");
