@@ -12,6 +12,7 @@
 #include "run/log.h"
 #include "run/loop.h"
 #include "run/offload.h"
+#include "store/directory.h"
 
 #include <unistd.h>
 
@@ -198,11 +199,21 @@ static void begin(void *arg)
         housekeeping(NULL);
 }
 
+/* What a verb left half done when the power went. Whoever only reads the file, as every role from here on, cannot put
+ * it right. */
+static void mend_directory(void)
+{
+        struct directory *d;
+
+        if (directory_open(&d, "directory/directory.db", true) == 0)
+                directory_close(&d);
+}
+
 int role_keeper(void)
 {
         static const struct sandbox_path paths[] = {
                 {"secrets",    SANDBOX_WRITE},
-                { "directory", SANDBOX_WRITE}, /* SQLite readers write the -shm */
+                { "directory", SANDBOX_READ }, /* no WAL there: whoever reads it writes nothing */
         };
 
         start_receive(&role.start);
@@ -210,6 +221,7 @@ int role_keeper(void)
         limits_raise();
         role.settings[0] = role.start.settings;
         start_drop(&role.start);
+        mend_directory();
         sandbox_enter(paths, sizeof(paths) / sizeof(*paths), 0);
         loop_init();
         if (offload_start(1, 2) < 0)

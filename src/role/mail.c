@@ -308,7 +308,7 @@ int role_mail(void)
                 {"mail",            SANDBOX_WRITE},
                 { "intake",         SANDBOX_WRITE},
                 { "outbox",         SANDBOX_WRITE},
-                { "directory",      SANDBOX_WRITE}, /* SQLite readers write the -shm */
+                { "directory",      SANDBOX_READ }, /* no WAL there: whoever reads it writes nothing */
                 { "/etc/localtime", SANDBOX_READ },
         };
         static char name[16];
