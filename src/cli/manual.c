@@ -4,7 +4,6 @@
 #include "settings.h"
 #include <stdio.h>
 #include <sysexits.h>
-#include <time.h>
 
 /* Text of ours as roff: no line may begin with a dot or an apostrophe, and backslashes are doubled. */
 static void put_text(struct buf *out, struct str text)
@@ -29,14 +28,14 @@ static void put_verb(struct buf *out, const struct verb *v)
 
         while (synopsis.n) {
                 str_cut(&synopsis, '\n', &line);
-                buf_puts(out, synopsis.n ? S(".It Xo\n.Nm pail\n.Li \"") : S(".It Xo\n.Nm pail\n.Li \""));
+                buf_puts(out, S(".It Xo\n.Nm pail\n.Li \""));
                 put_text(out, str_trim(line));
                 buf_puts(out, S("\"\n.Xc\n"));
         }
-        while (help.n) {
+        for (bool first = true; help.n; first = false) {
                 str_cut(&help, '\n', &line);
                 put_text(out, str_trim(line));
-                buf_puts(out, S("\n"));
+                buf_puts(out, first ? S(".\n") : S("\n"));
         }
 }
 
@@ -50,15 +49,16 @@ int verb_manual(int argc, char **argv)
                 return EX_USAGE;
         }
         buf_init(&page, 1 << 20);
-        buf_puts(&page, S(".Dd $Mdocdate$\n.Dt PAIL 1\n.Os\n.Sh NAME\n.Nm pail\n.Nd a mail server, and what "
-                          "belongs to it\n"
-                          ".Sh SYNOPSIS\n.Nm\n.Ar verb\n.Op Ar ...\n.Sh DESCRIPTION\n"
-                          "One program is the server and the tools to run it.\n"
-                          "Verbs that act on a server's folder take\n.Fl -dir Ar D\nor\n.Fl -config Ar F ;\n"
-                          "without them the settings of\n.Pa /etc/pail.conf\nsay where it is.\n"
-                          "They work beside the running server, and print JSON with\n.Fl -json .\n"
-                          "Started as root they act as the owner of the folder.\n"
-                          ".Bl -tag -width Ds\n"));
+        buf_puts(&page,
+                 S(".Dd November 20, 2026\n.Dt PAIL 1\n.Os\n.Sh NAME\n.Nm pail\n.Nd a mail server, and what "
+                   "belongs to it\n"
+                   ".Sh SYNOPSIS\n.Nm\n.Ar verb\n.Op Ar ...\n.Sh DESCRIPTION\n"
+                   "One program is the server and the tools to run it.\n"
+                   "Verbs that act on a server's folder take\n.Fl -dir Ar D\nor\n.Fl -config Ar F ;\n"
+                   "without them the settings of\n.Pa /etc/pail.conf\nsay where it is.\n"
+                   "They work beside the running server, and print JSON with\n.Fl -json .\n"
+                   "Started as root they act as the owner of the folder.\n"
+                   ".Bl -tag -width Ds\n"));
         for (const struct verb *v = verbs; v->name; v++)
                 put_verb(&page, v);
         buf_puts(&page, S(".El\n.Sh SETTINGS\nThe file holds lines of\n.Ar name\n= value.\nThe server reads "
