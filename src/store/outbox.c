@@ -19,8 +19,8 @@ static const char schema[] =
     "CREATE TABLE recipient(letter INTEGER NOT NULL, number INTEGER NOT NULL, kind INTEGER NOT NULL, "
     "address TEXT NOT NULL, original TEXT NOT NULL, parameters TEXT NOT NULL, reason TEXT NOT NULL, "
     "PRIMARY KEY(letter, number)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE filed(segment INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY(segment, sequence)) "
-    "STRICT, WITHOUT ROWID;";
+    "CREATE TABLE filed(segment INTEGER NOT NULL, sequence INTEGER NOT NULL, letter INTEGER NOT NULL, "
+    "PRIMARY KEY(segment, sequence)) STRICT, WITHOUT ROWID;";
 
 static const char *const statements[OUTBOX_STATEMENTS] = {
         [NEXT] = "SELECT next FROM number WHERE name = 'letter'",
@@ -30,8 +30,8 @@ static const char *const statements[OUTBOX_STATEMENTS] = {
         [RECIPIENT_ADD] =
             "INSERT INTO recipient(letter, number, kind, address, original, parameters, reason) "
             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        [FILED_ADD] = "INSERT INTO filed(segment, sequence) VALUES (?1, ?2)",
-        [FILED_HAS] = "SELECT 1 FROM filed WHERE segment = ?1 AND sequence = ?2",
+        [FILED_ADD] = "INSERT INTO filed(segment, sequence, letter) VALUES (?1, ?2, ?3)",
+        [FILED_HAS] = "SELECT letter FROM filed WHERE segment = ?1 AND sequence = ?2",
         [FILED_SEGMENTS] = "SELECT DISTINCT segment FROM filed",
         [FILED_FORGET] = "DELETE FROM filed WHERE segment = ?1",
         [LETTERS] = "SELECT letter, sender, received, size FROM letter ORDER BY letter",
@@ -198,23 +198,30 @@ struct putting {
         size_t n;
 };
 
-/* 1: it was put before. */
-static int was_put(struct db *d, const struct outbox_put *p)
+/* 1: it was put before. After a power cut that letter may be there without its body's name, which was not yet synced:
+ * the log still has the body, so it is linked anew. */
+static int was_put(struct db *d, const struct outbox *o, const struct outbox_put *p)
 {
         struct db_row q;
-        int yes, rc;
+        uint64_t letter = 0;
+        int rc;
 
         if (!p->segment)
                 return 0;
         q = db_query(d, FILED_HAS);
         db_bind_u64(&q, 1, p->segment);
         db_bind_u64(&q, 2, p->sequence);
-        yes = db_next(&q);
+        if (db_next(&q))
+                letter = db_u64(&q, 0);
         rc = db_end(&q);
-        return rc < 0 ? rc : yes;
+        if (rc < 0 || !letter)
+                return rc;
+        if (p->staged_name && outbox_letter_kind(d, letter) == 2)
+                rc = body_link(p->staged_dir, p->staged_name, o->bodies, letter);
+        return rc < 0 && rc != -ENOENT ? rc : 1;
 }
 
-static int put_filed(struct db *d, const struct outbox_put *p)
+static int put_filed(struct db *d, const struct outbox_put *p, uint64_t letter)
 {
         struct db_row q;
 
@@ -223,6 +230,7 @@ static int put_filed(struct db *d, const struct outbox_put *p)
         q = db_query(d, FILED_ADD);
         db_bind_u64(&q, 1, p->segment);
         db_bind_u64(&q, 2, p->sequence);
+        db_bind_u64(&q, 3, letter);
         return db_exec(&q);
 }
 
@@ -274,14 +282,18 @@ static int put_all(struct db *d, void *arg)
                 struct outbox_put *p = &g->list[k];
 
                 p->error = 0;
-                rc = was_put(d, p);
-                if (rc)
+                rc = was_put(d, g->outbox, p);
+                if (rc < 0)
+                        break;
+                if (rc == 1) {
+                        rc = 0;
                         continue;
+                }
                 if (p->staged_name) /* what can fail for this one alone */
                         p->error = body_link(p->staged_dir, p->staged_name, g->outbox->bodies, next);
                 if (p->error < 0)
                         continue;
-                rc = put_filed(d, p);
+                rc = put_filed(d, p, next);
                 if (rc >= 0)
                         rc = put_letter(d, next++, p);
         }
