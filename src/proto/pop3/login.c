@@ -49,6 +49,8 @@ int pop3_enter(struct session *s, enum signin_result result, struct str account)
         if (rc < 0)
                 return pop3_trouble(s, rc);
         session_sign_in(s, account);
+        mem_free(pop3_of(s)->name); /* thousands of parked sessions need it no more */
+        pop3_of(s)->name = NULL;
         s->state = POP3_TRANSACTION;
         log_event("signed-in", "session=%s protocol=pop3 peer=%s account=%s tls=%s", s->id, session_peer(s).z,
                   log_str(account), conn_has_tls(s->conn) ? "yes" : "no");
