@@ -217,16 +217,10 @@ static int options(struct demo *d, int argc, char **argv)
         return 0;
 }
 
-int verb_demo(int argc, char **argv)
+static int run(struct demo *d)
 {
-        struct demo *d = &(struct demo){ .path = "./pail-demo", .base_port = BASE_PORT, .domains = "" };
-        int rc;
+        int rc = folder_enter(&d->folder, d->path, true);
 
-        settings_default(&d->settings);
-        rc = options(d, argc, argv);
-        if (rc)
-                return rc < 0 ? cli_help("demo") : rc;
-        rc = folder_enter(&d->folder, d->path, true);
         if (!rc)
                 rc = folder_lock(&d->folder);
         if (!rc)
@@ -243,5 +237,20 @@ int verb_demo(int argc, char **argv)
         });
         if (rc == EX_UNAVAILABLE)
                 fprintf(stderr, "pail demo: choose other ports with --base-port N (now %ld)\n", d->base_port);
+        return rc;
+}
+
+int verb_demo(int argc, char **argv)
+{
+        struct demo *d = &(struct demo){ .path = "./pail-demo", .base_port = BASE_PORT, .domains = "" };
+        int rc;
+
+        settings_default(&d->settings);
+        rc = options(d, argc, argv);
+        if (rc)
+                rc = rc < 0 ? cli_help("demo") : rc;
+        else
+                rc = run(d);
+        settings_free(&d->settings);
         return rc;
 }

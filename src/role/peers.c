@@ -49,7 +49,7 @@ static struct intake_place unpack_place(struct str body)
 
 static int tell(struct peers *all, unsigned to, uint16_t kind, const struct intake_place *place)
 {
-        auto_buf struct buf b;
+        auto_buf struct buf b = { 0 };
 
         if (to >= START_PEERS || !all->list[to].channel)
                 return -EPIPE;

@@ -19,6 +19,7 @@
 static struct children
     children; /* one supervisor a process; its signal handlers have no context of their own */
 static struct timer stop_grace;
+static nsec asked_to_stop;
 
 void limits_raise(void)
 {
@@ -41,10 +42,13 @@ static void grace_is_over(struct timer *t)
 
 static void on_stop(int signo)
 {
-        if (children.stopping) { /* asked twice: at once */
-                children_kill(&children);
+        if (children
+                .stopping) { /* asked again: at once; but a shell's signal may come to us and to our group */
+                if (now() - asked_to_stop > SECOND)
+                        children_kill(&children);
                 return;
         }
+        asked_to_stop = now();
         log_event("stop", "signal=%d", signo);
         stop_grace.fire = grace_is_over;
         timer_set(&stop_grace, now() + STOP_GRACE);
@@ -69,7 +73,7 @@ static void on_child(int signo)
 static void on_hangup(int signo)
 {
         const struct supervise *how = children.how;
-        auto_buf struct buf b;
+        auto_buf struct buf b = { 0 };
 
         (void)signo;
         if (how->reread && how->reread(how->settings, how->context) < 0)

@@ -81,7 +81,7 @@ int account_path(struct accounts *a, struct str name, const char *file, struct b
         return buf_u8(out, 0) ? 0 : -ENAMETOOLONG;
 }
 
-/* SQLite wants a path. It is read once, before any sandbox. */
+/* SQLite wants a path. It is read once; where folders above cannot be passed by us, it goes by way of our descriptor. */
 static int path_of(int dir, char **path)
 {
         struct buf b auto_buf;
@@ -95,6 +95,10 @@ static int path_of(int dir, char **path)
                 return n < 0 ? -errno : -ENAMETOOLONG;
         buf_added(&b, (size_t)n);
         *path = mem_string(buf_str(&b));
+        if (access(*path, X_OK) < 0) {
+                mem_free(*path);
+                *path = mem_string(str_of(link));
+        }
         return 0;
 }
 

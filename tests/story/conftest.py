@@ -19,3 +19,11 @@ def demo():
     """One demo for the tests of a file that do not disturb each other."""
     with Pail() as p:
         yield p
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    fixture = item.funcargs.get('pail') or item.funcargs.get('demo')
+    if report.failed and fixture and call.when == 'call':
+        report.sections.append(('log of pail', '\n'.join(fixture.log[-60:])))

@@ -120,6 +120,12 @@ class Pail:
     def events(self, name, since=0):
         return [line for line in self.log[since:] if f' event={name} ' in line + ' ']
 
+    def event(self, name, *words, since=0):
+        """Waits for a line of the log."""
+        def look():
+            return [line for line in self.events(name, since) if all(word in line for word in words)]
+        return until(f'event={name} {" ".join(words)}', look)[0]
+
     def port(self, number):
         return self.base + number
 
@@ -137,6 +143,10 @@ class Pail:
                 if len(words) > 3 and words[1] == '-x':
                     found[words[2] if words[2] == 'keeper' else f'{words[2]}.{words[3]}'] = int(pid)
         return found
+
+    def restarted(self, role, before):
+        """Waits until the role that had this process id has another one; gives that."""
+        return until(f'{role} runs again', lambda: self.roles().get(role, before) != before and self.roles()[role])
 
     def verb(self, *words, input=None, check=True):
         """Runs `pail WORDS --dir folder` beside the server."""
