@@ -150,11 +150,11 @@ enum signin_result keeper_apop(struct channel *keeper, const struct signin *who,
         return let_in(digest.p[0] == 'a', a, account);
 }
 
-struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_login)
+struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_scram)
 {
         (void)tls;
         (void)plaintext_allowed;
-        (void)with_login;
+        (void)with_scram;
         return S("PLAIN LOGIN");
 }
 

@@ -178,11 +178,11 @@ int account_usage(struct account *a, uint64_t *octets, uint64_t *letters)
         return 0;
 }
 
-struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_login)
+struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_scram)
 {
         (void)tls;
         (void)plaintext_allowed;
-        (void)with_login;
+        (void)with_scram;
         return S("PLAIN LOGIN");
 }
 

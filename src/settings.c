@@ -59,6 +59,9 @@ static const struct entry entries[] = {
         { "plaintext-login", CHOICE, AT(plaintext_login), "loopback", 0, 0,
           "where a password may travel without TLS", { "loopback", "never", "always" } },
         { "auth-on-25", FLAG, AT(auth_on_25), "no", 0, 0, "users may sign in on the SMTP port too" },
+        { "offer-scram", FLAG, AT(offer_scram), "no", 0, 0,
+          "list SCRAM among the ways to sign in, and keep what it needs of each password that is set from now on; "
+          "programs prefer it, and fail for accounts whose password is older" },
         { "anonymous-ftp", FLAG, AT(anonymous_ftp), "no", 0, 0, "strangers may read the public files" },
         { "trusted-addresses", TEXT, AT(trusted_addresses), "", 0, 0,
           "never slowed, never refused, besides loopback: \"192.168.1.0/24 2001:db8::/64\"" },

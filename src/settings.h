@@ -19,6 +19,7 @@ struct settings {
         /* sign-in */
         long plaintext_login;   /* enum plaintext_login */
         bool auth_on_25;
+        bool offer_scram;       /* list SCRAM among the mechanisms, and keep what it needs of every new password */
         bool anonymous_ftp;
         char *trusted_addresses; /* never slowed, never banned, besides loopback */
         long ban_after;          /* failures from one address before it is refused */

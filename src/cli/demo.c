@@ -65,7 +65,8 @@ static bool demo_settings(struct demo *d)
                     !settings_set(s, S("host-names"), buf_str(&names), &why) &&
                     !settings_set(s, S("host-name"), str_of(hosts[0]), &why) &&
                     !settings_set(s, S("data"), S("."), &why) &&
-                    !settings_set(s, S("auth-on-25"), S("yes"), &why);
+                    !settings_set(s, S("auth-on-25"), S("yes"), &why) &&
+                    !settings_set(s, S("offer-scram"), S("yes"), &why);
 
         s->smtp_port = d->base_port + 25;
         s->submission_port = d->base_port + 587;

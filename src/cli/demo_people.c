@@ -2,6 +2,7 @@
 
 #include "mail/date.h"
 #include "role/keeper.h"
+#include "run/log.h"
 #include "store/account.h"
 #include "store/directory.h"
 #include "store/outbox.h"
@@ -107,7 +108,11 @@ static int fill_directory(struct directory *d, const char *domains, struct buf *
 static int set_password(struct keeper *k, struct str account, const char *password, struct buf *why)
 {
         struct ask_set_secret ask = {
-                .what = SET_PASSWORD, .account = account, .password = str_of(password), .scope = SCOPE_ALL
+                .what = SET_PASSWORD,
+                .account = account,
+                .password = str_of(password),
+                .scope = SCOPE_ALL,
+                .with = WITH_SCRAM, /* which the demo offers */
         };
 
         return keeper_set_secret(k, &ask, why);
@@ -163,6 +168,7 @@ int demo_people(const char *domains)
         int rc;
 
         buf_init(&why, 1024);
+        log_quiet = true; /* a process of its own, with nothing to tell */
         settings_default(&settings);
         rc = directory_open(&directory, "directory/directory.db", true);
         rc = rc ? rc : fill_directory(directory, domains, &why);

@@ -105,16 +105,15 @@ void keeper_sasl_drop(struct channel *keeper, struct sasl_exchange *x)
 }
 
 /* RFC 5802, 7677; then what shows the password to the server. -PLUS needs what TLS gives. */
-struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_login)
+struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_scram)
 {
+        if (!with_scram)
+                return plaintext_allowed ? S("PLAIN LOGIN") : S("");
         if (!plaintext_allowed)
                 return tls ? S("SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1")
                            : S("SCRAM-SHA-256 SCRAM-SHA-1");
-        if (!tls)
-                return with_login ? S("SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN")
-                                  : S("SCRAM-SHA-256 SCRAM-SHA-1 PLAIN");
-        return with_login ? S("SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN")
-                          : S("SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN");
+        return tls ? S("SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN")
+                   : S("SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN");
 }
 
 int keeper_sign(void *channel, unsigned algorithm, struct str data, struct buf *signature)

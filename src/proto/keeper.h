@@ -63,7 +63,8 @@ enum signin_result keeper_sasl_start(struct channel *keeper, const struct signin
 enum signin_result keeper_sasl_step(struct channel *keeper, struct str token, struct arena *a,
                                     struct sasl_exchange *x);
 void keeper_sasl_drop(struct channel *keeper, struct sasl_exchange *x); /* aborted by "*" or the end */
-/* The mechanisms to advertise, best first: "SCRAM-SHA-256-PLUS SCRAM-SHA-256 ... PLAIN LOGIN". */
-struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_login);
+/* The mechanisms to advertise, best first: "SCRAM-SHA-256-PLUS SCRAM-SHA-256 ... PLAIN LOGIN"; with_scram is
+ * settings.offer_scram, for programs take the first they know and give up when an account has no SCRAM secret. */
+struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_scram);
 /* For tls_context_new: context is the keeper's channel. */
 int keeper_sign(void *channel, unsigned algorithm, struct str data, struct buf *signature);

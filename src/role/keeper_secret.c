@@ -121,7 +121,8 @@ static int say(struct buf *text, int rc, const char *format, ...)
 
 static int set_password(struct keeper *k, const struct ask_set_secret *m, struct buf *text)
 {
-        struct hashing h = { .password = m->password, .with_scram = m->with & WITH_SCRAM };
+        struct hashing h = { .password = m->password,
+                             .with_scram = (m->with & WITH_SCRAM) || k->settings->offer_scram };
         struct buf auto_buf sha1 = { 0 }, auto_buf sha256 = { 0 };
         struct secret list[4];
         size_t n = 0;

@@ -55,9 +55,9 @@ enum signin_result keeper_apop(struct channel *keeper, const struct signin *who,
                       account);
 }
 
-struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_login)
+struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_scram)
 {
-        must(!tls && with_login);
+        must(!tls && !with_scram); /* the settings do not offer it */
         return plaintext_allowed ? S("ROUNDS PLAIN") : S("ROUNDS");
 }
 

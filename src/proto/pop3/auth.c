@@ -18,7 +18,8 @@ enum heard { HEARD, CANCELLED, GARBLED, SILENCE };
 
 static struct str mechanisms(struct session *s)
 {
-        return sasl_mechanisms(conn_has_tls(s->conn), session_plaintext_ok(s), true);
+        return sasl_mechanisms(conn_has_tls(s->conn), session_plaintext_ok(s),
+                               s->server->settings->offer_scram);
 }
 
 static bool listed(struct str list, struct str mechanism)

@@ -22,8 +22,8 @@ static void offer(struct session *s, const struct command *c)
         while (words.n) {
                 str_cut(&words, ' ', &word);
                 if (c->handle == pop3_auth) {
-                        struct str list =
-                            sasl_mechanisms(conn_has_tls(s->conn), session_plaintext_ok(s), true);
+                        struct str list = sasl_mechanisms(conn_has_tls(s->conn), session_plaintext_ok(s),
+                                                          s->server->settings->offer_scram);
 
                         if (list.n)
                                 conn_printf(s->conn, PRS " " PRS "\r\n", STR(word), STR(list));

@@ -56,9 +56,9 @@ static struct str announced(struct session *s, struct str keyword)
         if (str_eq(keyword, S("LIMITS")))
                 return arena_printf(&s->command, "LIMITS RCPTMAX=%ld", t->max_recipients);
         if (str_eq(keyword, S("AUTH")))
-                return arena_printf(
-                    &s->command, "AUTH " PRS,
-                    STR(sasl_mechanisms(conn_has_tls(s->conn), session_plaintext_ok(s), true)));
+                return arena_printf(&s->command, "AUTH " PRS,
+                                    STR(sasl_mechanisms(conn_has_tls(s->conn), session_plaintext_ok(s),
+                                                        s->server->settings->offer_scram)));
         return keyword;
 }
 
