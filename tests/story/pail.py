@@ -48,7 +48,7 @@ def free_base():
 class Pail:
     """with Pail() as p: ...; p.stop() and p.start() again on the same folder."""
 
-    def __init__(self, *options, settings=None, folder=None, prefix=()):
+    def __init__(self, *options, settings=None, folder=None, prefix=(), program=PAIL):
         self.own_folder = folder is None
         self.root = tempfile.mkdtemp(prefix='pail-story-') if folder is None else None
         if self.root:
@@ -59,6 +59,7 @@ class Pail:
         for name, value in (settings or {}).items():
             self.options += ['--set', f'{name}={value}']
         self.prefix = list(prefix)
+        self.program = program
         self.log = []
         self.table = []
         self.process = None
@@ -80,7 +81,7 @@ class Pail:
                 shutil.rmtree(self.root, ignore_errors=True)
 
     def start(self, *more):
-        command = [*self.prefix, PAIL, 'demo', '--dir', self.folder, '--base-port', str(self.base), *self.options, *more]
+        command = [*self.prefix, self.program, 'demo', '--dir', self.folder, '--base-port', str(self.base), *self.options, *more]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, start_new_session=True)
         self.ready = threading.Event()
@@ -150,7 +151,7 @@ class Pail:
 
     def verb(self, *words, input=None, check=True):
         """Runs `pail WORDS --dir folder` beside the server."""
-        done = subprocess.run([PAIL, *words, '--dir', self.folder], input=input, capture_output=True, text=True,
+        done = subprocess.run([self.program, *words, '--dir', self.folder], input=input, capture_output=True, text=True,
                               timeout=PATIENCE)
         if check:
             assert done.returncode == 0, done.stderr
