@@ -5,7 +5,10 @@
 #include <assert.h>
 #include <errno.h>
 
-enum { RECORD_HEAD = 5 };
+enum {
+        RECORD_HEAD = 5,
+        IDLE_RECORDS = 32, /* warnings and the like in a row: more of them is a flood */
+};
 
 struct conn_tls {
         gnutls_session_t session;
@@ -16,6 +19,7 @@ struct conn_tls {
         uint8_t head[RECORD_HEAD]; /* of the record that GnuTLS is in the middle of */
         uint8_t head_n;
         uint16_t left; /* bytes of its body to come */
+        uint8_t idle;  /* records without data since the last that had some */
         bool said_bye;
 };
 
@@ -104,10 +108,12 @@ ssize_t tls_read(struct conn *c, void *p, size_t n)
         struct conn_tls *t = c->tls;
         ssize_t got;
 
-        for (;;) {
+        for (; t->idle < IDLE_RECORDS; t->idle++) {
                 got = gnutls_record_recv(t->session, p, n);
-                if (got >= 0)
+                if (got >= 0) {
+                        t->idle = 0;
                         return got;
+                }
                 switch (got) {
                 case GNUTLS_E_AGAIN:
                         if (staged(t) == 0 && !c->readable)
@@ -119,6 +125,7 @@ ssize_t tls_read(struct conn *c, void *p, size_t n)
                         return got == GNUTLS_E_PREMATURE_TERMINATION ? -ECONNRESET : -EPROTO;
                 }
         }
+        return -EPROTO;
 }
 
 ssize_t tls_write(struct conn *c, const void *p, size_t n)
@@ -189,15 +196,15 @@ static int handshake(struct conn *c, nsec deadline)
         gnutls_transport_set_vec_push_function(s, push);
         while ((rc = gnutls_handshake(s)) < 0) {
                 if (rc == GNUTLS_E_AGAIN) {
-                        if (gnutls_record_get_direction(s) == 0 && pull_timeout(c, 0))
-                                continue;
-                        rc = conn_wait(c, gnutls_record_get_direction(s) ? EPOLLOUT : EPOLLIN,
-                                       "TLS handshake", deadline);
-                        if (rc < 0 || c->failed) {
+                        rc = 0;
+                        if (gnutls_record_get_direction(s) || !pull_timeout(c, 0))
+                                rc = conn_wait(c, gnutls_record_get_direction(s) ? EPOLLOUT : EPOLLIN,
+                                               "TLS handshake", deadline);
+                        if (rc < 0 || c->failed || c->stop) { /* no command is begun: nothing to finish */
                                 conn_fail(c);
                                 return rc < 0 ? rc : -EPIPE;
                         }
-                } else if (gnutls_error_is_fatal(rc)) {
+                } else if (gnutls_error_is_fatal(rc) || ++c->tls->idle > IDLE_RECORDS) {
                         gnutls_alert_send_appropriate(s, rc);
                         conn_fail(c);
                         return rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR ? -EKEYREJECTED : -EBADMSG;
@@ -206,6 +213,7 @@ static int handshake(struct conn *c, nsec deadline)
                         conn_fail(c);
                         return -ETIMEDOUT;
                 }
+                fiber_yield_if_due();
         }
         return 0;
 }

@@ -310,10 +310,77 @@ static void leftover_body(void *arg)
         tls_context_drop(&t);
 }
 
+/* Warnings without end, in which nobody else's turn would come: not one flood of them is read to its end. */
+struct flood {
+        int fd;
+        int sent;
+        pthread_t thread;
+};
+
+static void *flood_runs(void *arg)
+{
+        struct flood *f = arg;
+        gnutls_certificate_credentials_t cred;
+        gnutls_session_t t;
+
+        gnutls_certificate_allocate_credentials(&cred);
+        gnutls_init(&t, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL);
+        gnutls_priority_set_direct(t, "NORMAL:-VERS-ALL:+VERS-TLS1.2", NULL);
+        gnutls_credentials_set(t, GNUTLS_CRD_CERTIFICATE, cred);
+        gnutls_transport_set_int(t, f->fd);
+        if (gnutls_handshake(t) == 0)
+                while (f->sent < 100000 &&
+                       gnutls_alert_send(t, GNUTLS_AL_WARNING, GNUTLS_A_NO_RENEGOTIATION) == 0)
+                        f->sent++;
+        gnutls_deinit(t);
+        gnutls_certificate_free_credentials(cred);
+        return NULL;
+}
+
+static void warnings_body(void *arg)
+{
+        struct tls_context *t = context_of(&ecdsa);
+        struct flood f = { 0 };
+        struct conn *c = conn_and_peer(&f.fd);
+        struct str line;
+
+        (void)arg;
+        must(pthread_create(&f.thread, NULL, flood_runs, &f) == 0);
+        must(conn_starttls(c, t, SOON) == 0);
+        must(conn_line(c, &line, 99, SOON) == GOT_END && !conn_ok(c));
+        conn_free(&c);
+        pthread_join(f.thread, NULL);
+        must(f.sent < 100000);
+        close(f.fd);
+        tls_context_drop(&t);
+}
+
+/* A handshake that nobody goes on with does not keep a server from ending. */
+static void shut_down(void *arg)
+{
+        conn_shutdown(arg);
+}
+
+static void stopping_body(void *arg)
+{
+        struct tls_context *t = context_of(&ecdsa);
+        int peer;
+        struct conn *c = conn_and_peer(&peer);
+
+        (void)arg;
+        must(fiber_spawn("shutdown", shut_down, c) == 0);
+        must(conn_starttls(c, t, SOON) == -EPIPE && !conn_ok(c));
+        conn_free(&c);
+        close(peer);
+        tls_context_drop(&t);
+}
+
 static void failing(void **state)
 {
         (void)state;
         in_fiber(failing_body, NULL);
+        in_fiber(warnings_body, NULL);
+        in_fiber(stopping_body, NULL);
         in_fiber(leftover_body, NULL);
 }
 
