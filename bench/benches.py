@@ -43,10 +43,10 @@ class Bench:
                 if not postfix:
                     continue
                 peer_title = postfix.title
-                postfix.forget()
+                before = postfix.filed()
                 cpu, began = postfix.cpu(), time.monotonic()
                 self.load.run('smtp', port=postfix.smtp, account=postfix.account, letters=peer_letters, **options)
-                postfix.wait_filed(peer_letters)
+                postfix.wait_filed(before + peer_letters)
                 peer_rate.append(peer_letters / (time.monotonic() - began))
                 peer_cpu.append((postfix.cpu() - cpu) * 1e3 / peer_letters)
         self.table.row(title, 'letters filed a second', pail_rate, peer_rate, peer_title, promise)
@@ -108,59 +108,59 @@ class Bench:
         with ExitStack() as stack:
             pail = stack.enter_context(Pail(self.build, PAIL_PORT, 'signin', accounts))
             dovecot = stack.enter_context(Dovecot(self.build, DOVECOT_PORT, accounts)) if self.peers else None
-            for tls in (False, True):
-                self.signin_rounds(pail, dovecot, accounts, tls)
+            for how, options in (('', {}), (', TLS', {'tls': True}), (', TLS resumed', {'tls': True, 'resume': True})):
+                self.signin_rounds(pail, dovecot, accounts, how, options)
 
-    def signin_rounds(self, pail, dovecot, accounts, tls):
+    def signin_rounds(self, pail, dovecot, accounts, how, options):
         rate, cpu = {}, {}
-        options = {'tls': True} if tls else {}
         for rounds in range(ROUNDS + 1):    # the first only warms up
             for server in [pail] + ([dovecot] if dovecot else []):
-                n = self.count(600 if server is dovecot else 3000 if tls else 10000)
+                n = self.count(600 if server is dovecot else 4000 if options else 10000)
                 quiet(server)
                 before = server.cpu()
-                got = self.load.run('signin', port=server.pop3s if tls else server.pop3, letters=n, account=server.account,
+                got = self.load.run('signin', port=server.pop3s if options else server.pop3, letters=n, account=server.account,
                                     accounts=accounts, sessions=8, password=server.password, **options)
                 if rounds:
                     rate.setdefault(server, []).append(got['per_second'])
                     cpu.setdefault(server, []).append((server.cpu() - before) * 1e3 / n)
-        title = f'POP3 sign-in and QUIT{", TLS" if tls else ""}, 8 at once'
+        title = f'POP3 sign-in and QUIT{how}, 8 at once'
         peer = f'{dovecot.title}, fast set-up' if dovecot else ''
-        self.table.row(title, 'a second', rate[pail], rate.get(dovecot), peer, 10)
+        self.table.row(title, 'a second', rate[pail], rate.get(dovecot), peer, 10 if how != ', TLS resumed' else None)
         self.table.row(title, 'ms of CPU each', cpu[pail], cpu.get(dovecot), peer)
 
     # ---- many who are signed in and silent
 
     def idle(self):
         connections, peer_connections, each = self.count(5000), self.count(500), 100
-        with Pail(self.build, PAIL_PORT, 'idle', connections, keep=True) as pail:
+        with ExitStack() as stack:
+            pail = stack.enter_context(Pail(self.build, PAIL_PORT, f'idle{connections}', connections, keep=True))
             if pail.fresh:
                 print(f'filling {connections} accounts with {each} letters each (kept for the next time)', flush=True)
-                self.load.run('smtp', port=pail.smtp, account=pail.account, letters=connections * each, size=512, sessions=50,
-                              accounts=connections)
+                self.load.run('smtp', port=pail.smtp, account=pail.account, letters=connections * each, size=512,
+                              sessions=50, accounts=connections)
                 pail.wait_filed({i: each for i in range(connections)})
                 pail.filled()
+                pail.stop()     # what filling needed is not what waiting needs
+                pail.start()
+            dovecot = None
+            if self.peers:  # in its default set-up: what the promised figures were measured with
+                dovecot = stack.enter_context(Dovecot(self.build, DOVECOT_PORT, peer_connections, fast=False))
+                for i in range(peer_connections):
+                    dovecot.fill(i, each, 512, once=True)
+            servers = {pail: connections}
+            if dovecot:
+                servers[dovecot] = peer_connections
+            quiet(*servers)
+            empty = {server: server.pss() for server in servers}
             for tls in (False, True):
-                with ExitStack() as stack:
-                    pail.stop()
-                    pail.start()
-                    dovecot = None
-                    if self.peers:  # in its default set-up: what the promised figures were measured with
-                        dovecot = stack.enter_context(Dovecot(self.build, DOVECOT_PORT, peer_connections, fast=False))
-                        for i in range(peer_connections):
-                            dovecot.fill(i, each, 512, once=True)
-                    self.idle_minute(pail, dovecot, connections, peer_connections, tls)
+                self.idle_minute(servers, empty, tls)
 
-    def idle_minute(self, pail, dovecot, connections, peer_connections, tls):
-        servers = {pail: connections}
-        if dovecot:
-            servers[dovecot] = peer_connections
-        quiet(*servers)
-        empty = {server: server.pss() for server in servers}
+    def idle_minute(self, servers, empty, tls):
         options = {'tls': True} if tls else {}
         held = [self.load.hold(port=server.pop3s if tls else server.pop3, letters=n, account=server.account,
                                accounts=n, password=server.password, **options) for server, n in servers.items()]
-        quiet(*servers)     # the sessions have yet to park
+        time.sleep(15)      # the sessions have yet to park
+        quiet(*servers)
         cpu, began = {server: server.cpu() for server in servers}, time.monotonic()
         time.sleep(60)
         cpu = {server: (server.cpu() - cpu[server]) / (time.monotonic() - began) * 100 for server in servers}
@@ -168,6 +168,9 @@ class Bench:
         for client in held:
             client.stdin.close()
             client.wait()
+        pail, connections = next(iter(servers.items()))
+        dovecot, peer_connections = list(servers.items())[-1]
+        dovecot = None if dovecot is pail else dovecot
         title = f'{connections} idle POP3 connections{", TLS" if tls else ""}'
         peer = f'{dovecot.title}, default set-up, {peer_connections} connections' if dovecot else ''
         self.table.row(title, 'KB PSS each', [per[pail]], [per[dovecot]] if dovecot else None, peer,

@@ -179,10 +179,6 @@ virtual_gid_maps = static:{GROUPS['vmail']}
     def wait_filed(self, n):
         until(f'Postfix filed {n}, has {self.filed()}', lambda: self.filed() >= n)
 
-    def forget(self):
-        for entry in os.scandir(f'{self.root}/var/vmail'):
-            shutil.rmtree(entry.path)
-
 
 class Dovecot(Peer):
     """POP3 over Maildir. fast: its high-performance login, login processes that serve many; otherwise its default, a

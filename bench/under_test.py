@@ -11,21 +11,24 @@ from measure import PATIENCE, Processes, until
 
 
 class Pail:
-    """with Pail(build, port, folder, accounts) as pail: ...  The folder stays when keep is set."""
+    """with Pail(build, port, name, accounts) as pail: ...  keep: the folder is there again in the next run. Folders go
+    when all is over (clear): who deletes many files makes ext4 slow at creating some for minutes."""
 
     account, password = 'inbox@u%d.bench.test', 'pail'      # what --domains makes
 
+    made = 0
+
     def __init__(self, build, base, name, accounts, keep=False, settings=()):
         self.title = 'pail'
+        if not keep:
+            Pail.made += 1
+            name = f'{name}.{os.getpid()}.{Pail.made}'
         self.binary = os.path.abspath(f'{build}/pail')
         self.folder = os.path.abspath(f'{build}/bench/data/{name}')
         self.base = base
         self.smtp, self.pop3, self.pop3s = base + 25, base + 110, base + 995
-        self.keep = keep
         self.settings = [word for pair in settings for word in ('--set', pair)]
         self.log = None
-        if not keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(os.path.dirname(self.folder), exist_ok=True)
         self.accounts = accounts
         self.fresh = not os.path.exists(f'{self.folder}.filled')
@@ -87,11 +90,15 @@ class Pail:
 
     def __exit__(self, *_):
         self.stop()
-        if not self.keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def cpu(self):
         return self.processes.cpu()
 
     def pss(self):
         return self.processes.pss()
+
+
+def clear(build):
+    for entry in os.scandir(f'{build}/bench/data'):
+        if entry.name.count('.') >= 2:
+            shutil.rmtree(entry.path) if entry.is_dir() else os.unlink(entry.path)

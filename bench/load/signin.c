@@ -1,6 +1,7 @@
 /* load-signin: POP3 sign-ins, a new connection each, from --sessions threads, --letters in all, accounts in turn.
  * With --hold they stay open instead, all held until stdin ends.
- * Prints: signins= seconds= per_second= ; or "held N" and waits. */
+ * With --resume each thread resumes its TLS session.
+ * Prints: signins= seconds= per_second= resumed= ; or "held N" and waits. */
 #include "wire.h"
 
 #include <pthread.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 
 static struct options o;
-static atomic_int next;
+static atomic_int next, resumed;
 static struct {
         char name[256], password[128];
 } * secrets; /* --secrets, o.accounts of them */
@@ -35,7 +36,7 @@ static void sign_in(struct wire *w, int number)
 
 static void *work(void *arg)
 {
-        struct wire *w = malloc(sizeof(*w));
+        struct wire *w = calloc(1, sizeof(*w));
         int number;
 
         (void)arg;
@@ -43,6 +44,10 @@ static void *work(void *arg)
                 sign_in(w, number);
                 wire_say(w, "QUIT\r\n");
                 wire_expect(w, "+OK");
+                if (o.tls && o.resume) {
+                        resumed += wire_resumed(w);
+                        wire_keep_session(w);
+                }
                 wire_close(w);
         }
         free(w);
@@ -52,7 +57,7 @@ static void *work(void *arg)
 /* Only the descriptors and TLS states are kept: the buffers belong to whoever reads. */
 static void hold(void)
 {
-        struct wire *w = malloc(sizeof(*w));
+        struct wire *w = calloc(1, sizeof(*w));
 
         for (int i = 0; i < o.letters; i++)
                 sign_in(w, i); /* the descriptor stays open when the buffer is used again */
@@ -95,7 +100,8 @@ int main(int argc, char **argv)
                 pthread_join(threads[i], NULL);
         double seconds = now_seconds() - began;
 
-        printf("signins=%d seconds=%.3f per_second=%.1f\n", o.letters, seconds, o.letters / seconds);
+        printf("signins=%d seconds=%.3f per_second=%.1f resumed=%d\n", o.letters, seconds,
+               o.letters / seconds, resumed);
         free(threads);
         return 0;
 }

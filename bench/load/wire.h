@@ -8,6 +8,8 @@
 struct wire {
         int fd;
         void *tls;
+        unsigned char session[4096]; /* to resume; stays from one connection to the next */
+        size_t session_n;            /* 0: none */
         char in[65536];
         size_t at, n;
 };
@@ -16,7 +18,7 @@ struct options {                                      /* of every load: --name v
         const char *secrets; /* a file of lines "ADDRESS PASSWORD", instead of account and password */
         int port, sessions, accounts, letters, per_connection, in_flight, hold;
         size_t size;
-        bool tls, pipeline;
+        bool tls, resume, pipeline;
 };
 void options_parse(struct options *o, int argc, char **argv);
 /* --account with its number. */
@@ -25,6 +27,8 @@ double now_seconds(void);
 void fatal(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 void wire_open(struct wire *w, const struct options *o); /* TLS from the first byte with o->tls */
+void wire_keep_session(struct wire *w);                  /* for the next wire_open, once something was read */
+bool wire_resumed(const struct wire *w);
 void wire_close(struct wire *w);
 void wire_send(struct wire *w, const char *p, size_t n);
 void wire_say(struct wire *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
