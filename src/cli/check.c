@@ -123,7 +123,7 @@ static void check_letters(struct check *c)
         report(c, S("outbox"), rc, &lines);
         buf_clear(&lines);
         fd = open("intake", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        rc = fd < 0 ? -errno : 0;
+        rc = fd < 0 ? -errno : intake_check(fd, &lines, &c->wrong);
         if (fd >= 0)
                 close(fd);
         report(c, S("intake"), rc, &lines);

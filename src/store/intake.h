@@ -58,7 +58,7 @@ void intake_done_by_peer(struct intake *i, const struct intake_place *place);  /
 void intake_peer_new(struct intake *i, unsigned peer); /* a peer was restarted: tell it again what is open */
 /* All filed and settled, segments removed. For shutdown (deadline) and tests. 0 or -ETIMEDOUT. */
 int intake_drain(struct intake *i, nsec deadline);
-void intake_close(struct intake **i);
+void intake_close(struct intake **i); /* before the accounts and the outbox, which it uses to the end */
 
 [[nodiscard]] int intake_begin(struct intake *i, struct incoming **out); /* -ENOSPC: log or disk too full */
 [[nodiscard]] int incoming_put(struct incoming *in, struct str piece);   /* may wait; errors stick */

@@ -95,7 +95,7 @@ static int remove_files(void *arg)
 {
         struct removing *r = arg;
         char name[SEGMENT_NAME];
-        int rc;
+        int fd, rc;
 
         segment_name(r->segment->id, name);
         rc = disk_unlink(r->intake->dir, name);
@@ -105,6 +105,13 @@ static int remove_files(void *arg)
                 rc = disk_sync_dir(r->intake->dir);
         if (rc >= 0 && !r->segment->marked)
                 rc = unlink_bodies(r->intake, r->segment);
+        if (rc >= 0) { /* here, because only now the file system gives its space back, which takes a while */
+                pthread_mutex_lock(&r->intake->mutex);
+                fd = r->segment->fd;
+                r->segment->fd = -1;
+                pthread_mutex_unlock(&r->intake->mutex);
+                close(fd);
+        }
         return rc;
 }
 

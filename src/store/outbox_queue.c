@@ -162,7 +162,7 @@ struct checking {
 static void complain(struct checking *c, const char *what, uint64_t letter)
 {
         c->wrong++;
-        buf_printf(c->out, "outbox: letter %llu: %s\n", (unsigned long long)letter, what);
+        buf_printf(c->out, "letter %llu: %s\n", (unsigned long long)letter, what);
 }
 
 static int check_orphan(struct outbox *o, uint64_t letter, void *arg)

@@ -78,6 +78,22 @@ static size_t replayed(void)
         return filed_count - before;
 }
 
+/* How much pail check finds wrong; every line holds the word. */
+static unsigned check_says(const char *word)
+{
+        struct buf out;
+        struct str rest, line;
+        unsigned wrong = 0;
+
+        buf_init(&out, 10000);
+        assert_int_equal(intake_check(folder_fd, &out, &wrong), 0);
+        rest = buf_str(&out);
+        while (str_cut(&rest, '\n', &line))
+                assert_true(str_search(line, str_of(word)) != STR_NONE);
+        buf_free(&out);
+        return wrong;
+}
+
 static void ends_where_it_was_cut(void **state)
 {
         struct hand h = hand_begin(7);
@@ -133,9 +149,16 @@ static void settled_is_not_delivered(void **state)
         buf_puts(&rest, S("0000000000000007-1.body"));
         hand_letter(&h, 0, "first");
         hand_record(&h, RECORD_STAGED, 0, S(""), buf_str(&rest));
+        assert_int_equal(unlinkat(folder_fd, "0000000000000007-1.body", 0), 0);
+        hand_write(&h, h.bytes.n);
+        assert_int_equal(check_says("letter 2: its "), 2); /* body and envelope */
+        fd = openat(folder_fd, "0000000000000007-1.body", O_CREAT | O_WRONLY, 0600);
+        close(fd);
+        assert_int_equal(check_says("letter 2: its envelope"), 1);
         hand_record(&h, RECORD_SETTLED, 0, S(""), S(""));
         buf_puts(&h.bytes, S("garbage behind it"));
         hand_write(&h, h.bytes.n);
+        assert_int_equal(check_says(""), 0);
         assert_int_equal(replayed(), 0);
         assert_int_equal(files(".body"), 0);
         buf_free(&rest);
@@ -167,6 +190,7 @@ static void survives_damage(void **state)
                 hand_letter(&h, rows[k].within, "third");
                 h.bytes.p[second + rows[k].at] ^= 0x40;
                 hand_write(&h, h.bytes.n);
+                assert_int_equal(check_says(""), rows[k].copies);
                 assert_int_equal(replayed(), 2);
                 snprintf(copy, sizeof copy, "damaged-%016zx.log", 20 + k);
                 assert_int_equal(faccessat(folder_fd, copy, F_OK, 0) == 0, rows[k].copies);
@@ -189,10 +213,12 @@ static void has_two_heads(void **state)
         assert_int_equal(replayed(), 1);
         h.bytes.p[SEGMENT_AGAIN] ^= 1;
         hand_write(&h, h.bytes.n);
+        assert_int_equal(check_says("head"), 1);
         i = open_intake(0, 1);
         assert_int_equal(intake_replay(i), 0);
         assert_int_equal(files("damaged-0000000000000007.log"), 1);
         assert_int_equal(files(".log"), 0);
+        assert_int_equal(check_says("kept"), 1);
         intake_close(&i);
         buf_free(&h.bytes);
 }
