@@ -23,7 +23,7 @@ struct transcript_line {
         unsigned connection; /* "S2:" is the second; 1 without a digit */
         struct str text;     /* without "S: "; for a directive the whole line */
 };
-/* *why gets "file:line: what" on -EINVAL. */
+/* *why gets "line: what" on -EINVAL. */
 [[nodiscard]] int transcript_read(struct str text, struct arena *a, struct transcript_line **lines, size_t *n,
                                   struct buf *why);
 void transcript_write(struct buf *out, enum transcript_kind kind, unsigned connection, struct str text);
