@@ -14,7 +14,8 @@ static enum signin_result ask(struct channel *keeper, uint16_t kind, bool packed
         *out = (struct signin_answer){ .token = S(""), .account = S("") };
         if (!packed) /* nothing of ours is so long */
                 result = kind == ASK_SASL_START || kind == ASK_SASL_STEP ? SIGNIN_SYNTAX : SIGNIN_NO;
-        else if (channel_ask(keeper, kind, buf_str(body), -1, &got, NULL, in_seconds(ANSWER_SECONDS)) == 0 &&
+        else if (keeper &&
+                 channel_ask(keeper, kind, buf_str(body), -1, &got, NULL, in_seconds(ANSWER_SECONDS)) == 0 &&
                  signin_answer_unpack(out, buf_str(&got)))
                 result = out->result;
         out->token = arena_str(a, out->token);
@@ -96,7 +97,7 @@ void keeper_sasl_drop(struct channel *keeper, struct sasl_exchange *x)
         struct ask_sasl_step m = { x->handle, S("") };
         struct buf auto_buf body = { 0 };
 
-        if (!x->handle)
+        if (!x->handle || !keeper)
                 return;
         x->handle = 0;
         buf_init(&body, 100);

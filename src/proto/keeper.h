@@ -1,6 +1,7 @@
 /* Asking the keeper: who is this? The front never sees a stored secret; the SASL exchange runs in the keeper, the front
  * passes tokens, the peer's address and channel-binding data. Message layouts stand in keeper.c beside the packing;
- * role/keeper.c answers them. All of these wait.
+ * role/keeper.c answers them. All of these wait. A keeper that is not there (NULL, or just being restarted) is SIGNIN_LATER.
+ * The keeper's channel is another after a restart: read it anew for each call, keep it over no wait.
  *
  *      struct signin who = { .protocol = SCOPE_POP3, .peer = addr_net(conn_peer(c)), ... };
  *      switch (keeper_password(k, &who, name, password, &arena, &account)) { ... }

@@ -215,6 +215,8 @@ static struct exchange *new_exchange(struct front *f)
 
                 if (room > EXCHANGES_MOST)
                         return NULL;
+                if (!all->room) /* so that handles of the keeper before this one are most likely none of ours */
+                        all->generation = (uint16_t)randombytes_random();
                 all->list = mem_grow(all->list, room, sizeof(struct exchange *));
                 for (size_t i = all->room; i < room; i++)
                         all->list[i] = NULL;
@@ -328,7 +330,8 @@ void sasl_step(struct front *f, const struct ask_sasl_step *m, struct arena *a, 
 {
         struct exchange *x = find(f, m->handle);
 
-        *out = (struct signin_answer){ .result = SIGNIN_SYNTAX, .token = S(""), .account = S("") };
+        /* not found: it took too long, or began with the keeper before this one */
+        *out = (struct signin_answer){ .result = SIGNIN_LATER, .token = S(""), .account = S("") };
         if (x && x->deadline < now())
                 drop(f, x);
         else if (x && !x->busy)

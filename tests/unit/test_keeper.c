@@ -433,7 +433,7 @@ static void sasl_by_hand(void *arg)
         assert_int_equal(start_sasl("SCRAM-SHA-256", S("n,,n=MARY,r=abcdefgh"), true, NULL, &x), SIGNIN_MORE);
         assert_str(str_from_at(x.token, str_search(x.token, S(",s="))), salt);
         keeper_sasl_drop(front, &x);
-        assert_int_equal(keeper_sasl_step(front, S("x"), &arena, &x), SIGNIN_SYNTAX); /* no handle any more */
+        assert_int_equal(keeper_sasl_step(front, S("x"), &arena, &x), SIGNIN_LATER); /* no handle any more */
         for (size_t i = 0; i < LENGTH(many); i++)
                 assert_int_equal(start_sasl("LOGIN", S(""), false, NULL, &many[i]),
                                  i < 1024 ? SIGNIN_MORE : SIGNIN_LATER);

@@ -72,7 +72,6 @@ static int verdict(struct session *s, enum signin_result result, struct str mech
 static int exchange(struct session *s, enum signin_result result, struct str mechanism,
                     struct sasl_exchange *x)
 {
-        struct channel *keeper = s->server->keeper;
         struct str token;
         bool over;
         int rc;
@@ -82,13 +81,13 @@ static int exchange(struct session *s, enum signin_result result, struct str mec
                 rc = read_response(s, &token, &over);
                 if (over || steps == STEPS_MOST) {
                         if (result == SIGNIN_MORE)
-                                keeper_sasl_drop(keeper, x);
+                                keeper_sasl_drop(s->server->keeper, x);
                         return over ? rc : verdict(s, SIGNIN_NO, mechanism, x);
                 }
                 if (result == SIGNIN_OK)
                         break;
                 x->token = S("");
-                result = keeper_sasl_step(keeper, token, &s->command, x);
+                result = keeper_sasl_step(s->server->keeper, token, &s->command, x);
         }
         return verdict(s, result, mechanism, x);
 }
