@@ -242,9 +242,21 @@ static int set_key(struct tool *t, const char *key, struct str value)
                   : tool_changed(t, directory_set_account(t->directory, name, str_of(key), value, &t->why));
 }
 
+/* Whoever is signed in as somebody who was just switched off is sent away. */
 static int set(struct tool *t)
 {
-        return set_key(t, t->words[1].p, t->words[2]);
+        struct ask_set_secret m = { .what = SIGN_OUT, .label = S(""), .password = S("") };
+        struct buf auto_buf said = { 0 };
+        int rc = set_key(t, t->words[1].p, t->words[2]);
+
+        if (rc || !str_eq(t->words[1], S("disabled")) || !str_ieq(t->words[2], S("yes")))
+                return rc;
+        buf_init(&said, 4000);
+        rc = tool_account(t, t->words[0], &m.account);
+        return rc ? rc
+               : tool_set_secret(t, &m, &said) < 0
+                   ? tool_fail(t, -EAGAIN, t->words[0], "its sessions were not ended")
+                   : EX_OK;
 }
 
 static int moved(struct tool *t)

@@ -194,7 +194,7 @@ bool ask_set_secret_unpack(struct ask_set_secret *m, struct str body)
         m->password = unpack_str(&u);
         m->scope = unpack_u16(&u);
         m->with = unpack_u8(&u);
-        return unpack_done(&u) && what >= SET_PASSWORD && what <= REMOVE_ALL;
+        return unpack_done(&u) && what >= SET_PASSWORD && what <= SIGN_OUT;
 }
 
 /* answer to ASK_SIGN and to the supervisor's asks: u32 error number or 0 | the rest: bytes asked for, or a sentence */

@@ -40,6 +40,7 @@ enum set_secret {
         ADD_APP_PASSWORD, /* the keeper makes it; the answer's text is it */
         REMOVE_SECRET,    /* by label */
         REMOVE_ALL,       /* the account goes */
+        SIGN_OUT,         /* changes nothing, but ends the account's sessions: it was switched off */
 };
 enum { WITH_SCRAM = 1, WITH_APOP = 2 };
 struct ask_set_secret {

@@ -217,6 +217,7 @@ int keeper_set_secret(struct keeper *k, const struct ask_set_secret *m, struct b
                         return say(text, rc, PRS ": no such secret", STR(m->label));
                 break;
         case REMOVE_ALL: rc = secrets_remove_account(k->secrets, m->account); break;
+        case SIGN_OUT: break;
         }
         if (rc == 0) {
                 log_event("secret", "account=%s what=%d", log_str(m->account), (int)m->what);

@@ -129,6 +129,10 @@ def test_whoever_is_signed_in_is_sent_away_when_the_password_changes(demo):
         except (poplib.error_proto, OSError):
             return True
     until('the old session is ended', gone)
+    p = demo.pop3('eve', 'pear')
+    demo.verb('account', 'set', 'eve@hill.com', 'disabled', 'yes')
+    until('the session of the disabled account is ended', gone)
+    assert not signs_in(demo, 'eve', 'pear')
 
 
 def test_a_removed_account_leaves_its_mail_and_nothing_else(demo):
