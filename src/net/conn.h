@@ -8,7 +8,8 @@
  * conn_wake comes, `woken` is called on the loop's stack (once), which starts a fiber and calls the session again.
  *
  * The tap sees each line in and out, for watching and for recorded transcripts; off, it is one branch.
- * A handler that reads or writes a secret says so first (conn_secret): the tap then shows "****". */
+ * A handler that reads or writes a secret says so first (conn_secret), or hides the end of the line it has just read
+ * (conn_hide): the tap then shows "****". */
 #pragma once
 #include "base/buf.h"
 #include "base/time.h"
@@ -67,6 +68,8 @@ void conn_write_deadline(struct conn *c, nsec per_flush); /* how long one flush 
 /* Raw bytes out by number only, for the tap: bodies are counted. */
 void conn_body(struct conn *c, struct str piece);
 void conn_secret(struct conn *c, bool on);
+/* The tap sees of the last line only its first `shown` bytes. To be said before the next reading or writing. */
+void conn_hide(struct conn *c, size_t shown);
 void conn_set_tap(struct conn *c, struct conn_tap *tap);
 
 /* TLS, server side. Refuses (-EPROTO) if plaintext is left over in the buffer: the command was followed by bytes

@@ -157,6 +157,8 @@ enum got conn_line(struct conn *c, struct str *line, size_t max, nsec deadline)
         ssize_t n;
 
         *line = S("");
+        if (c->watched)
+                tap_heard(c);
         if (c->pending_told)
                 c->pending = c->pending_told = 0;
         for (;;) {
@@ -191,6 +193,8 @@ struct str conn_some(struct conn *c, size_t most, nsec deadline)
         ssize_t n;
         int rc;
 
+        if (c->watched)
+                tap_heard(c);
         while (conn_buffered(c) == 0) {
                 n = read_more(c);
                 if (n > 0) {
@@ -227,6 +231,8 @@ void conn_unread(struct conn *c, size_t n)
 
 bool conn_input_waits(struct conn *c)
 {
+        if (c->watched)
+                tap_heard(c);
         return conn_buffered(c) > 0 || read_more(c) != -EAGAIN;
 }
 

@@ -28,6 +28,9 @@ struct conn_tls;
 struct conn_watched {
         struct conn_tap *tap;
         struct buf line;  /* output up to its line end */
+        struct str heard; /* the last line read, in the connection's buffer: told when it is sure what may be shown */
+        size_t shown;     /* so much of it */
+        bool hearing;     /* there is one that was not told */
         uint64_t in, out; /* body bytes not yet told */
 };
 
@@ -77,6 +80,7 @@ void conn_unpark(struct conn *c, enum woken why); /* on the loop's stack; a reas
 
 /* conn_tap.c */
 void tap_in(struct conn *c, struct str line);
+void tap_heard(struct conn *c); /* tells what tap_in was given; before its buffer changes */
 void tap_out(struct conn *c, struct str text);
 void tap_body_in(struct conn *c, size_t n);
 void tap_body_out(struct conn *c, size_t n);

@@ -18,12 +18,41 @@ static void tell_bodies(struct conn_watched *w)
 static void tell(struct conn *c, char from, struct str line)
 {
         tell_bodies(c->watched);
-        c->watched->tap->line(c->watched->tap, from, c->secret ? S("****") : line, 0);
+        c->watched->tap->line(c->watched->tap, from, line, 0);
 }
 
+/* Told a moment later: only who knows the verb knows what may be seen of it (conn_hide). */
 void tap_in(struct conn *c, struct str line)
 {
-        tell(c, 'C', line);
+        struct conn_watched *w = c->watched;
+
+        w->heard = line;
+        w->shown = c->secret ? 0 : line.n;
+        w->hearing = true;
+}
+
+void tap_heard(struct conn *c)
+{
+        struct conn_watched *w = c->watched;
+        struct buf auto_buf part = { 0 };
+
+        if (!w->hearing)
+                return;
+        w->hearing = false;
+        if (w->shown == w->heard.n) {
+                tell(c, 'C', w->heard);
+                return;
+        }
+        buf_init(&part, w->shown + 4);
+        buf_puts(&part, str_sub(w->heard, 0, w->shown));
+        buf_puts(&part, S("****"));
+        tell(c, 'C', buf_str(&part));
+}
+
+void conn_hide(struct conn *c, size_t shown)
+{
+        if (c->watched && shown < c->watched->shown)
+                c->watched->shown = shown;
 }
 
 /* Output comes in pieces; the tap gets lines. */
@@ -33,6 +62,7 @@ void tap_out(struct conn *c, struct str text)
         struct str part;
         bool whole;
 
+        tap_heard(c);
         while (text.n > 0) {
                 whole = str_cut(&text, '\n', &part);
                 buf_puts(b, str_sub(part, 0, b->max - b->n));
@@ -40,18 +70,20 @@ void tap_out(struct conn *c, struct str text)
                         return;
                 if (b->n > 0 && b->p[b->n - 1] == '\r')
                         b->n--;
-                tell(c, 'S', buf_str(b));
+                tell(c, 'S', c->secret ? S("****") : buf_str(b));
                 buf_clear(b);
         }
 }
 
 void tap_body_in(struct conn *c, size_t n)
 {
+        tap_heard(c);
         c->watched->in += n;
 }
 
 void tap_body_out(struct conn *c, size_t n)
 {
+        tap_heard(c);
         c->watched->out += n;
 }
 
@@ -82,6 +114,7 @@ void tap_free(struct conn *c)
 {
         if (!c->watched)
                 return;
+        tap_heard(c);
         tell_bodies(c->watched);
         buf_free(&c->watched->line);
         mem_free(c->watched);

@@ -33,6 +33,19 @@ static int run(struct session *s, const struct dialect *d, const struct command 
         return c->handle(s, a);
 }
 
+/* What a line may show to the tap, as soon as the verb is known. A verb that there is not may be a mistyped one that
+ * has a secret behind it. */
+static void hide(struct session *s, const struct command *c, struct scan a)
+{
+        scan_spaces(&a);
+        if (c && c->needs & SECRET_RESPONSE) {
+                scan_until(&a, " ");
+                scan_spaces(&a);
+        }
+        if ((!c || c->needs & (SECRET | SECRET_RESPONSE)) && !scan_end(&a))
+                conn_hide(s->conn, a.at);
+}
+
 void command_run(struct session *s, const struct dialect *d, struct str line)
 {
         struct scan a = scan_of(line);
@@ -42,10 +55,19 @@ void command_run(struct session *s, const struct dialect *d, struct str line)
 
         while (scan_try(&a, ' '))
                 ;
+        hide(s, c, a);
         s->running = c;
         rc = c ? run(s, d, c, &a) : d->unknown(s, verb);
         s->running = NULL;
         command_done(s, d, rc);
+}
+
+void command_hide(struct session *s, const struct dialect *d, struct str line)
+{
+        struct scan a = scan_of(line);
+        struct str verb = scan_until(&a, " \t");
+
+        hide(s, command_find(d, verb), a);
 }
 
 void command_done(struct session *s, const struct dialect *d, int rc)

@@ -19,11 +19,12 @@ struct command {
 enum needs {
         NEEDS_TLS_FOR_SECRETS = 1, /* refused where a password may not travel in clear */
         NEEDS_LOGIN = 2,
-        SECRET = 4,       /* the tap hides its argument */
+        SECRET = 4,       /* the tap hides its argument, as it does of a verb that there is not */
         LAST = 8,         /* nothing may be pipelined behind it */
         NO_ARGUMENT = 16, /* anything after the verb is a syntax error */
         UNLISTED = 32,
         NEEDS_LOGIN_TO_SUBMIT = 64, /* NEEDS_LOGIN, but only on the submission ports */
+        SECRET_RESPONSE = 128,      /* the tap hides what follows its argument's first word */
 };
 enum { OK = 0, FAIL = -1 }; /* what a reply returns: FAIL counts as an error of the peer's */
 
@@ -42,4 +43,6 @@ struct dialect {
 void command_run(struct session *s, const struct dialect *d, struct str line);
 /* What command_run does at its end, for a line in which no verb was looked for: rc: the result of its reply. */
 void command_done(struct session *s, const struct dialect *d, int rc);
+/* The same for a line that is not run: keeps its secret from the tap. */
+void command_hide(struct session *s, const struct dialect *d, struct str line);
 const struct command *command_find(const struct dialect *d, struct str verb);

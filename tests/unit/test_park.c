@@ -192,12 +192,18 @@ static void tap_body(void *arg)
         conn_set_tap(c, &r.tap);
         conn_put(c, S("+OK PO"));
         conn_put(c, S("P3\r\n"));
-        say(peer, S("PASS x\r\nDATA\r\nsecret letterQUIT\n"));
+        say(peer, S("PASS x\r\n"));
         conn_secret(c, true);
         must(conn_line(c, &line, 99, SOON) == GOT_LINE);
         must(str_eq(line, S("PASS x")));
         conn_secret(c, false);
         conn_printf(c, "+OK\r\n%s\r\n", "+OK go");
+        say(peer, S("AUTH PLAIN secret\r\n"));
+        must(conn_line(c, &line, 99, SOON) == GOT_LINE);
+        must(str_eq(line, S("AUTH PLAIN secret")));
+        conn_hide(c, 11);
+        conn_hide(c, 14);
+        say(peer, S("DATA\r\nsecret letterQUIT\n"));
         must(conn_line(c, &line, 99, SOON) == GOT_LINE);
         must(conn_some(c, 99, SOON).n == 18);
         conn_unread(c, 5);
@@ -207,8 +213,10 @@ static void tap_body(void *arg)
         conn_put(c, S(".\r\n"));
         conn_body(c, S("x"));
         conn_free(&c);
-        must(str_eq(buf_str(&r.text), S("S: +OK POP3\nC: ****\nS: +OK\nS: +OK go\nC: DATA\nC: (13)\nC: QUIT\n"
-                                        "S: (7)\nS: .\nS: (1)\n")));
+        must(str_eq(
+            buf_str(&r.text),
+            S("S: +OK POP3\nC: ****\nS: +OK\nS: +OK go\nC: AUTH PLAIN ****\nC: DATA\nC: (13)\nC: QUIT\n"
+              "S: (7)\nS: .\nS: (1)\n")));
         buf_free(&r.text);
         hears(peer, S("+OK POP3\r\n+OK\r\n+OK go\r\nonefour.\r\nx"));
         close(peer);

@@ -429,6 +429,52 @@ static void failed_flush(void)
         must(str_search(buf_str(&text), S("Subject: lost")) == STR_NONE);
 }
 
+struct recorder {
+        struct conn_tap tap;
+        struct buf text;
+};
+
+static void record(struct conn_tap *t, char from, struct str line, uint64_t bytes)
+{
+        if (line.p)
+                buf_printf(&((struct recorder *)t)->text, "%c: " PRS "\n", from, STR(line));
+        else
+                buf_printf(&((struct recorder *)t)->text, "%c: (%u)\n", from, (unsigned)bytes);
+}
+
+/* Whoever watches sees the conversation, but no password, whether it is put right or not, and no letter. */
+static void watched(void)
+{
+        struct recorder r = { .tap.line = record };
+        struct conn *c;
+
+        buf_init(&r.text, 1 << 16);
+        c = connect_from(here, PROTOCOL_SUBMISSION);
+        conn_set_tap(server.sessions->conn, &r.tap);
+        talk_on(c, "watched",
+                HELLO "C: AUTH FOO c2VjcmV0\nS: 504*\nC: AUTH\tPLAIN c2VjcmV0\nS: 501*\n"
+                      "raw \"AUTH PLAIN c2VjcmV0\\n\"\nS: 500*\nC: AUHT PLAIN c2VjcmV0\nS: 500*\n"
+                      "C: AUTH PLAIN\nS: 334 *\nC: c2VjcmV0\nS: 535*\n"
+                      "C: AUTH PLAIN AGppbGwAdHVtYmxpbmc=\nS: 235 *\n"
+                      "C: MAIL FROM:<jill@hill.com>\nS: 250*\nC: RCPT TO:<jill@hill.com>\nS: 250*\n"
+                      "C: DATA\nS: 354*\nC: secret\nC: .\nS: 250*\n" BYE);
+        conn_free(&c);
+        while (server.session_count)
+                fiber_yield();
+        must(transcript_matches(
+            S("S: 220 hill.com *\nC: HELO town.com\nS: 250 *\n"
+              "C: AUTH FOO ****\nS: 504 *\nC: AUTH\tPLAIN ****\nS: 501 *\n"
+              "C: AUTH PLAIN ****\nS: 500 *\nC: AUHT ****\nS: 500 *\n"
+              "C: AUTH PLAIN\nS: 334 *\nC: ****\nS: 535 *\n"
+              "C: AUTH PLAIN ****\nS: 235 *\n"
+              "C: MAIL FROM:<jill@hill.com>\nS: 250 *\nC: RCPT TO:<jill@hill.com>\nS: 250 *\n"
+              "C: DATA\nS: 354 *\nC: (11)\nS: 250 *\nC: QUIT\nS: 221 *\n"),
+            buf_str(&r.text)));
+        must(str_search(buf_str(&r.text), S("ecret")) == STR_NONE);
+        must(str_search(buf_str(&r.text), S("c2VjcmV0")) == STR_NONE);
+        buf_free(&r.text);
+}
+
 static void what_came(void)
 {
         auto_buf struct buf text;
@@ -465,6 +511,7 @@ static void everything(void *arg)
         }
         failed_flush();
         drips_and_silence();
+        watched();
         must(dropped == 4); /* two a round */
         what_came();
         settings.plaintext_login = PLAINTEXT_NEVER;

@@ -10,8 +10,8 @@ enum { LINE_MOST = 4094 }; /* RFC 2449 §4 wants 253 and CRLF; AUTH's initial re
 /* clang-format off */
 static const struct command pop3_commands[] = {
         /* verb   handler    where                needs                                          offers */
-        { "APOP", pop3_apop, POP3_STRANGER,       0,                        0, "APOP name digest" },
-        { "AUTH", pop3_auth, POP3_STRANGER,       SECRET,                   0, "AUTH [mechanism [response]]", "SASL" },
+        { "APOP", pop3_apop, POP3_STRANGER,       SECRET_RESPONSE,          0, "APOP name digest" },
+        { "AUTH", pop3_auth, POP3_STRANGER,       SECRET_RESPONSE,          0, "AUTH [mechanism [response]]", "SASL" },
         { "CAPA", pop3_capa, POP3_ALWAYS,         NO_ARGUMENT,              0, "CAPA", "PIPELINING RESP-CODES AUTH-RESP-CODE" },
         { "DELE", pop3_dele, POP3_TRANSACTION,    0,                        0, "DELE message" },
         { "LANG", pop3_lang, POP3_ALWAYS,         0,                        0, "LANG [language]", "LANG" },
@@ -165,16 +165,13 @@ static void goodbye(struct session *s)
 static enum served pop3_serve(struct session *s)
 {
         struct str line;
-        enum got got;
 
         if (!s->greeted)
                 greet(s);
         while (!s->ending) {
-                conn_secret(s->conn, s->state == POP3_NAMED); /* PASS comes */
-                got = conn_line(s->conn, &line, LINE_MOST,
-                                session_next_command(s, s->server->settings->pop3_command_timeout));
-                conn_secret(s->conn, false);
-                switch (got) {
+                long patience = s->server->settings->pop3_command_timeout;
+
+                switch (conn_line(s->conn, &line, LINE_MOST, session_next_command(s, patience))) {
                 case GOT_BARE: /* harmless here, and what people type */
                 case GOT_LINE: command_run(s, &pop3_dialect, line); break;
                 case GOT_LONG: command_done(s, &pop3_dialect, pop3_no(s, "that line is too long")); break;

@@ -31,7 +31,7 @@ static const struct command smtp_commands[] = {
         { "NOOP",     smtp_noop,     SMTP_ALWAYS,     0, 0, "NOOP" },
         { "QUIT",     smtp_quit,     SMTP_ALWAYS,     NO_ARGUMENT, 0, "QUIT" },
         { "STARTTLS", smtp_starttls, SMTP_READY | SMTP_MAIL | SMTP_RCPT, NO_ARGUMENT | LAST, 0, "STARTTLS", "STARTTLS" },
-        { "AUTH",     smtp_auth,     SMTP_READY,      NEEDS_TLS_FOR_SECRETS | SECRET, 0,
+        { "AUTH",     smtp_auth,     SMTP_READY,      NEEDS_TLS_FOR_SECRETS | SECRET_RESPONSE, 0,
           "AUTH mechanism [initial-response]", "AUTH" },
         { "SEND",     smtp_send,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT, 0, "SEND FROM:<address>" },
         { "SOML",     smtp_mail,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT, 0, "SOML FROM:<address>" },
@@ -190,6 +190,7 @@ static void greet(struct session *s)
 /* A line is text: no control characters, and what is not ASCII must be UTF-8 (RFC 6531 §3.3). */
 static void run_line(struct session *s, struct str line)
 {
+        command_hide(s, &smtp_dialect, line);
         if (line.n > LINE_MOST && !str_istarts(line, S("AUTH ")))
                 command_done(s, &smtp_dialect, smtp_reply(s, "500 5.5.2 Line too long"));
         else if (str_has_control(line))
@@ -222,6 +223,7 @@ static enum served smtp_serve(struct session *s)
                 switch (conn_line(s->conn, &line, AUTH_LINE_MOST, session_next_command(s, patience))) {
                 case GOT_LINE: run_line(s, line); break;
                 case GOT_BARE:
+                        command_hide(s, &smtp_dialect, line);
                         command_done(s, &smtp_dialect,
                                      smtp_reply(s, "500 5.5.2 Bare LF: end lines with CRLF (nc -C)"));
                         break;
