@@ -34,24 +34,52 @@ struct mail {
         struct channel *supervisor;
         struct peers *peers;
         struct listener *listeners[START_MOST_FDS];
-        struct buf ticket_key;
+        struct buf ticket_key, chain; /* chain: the certificates in force, PEM */
+        unsigned busy;                /* fibers that use the store, besides the sessions' */
 };
 static struct mail mail; /* the role is the process */
 
-static void replay(void *arg)
+static void replay(void)
 {
-        (void)arg;
+        mail.busy++;
         intake_replay(mail.server.intake);
+        mail.busy--;
+}
+
+/* ---- TLS: the chain is here, the key is with the keeper ---- */
+
+static int sign(void *context, unsigned algorithm, struct str hash, struct buf *signature)
+{
+        (void)context; /* the keeper of the moment: it may have been restarted since */
+        return mail.server.keeper ? keeper_sign(mail.server.keeper, algorithm, hash, signature) : -EPIPE;
+}
+
+static bool tls_new(struct str chain)
+{
+        struct tls_context *fresh;
+
+        if (tls_context_new(&fresh, chain, sign, NULL, buf_str(&mail.ticket_key)) < 0)
+                return false;
+        tls_context_drop(&mail.server.tls);
+        mail.server.tls = fresh;
+        return true;
 }
 
 /* ---- from the keeper ---- */
 
-static void keeper_ticket_key(struct channel_message *m)
+static void ticket_key_new(struct str key)
 {
         buf_clear(&mail.ticket_key);
-        buf_puts(&mail.ticket_key, m->body);
+        buf_puts(&mail.ticket_key, key);
         if (mail.server.tls)
-                tls_context_ticket_key(mail.server.tls, m->body);
+                tls_context_ticket_key(mail.server.tls, key);
+        else if (mail.chain.n && !tls_new(buf_str(&mail.chain))) /* it waited for this */
+                log_warn("certificate", "why=\"not usable: no TLS\"");
+}
+
+static void keeper_ticket_key(struct channel_message *m)
+{
+        ticket_key_new(m->body);
 }
 
 static void keeper_ban(struct channel_message *m)
@@ -78,48 +106,38 @@ static void keeper_new(int fd)
         mail.server.keeper = channel_new(fd, from_keeper, NULL, NULL);
 }
 
-/* ---- TLS: the chain is here, the key is with the keeper ---- */
-
-static int sign(void *context, unsigned algorithm, struct str hash, struct buf *signature)
-{
-        (void)context; /* the keeper of the moment: it may have been restarted since */
-        return mail.server.keeper ? keeper_sign(mail.server.keeper, algorithm, hash, signature) : -EPIPE;
-}
-
 static void certificate_new(int fd)
 {
         auto_buf struct buf chain;
-        struct tls_context *fresh;
         ssize_t n;
-        char *room;
 
         buf_init(&chain, CERTIFICATE_MOST);
-        room = buf_room(&chain, CERTIFICATE_MOST);
-        n = pread(fd, room, CERTIFICATE_MOST, 0);
+        n = pread(fd, buf_room(&chain, CERTIFICATE_MOST), CERTIFICATE_MOST, 0);
         close(fd);
         if (n <= 0) {
-                log_warn("certificate", "why=\"%m\"");
+                log_warn("certificate", "why=\"%s\"", n ? strerrordesc_np(errno) : "the file is empty");
                 return;
         }
         buf_added(&chain, (size_t)n);
-        if (tls_context_new(&fresh, buf_str(&chain), sign, NULL, buf_str(&mail.ticket_key)) < 0) {
+        if (mail.ticket_key.n && !tls_new(buf_str(&chain))) {
                 log_warn("certificate", "why=\"not usable: the old one stays\"");
                 return;
         }
-        tls_context_drop(&mail.server.tls);
-        mail.server.tls = fresh;
+        buf_clear(&mail.chain);
+        buf_puts(&mail.chain, buf_str(&chain));
 }
 
+/* Without the keeper's answer there is no TLS until it comes back. */
 static void fetch_ticket_key(void)
 {
         auto_buf struct buf key;
 
         buf_init(&key, 256);
-        if (mail.server.keeper && !channel_ask(mail.server.keeper, ASK_TICKET_KEY, S(""), -1, &key, NULL,
-                                               now() + TICKET_KEY_WAIT)) {
-                buf_clear(&mail.ticket_key);
-                buf_puts(&mail.ticket_key, buf_str(&key));
-        }
+        if (mail.server.keeper &&
+            !channel_ask(mail.server.keeper, ASK_TICKET_KEY, S(""), -1, &key, NULL, now() + TICKET_KEY_WAIT))
+                ticket_key_new(buf_str(&key));
+        else
+                log_warn("ticket-key", "why=\"the keeper does not answer\"");
 }
 
 /* ---- from the supervisor ---- */
@@ -128,7 +146,7 @@ static void finish(void *arg)
 {
         (void)arg;
         sessions_stop(&mail.server);
-        while (mail.server.session_count)
+        while (mail.server.session_count || mail.busy)
                 if (fiber_sleep(now() + 10 * MSECOND))
                         break;
         if (intake_drain(mail.server.intake, now() + DRAIN_WAIT))
@@ -146,7 +164,7 @@ static void stop(struct channel_message *m)
         if (mail.server.stopping)
                 return;
         mail.server.stopping = true;
-        for (unsigned i = 0; i < mail.start.listener_count; i++)
+        for (unsigned i = 0; i < mail.start.listener_count && mail.listeners[i]; i++) /* NULL: not open yet */
                 listener_stop(mail.listeners[i]);
         if (fiber_spawn("finish", finish, NULL) < 0)
                 die("stop: no memory");
@@ -175,18 +193,18 @@ static void new_peer(struct channel_message *m)
         struct unpack u = unpack_of(m->body);
         unsigned index = unpack_u32(&u);
 
+        if (mail.server.stopping) /* the store may be closed already */
+                return;
         peers_join(mail.peers, index, take_fd(m));
         intake_peer_new(mail.server.intake, index);
         /* Its segment is free now; whoever locks it first replays it. */
-        replay(NULL);
+        replay();
 }
 
 static void new_keeper(struct channel_message *m)
 {
         keeper_new(take_fd(m));
         fetch_ticket_key();
-        if (mail.server.tls && mail.ticket_key.n)
-                tls_context_ticket_key(mail.server.tls, buf_str(&mail.ticket_key));
 }
 
 static void new_settings(struct channel_message *m)
@@ -282,8 +300,13 @@ static void accepted(struct conn *c, void *context)
 static void housekeeping(void *arg)
 {
         (void)arg;
-        while (!fiber_sleep(now() + CHECKPOINT_EVERY))
+        while (!fiber_sleep(now() + CHECKPOINT_EVERY) && !mail.server.stopping) {
+                mail.busy++;
                 accounts_checkpoint(mail.server.accounts);
+                if (!mail.server.tls && mail.chain.n)
+                        fetch_ticket_key();
+                mail.busy--;
+        }
 }
 
 /* What needs the loop: keys from the keeper, replay, then the doors open. */
@@ -293,7 +316,10 @@ static void begin(void *arg)
         fetch_ticket_key();
         if (mail.start.certificate >= 0)
                 certificate_new(mail.start.certificate);
-        replay(NULL);
+        replay();
+        mail.busy--; /* role_mail counted it */
+        if (mail.server.stopping)
+                return;
         for (unsigned i = 0; i < mail.start.listener_count; i++)
                 mail.listeners[i] =
                     listener_new(mail.start.listeners[i].fd, accepted, &mail.start.listeners[i].protocol);
@@ -318,6 +344,7 @@ int role_mail(void)
         log_role(name);
         limits_raise();
         buf_init(&mail.ticket_key, 256);
+        buf_init(&mail.chain, CERTIFICATE_MOST);
         mail.server.settings = &mail.start.settings;
         mail.server.kinds[PROTOCOL_SMTP] = &smtp_kind;
         mail.server.kinds[PROTOCOL_SUBMISSION] = &smtp_kind;
@@ -336,6 +363,7 @@ int role_mail(void)
         for (unsigned i = 0; i < START_PEERS; i++)
                 if (mail.start.peers[i] >= 0)
                         peers_join(mail.peers, i, mail.start.peers[i]);
+        mail.busy = 1; /* begin: whoever stops meanwhile waits for it */
         if (fiber_spawn("begin", begin, NULL) < 0)
                 die("start: no memory");
         loop_run();

@@ -71,7 +71,8 @@ static void peer_file(struct channel_message *m)
         struct peer *from = m->context;
         struct intake_place p = unpack_place(m->body);
 
-        intake_file_for_peer(*from->all->intake, &p);
+        if (*from->all->intake) /* else: we are about to end; whoever replays its log tells anew */
+                intake_file_for_peer(*from->all->intake, &p);
 }
 
 static void peer_done(struct channel_message *m)
@@ -79,7 +80,8 @@ static void peer_done(struct channel_message *m)
         struct peer *from = m->context;
         struct intake_place p = unpack_place(m->body);
 
-        intake_done_by_peer(*from->all->intake, &p);
+        if (*from->all->intake) /* else: we are about to end; whoever replays its log tells anew */
+                intake_done_by_peer(*from->all->intake, &p);
 }
 
 static const struct channel_kind from_peer[] = {
