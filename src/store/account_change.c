@@ -3,6 +3,7 @@
 #include "store/boot.h"
 #include <errno.h>
 
+enum { CLAIMS_MAX = 100 };
 enum clean { IN_USE, CLOSED_CLEANLY, CLAIMED /* as in use, but perhaps not yet durable */ };
 
 struct head {
@@ -168,7 +169,8 @@ int account_change(struct account *a, const char *name, int (*before)(void *arg)
 {
         int rc = db_transact_after(a->db, name, before, fn, arg, how);
 
-        while (rc == -EUCLEAN) {
+        for (unsigned most = CLAIMS_MAX; rc == -EUCLEAN && most;
+             most--) { /* another may close it in between */
                 rc = db_transact(a->db, "claim account", claim, NULL, DB_WRITE);
                 if (!rc)
                         rc = db_transact(a->db, name, fn, arg, how);

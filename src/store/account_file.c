@@ -2,7 +2,10 @@
  * the counters and the last page of a mailbox are read and written once. */
 #include "base/mem.h"
 #include "store/account_inside.h"
+#include "store/disk.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 enum { PARSE_IN_MEMORY = 1024 * 1024 };
 
@@ -31,6 +34,8 @@ struct filing_job {
         struct counter all; /* of the account */
         size_t filed;
         uint32_t now; /* seconds */
+        bool synced;  /* no log stands behind it */
+        bool linked;  /* a name was added to bodies/ */
 };
 
 static int parse_text(struct filing_job *j, struct parsed *p, struct str text)
@@ -179,18 +184,69 @@ static int add_letter(struct filing_job *j, struct db *d, const struct filing *f
         return db_exec(&q);
 }
 
-static int filed(struct db *d, unsigned statement, const struct filing *f)
+static void bind_action(struct db_row *q, const struct filing *f)
+{
+        db_bind_u64(q, 1, ACCOUNT_ID);
+        db_bind_u64(q, 2, f->segment);
+        db_bind_u64(q, 3, f->sequence);
+        db_bind_u64(q, 4, f->number);
+}
+
+/* -EEXIST: it is there already. */
+static int filed_add(struct db *d, const struct filing *f, uint64_t letter)
+{
+        struct db_row q;
+        int rc;
+
+        if (!f->segment)
+                return 0;
+        q = db_query(d, FILED_ADD);
+        bind_action(&q, f);
+        db_bind_u64(&q, 5, letter);
+        rc = db_exec(&q);
+        return rc || db_changes(d) ? rc : -EEXIST;
+}
+
+static int filed_remove(struct db *d, const struct filing *f)
 {
         struct db_row q;
 
         if (!f->segment)
                 return 0;
-        q = db_query(d, statement);
-        db_bind_u64(&q, 1, ACCOUNT_ID);
-        db_bind_u64(&q, 2, f->segment);
-        db_bind_u64(&q, 3, f->sequence);
-        db_bind_u64(&q, 4, f->number);
+        q = db_query(d, FILED_REMOVE);
+        bind_action(&q, f);
         return db_exec(&q);
+}
+
+/* The name in bodies/ is durable only once the account was settled. If a power cut took it and left the letter, the log
+ * still has the body: this is where it comes back. */
+static int heal(struct filing_job *j, struct db *d, struct filing *f)
+{
+        struct db_row q = db_query(d, FILED_LETTER);
+        uint64_t letter = 0;
+        bool lives = false;
+        char name[24];
+        int rc, dir;
+
+        bind_action(&q, f);
+        if (db_next(&q))
+                letter = db_u64(&q, 0);
+        rc = db_end(&q);
+        if (rc)
+                return rc;
+        q = db_query(d, LETTER_BODY);
+        db_bind_u64(&q, 1, ACCOUNT_ID);
+        db_bind_u64(&q, 2, letter);
+        lives = db_next(&q);
+        rc = db_end(&q);
+        if (rc || !lives)
+                return rc;
+        dir = account_bodies(j->a);
+        body_name(letter, name);
+        if (dir >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                f->error = body_link(f->staged_dir, f->staged_name, dir, letter);
+        atomic_store(&j->a->bodies_dirty, true); /* whoever filed it may have died before it settled */
+        return 0;
 }
 
 /* What fails here for this letter alone is its own error; its row of `filed` goes again. */
@@ -201,11 +257,12 @@ static int link_staged(struct filing_job *j, struct db *d, struct filing *f)
         if (rc >= 0)
                 rc = body_link(f->staged_dir, f->staged_name, rc, f->letter);
         if (!rc) {
+                j->linked = true;
                 atomic_store(&j->a->bodies_dirty, true);
                 return 0;
         }
         f->error = rc;
-        return filed(d, FILED_REMOVE, f);
+        return filed_remove(d, f);
 }
 
 static int file_one(struct filing_job *j, struct db *d, struct filing *f, const struct parsed *p)
@@ -213,16 +270,13 @@ static int file_one(struct filing_job *j, struct db *d, struct filing *f, const 
         struct placed placed;
         struct end *e;
         uint32_t thread;
-        int rc = filed(d, FILED_ADD, f);
+        int rc = filed_add(d, f, j->all.uidnext);
 
+        f->duplicate = rc == -EEXIST;
+        if (f->duplicate)
+                return f->staged_dir >= 0 ? heal(j, d, f) : 0;
         if (rc)
                 return rc;
-        if (f->segment && !db_changes(d)) {
-                f->duplicate = true;
-                j->a->bodies_dirty |=
-                    f->staged_dir >= 0; /* whoever filed it may have died before it settled */
-                return 0;
-        }
         rc = end_of(j, d, f->mailbox, &e);
         if (rc)
                 return rc;
@@ -249,6 +303,7 @@ static int file_batch(struct db *d, void *arg)
 
         j->ends = NULL;
         j->filed = 0;
+        j->linked = false;
         if (!rc)
                 rc = counter_read(d, 0, &j->all);
         if (!rc)
@@ -264,7 +319,11 @@ static int file_batch(struct db *d, void *arg)
         }
         if (!rc)
                 rc = store_ends(j, d);
-        return rc || !j->filed ? rc : counter_write(d, &j->all);
+        if (!rc && j->filed)
+                rc = counter_write(d, &j->all);
+        if (!rc && j->linked && j->synced) /* no letter without its body, also after a power cut */
+                rc = disk_sync_dir(account_bodies(j->a));
+        return rc;
 }
 
 static int file(struct account *a, struct filing *list, size_t n, enum db_how how)
@@ -272,6 +331,7 @@ static int file(struct account *a, struct filing *list, size_t n, enum db_how ho
         struct filing_job j = { .a = a, .list = list, .n = n, .now = (uint32_t)(wall_usec() / 1000000) };
         int rc;
 
+        j.synced = how == DB_SYNC;
         if (n > BATCH_MAX)
                 return -E2BIG;
         if (!n)
@@ -289,7 +349,5 @@ int account_file(struct account *a, struct filing *list, size_t n)
 
 int account_file_synced(struct account *a, struct filing *list, size_t n)
 {
-        int rc = file(a, list, n, DB_SYNC);
-
-        return rc || !atomic_load(&a->bodies_dirty) ? rc : account_settle(a);
+        return file(a, list, n, DB_SYNC);
 }

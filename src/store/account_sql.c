@@ -19,7 +19,7 @@
  *   reference hash: a message-id together with the base subject (account_thread.c); never removed
  *   thread    only where it holds more than its first letter: u32 letters, ascending
  *   gone      uid..last of the mailbox went at modseq; letter 0: never was there, a gap; uid 0: the mailbox itself
- *   filed     actions of the intake log that were carried out here */
+ *   filed     actions of the intake log that were carried out here, and the letter each became */
 static const char schema[] =
     "CREATE TABLE account(account INTEGER PRIMARY KEY, name TEXT NOT NULL, boot TEXT NOT NULL, "
     "clean INTEGER NOT NULL, jumped INTEGER NOT NULL, forgotten INTEGER NOT NULL, uidvalidity INTEGER NOT "
@@ -49,7 +49,8 @@ static const char schema[] =
     "uid INTEGER NOT NULL, last INTEGER NOT NULL, letter INTEGER NOT NULL, at INTEGER NOT NULL, "
     "PRIMARY KEY(account, modseq, mailbox, uid)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE filed(account INTEGER NOT NULL, segment INTEGER NOT NULL, sequence INTEGER NOT NULL, "
-    "number INTEGER NOT NULL, PRIMARY KEY(account, segment, sequence, number)) STRICT, WITHOUT ROWID;";
+    "number INTEGER NOT NULL, letter INTEGER NOT NULL, PRIMARY KEY(account, segment, sequence, number)) "
+    "STRICT, WITHOUT ROWID;";
 
 static const char *const statements[ACCOUNT_STATEMENTS] = {
         [ACCOUNT_READ] =
@@ -116,8 +117,11 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
                        "WHERE account = ?1 AND modseq > ?2 AND mailbox = ?3 AND letter > 0",
         [GONE_OLDEST] = "SELECT modseq, at FROM gone WHERE account = ?1 ORDER BY modseq LIMIT 1",
         [GONE_PURGE] = "DELETE FROM gone WHERE account = ?1 AND modseq <= ?2",
-        [FILED_ADD] = "INSERT INTO filed(account, segment, sequence, number) VALUES (?1, ?2, ?3, ?4) "
-                      "ON CONFLICT DO NOTHING",
+        [FILED_ADD] =
+            "INSERT INTO filed(account, segment, sequence, number, letter) VALUES (?1, ?2, ?3, ?4, ?5) "
+            "ON CONFLICT DO NOTHING",
+        [FILED_LETTER] =
+            "SELECT letter FROM filed WHERE account = ?1 AND segment = ?2 AND sequence = ?3 AND number = ?4",
         [FILED_REMOVE] =
             "DELETE FROM filed WHERE account = ?1 AND segment = ?2 AND sequence = ?3 AND number = ?4",
         [FILED_NEXT] = "SELECT min(segment) FROM filed WHERE account = ?1 AND segment > ?2",

@@ -46,6 +46,7 @@ enum account_statement {
         GONE_OLDEST,
         GONE_PURGE,
         FILED_ADD,
+        FILED_LETTER,
         FILED_REMOVE,
         FILED_NEXT,
         FILED_FORGET,

@@ -123,8 +123,9 @@ static int copy_aside(struct db *d, unsigned version)
         buf_printf(&copy, "%s.schema-%u", d->path, version);
         if (!buf_u8(&copy, 0))
                 return -ENAMETOOLONG;
-        if (unlink(copy.p) < 0 && errno != ENOENT) /* half of one, from before */
-                return -errno;
+        rc = disk_unlink(AT_FDCWD, copy.p); /* half of one, from before */
+        if (rc && rc != -ENOENT)
+                return rc;
         rc = db_failed(d, sqlite3_prepare_v2(d->handle, "VACUUM INTO ?1", -1, &s, NULL));
         if (!rc)
                 rc = db_failed(d, sqlite3_bind_text(s, 1, copy.p, -1, SQLITE_STATIC));

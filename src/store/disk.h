@@ -23,6 +23,7 @@ int disk_unlink(int dir, const char *name);
 int disk_truncate(int fd, off_t size);
 
 /* Tests: record everything below `root` into the file `trace` (its form stands in disk_trace.h); NULL, NULL ends it.
+ * While recording, syncs are only recorded.
  * Fail the n-th datasync from now (1: the next) with an errno. Set before any store is opened. */
 void disk_record(const char *root, const char *trace);
 uint64_t disk_recorded(void); /* operations so far */

@@ -51,6 +51,8 @@ bool trace_path(int fd, const char *name, char path[static TRACE_PATH])
         char link[40], full[TRACE_PATH];
         ssize_t n;
 
+        if (name && name[0] == '/')
+                return trace_full_path(name, path);
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         n = readlink(link, full, sizeof full);
         if (n <= 0 || (size_t)n + (name ? strlen(name) : 0) + 2 > sizeof full)
