@@ -14,6 +14,7 @@
 #include "run/offload.h"
 #include "store/directory.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #define TICKET_KEY_LIVES (6 * 3600 * SECOND)
@@ -25,14 +26,17 @@ struct keeper_role {
         struct channel *supervisor;
         struct settings settings[2]; /* the one in force and, while it changes, the next */
         unsigned turn;
-        bool stopping;
+        unsigned busy; /* fibers that use the keeper, besides those of its fronts */
+        bool stopping; /* no more of them: it is about to be freed */
 };
 static struct keeper_role role; /* the role is the process */
 
 static void finish(void *arg)
 {
         (void)arg;
-        keeper_note_uses(role.keeper);
+        while (role.busy)
+                if (fiber_sleep(now() + MSECOND))
+                        break;
         keeper_stop(&role.keeper);
         fiber_cancel_all();
         loop_stop();
@@ -68,19 +72,26 @@ static int take_fd(struct channel_message *m)
 
 static void new_front(struct channel_message *m)
 {
-        keeper_front(role.keeper, take_fd(m));
+        if (!role.stopping)
+                keeper_front(role.keeper, take_fd(m));
 }
 
 static void new_key(struct channel_message *m)
 {
+        if (role.stopping)
+                return;
+        role.busy++;
         if (keeper_key(role.keeper, take_fd(m)) < 0)
                 log_warn("key", "why=\"not usable: the old one stays\"");
+        role.busy--;
 }
 
 static void new_settings(struct channel_message *m)
 {
         struct settings *fresh = &role.settings[++role.turn % 2];
 
+        if (role.stopping)
+                return;
         if (fresh->data)
                 settings_free(fresh);
         if (!settings_unpack(fresh, m->body))
@@ -91,7 +102,8 @@ static void new_settings(struct channel_message *m)
 static void directory(struct channel_message *m)
 {
         (void)m;
-        keeper_directory_changed(role.keeper);
+        if (!role.stopping)
+                keeper_directory_changed(role.keeper);
 }
 
 static void dump(struct channel_message *m)
@@ -100,52 +112,75 @@ static void dump(struct channel_message *m)
         fiber_dump(STDERR_FILENO);
 }
 
-/* For a verb, through the supervisor: the texts of struct keeper_said. */
-static void answer(struct channel_message *m, int rc, const struct buf *text)
+/* For a verb, through the supervisor: the texts of struct keeper_said; an empty answer when it is too late. */
+static void answer(struct channel_message *m, int (*ask)(struct str body, struct buf *text))
 {
-        auto_buf struct buf b;
+        auto_buf struct buf text = { 0 }, b = { 0 };
 
+        if (role.stopping) {
+                channel_answer(m, S(""), -1);
+                return;
+        }
+        buf_init(&text, CHANNEL_BODY / 2);
         buf_init(&b, CHANNEL_BODY);
-        keeper_said_pack(&(struct keeper_said){ .rc = rc, .text = buf_str(text) }, &b);
+        role.busy++;
+        int rc = ask(m->body, &text);
+
+        role.busy--;
+        keeper_said_pack(&(struct keeper_said){ .rc = rc, .text = buf_str(&text) }, &b);
         channel_answer(m, buf_str(&b), -1);
+}
+
+static int ask_set_secret(struct str body, struct buf *text)
+{
+        struct ask_set_secret ask;
+
+        if (ask_set_secret_unpack(&ask, body))
+                return keeper_set_secret(role.keeper, &ask, text);
+        buf_puts(text, S("the keeper cannot read that"));
+        return -EBADMSG;
+}
+
+static int ask_secrets(struct str body, struct buf *text)
+{
+        struct unpack u = unpack_of(body);
+
+        return keeper_list_secrets(role.keeper, unpack_str(&u), text);
+}
+
+static int ask_bans(struct str body, struct buf *text)
+{
+        struct unpack u = unpack_of(body);
+
+        return keeper_list_bans(role.keeper, unpack_u32(&u), text);
+}
+
+static int ask_unban(struct str body, struct buf *text)
+{
+        struct unpack u = unpack_of(body);
+
+        (void)text;
+        return keeper_unban(role.keeper, unpack_str(&u));
 }
 
 static void set_secret(struct channel_message *m)
 {
-        struct ask_set_secret ask;
-        auto_buf struct buf text;
-
-        buf_init(&text, CHANNEL_BODY / 2);
-        if (!ask_set_secret_unpack(&ask, m->body))
-                die("supervisor: a secret that cannot be read");
-        answer(m, keeper_set_secret(role.keeper, &ask, &text), &text);
+        answer(m, ask_set_secret);
 }
 
 static void secrets(struct channel_message *m)
 {
-        struct unpack u = unpack_of(m->body);
-        auto_buf struct buf text;
-
-        buf_init(&text, CHANNEL_BODY / 2);
-        answer(m, keeper_list_secrets(role.keeper, unpack_str(&u), &text), &text);
+        answer(m, ask_secrets);
 }
 
 static void bans(struct channel_message *m)
 {
-        struct unpack u = unpack_of(m->body);
-        auto_buf struct buf text;
-
-        buf_init(&text, CHANNEL_BODY / 2);
-        answer(m, keeper_list_bans(role.keeper, unpack_u32(&u), &text), &text);
+        answer(m, ask_bans);
 }
 
 static void unban(struct channel_message *m)
 {
-        struct unpack u = unpack_of(m->body);
-        auto_buf struct buf text;
-
-        buf_init(&text, 256);
-        answer(m, keeper_unban(role.keeper, unpack_str(&u)), &text);
+        answer(m, ask_unban);
 }
 
 static const struct channel_kind from_supervisor[] = {
@@ -167,9 +202,11 @@ static void housekeeping(void *arg)
         nsec rotate = now() + TICKET_KEY_LIVES;
 
         (void)arg;
-        while (!fiber_sleep(now() + NOTE_USES_EVERY)) {
+        while (!fiber_sleep(now() + NOTE_USES_EVERY) && !role.stopping) {
+                role.busy++;
                 keeper_note_uses(role.keeper);
-                if (now() < rotate)
+                role.busy--;
+                if (role.stopping || now() < rotate)
                         continue;
                 keeper_rotate_ticket_key(role.keeper);
                 rotate = now() + TICKET_KEY_LIVES;
