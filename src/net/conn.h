@@ -51,11 +51,12 @@ bool conn_signed_out(const struct conn *c);
 /* Input. *line points into the connection's buffer until the next call that reads. max: without the CRLF, at most
  * 128 KB. The end of their input (GOT_END with conn_ok true) does not keep our output from going out. */
 enum got conn_line(struct conn *c, struct str *line, size_t max, nsec deadline);
-/* At most `most` bytes of what comes next; waits only if none is there. Empty: end, error, cancelled or deadline (of
- * these only the end leaves conn_ok true). Points into the buffer as above. */
+/* At most `most` bytes of what comes next; waits only if none is there. Empty: end, error, cancelled or deadline; of
+ * these the end and the deadline leave conn_ok true, and only the deadline conn_late. Points into the buffer as above. */
 struct str conn_some(struct conn *c, size_t most, nsec deadline);
-void conn_unread(struct conn *c, size_t n);       /* gives back the last n bytes of the last conn_some */
-bool conn_input_waits(struct conn *c);            /* is there input that can be read without waiting? */
+bool conn_late(const struct conn *c);       /* the last conn_some met its deadline: one may still say so */
+void conn_unread(struct conn *c, size_t n); /* gives back the last n bytes of the last conn_some */
+bool conn_input_waits(struct conn *c);      /* is there input that can be read without waiting? */
 void conn_park_after(struct conn *c, nsec quiet); /* < 0: never GOT_QUIET; 0: at once */
 
 /* Output. */

@@ -195,6 +195,7 @@ struct str conn_some(struct conn *c, size_t most, nsec deadline)
 
         if (c->watched)
                 tap_heard(c);
+        c->late = false;
         while (conn_buffered(c) == 0) {
                 n = read_more(c);
                 if (n > 0) {
@@ -203,11 +204,13 @@ struct str conn_some(struct conn *c, size_t most, nsec deadline)
                 }
                 if (n != -EAGAIN)
                         return S("");
-                rc = conn_flush(c, now() + c->flush_within);
-                if (rc == 0 && !c->readable)
-                        rc = conn_wait(c, EPOLLIN, "bytes", deadline);
+                if (conn_flush(c, now() + c->flush_within) < 0)
+                        return S("");
+                rc = c->readable ? 0 : conn_wait(c, EPOLLIN, "bytes", deadline);
                 if (rc < 0 && !c->readable) {
-                        conn_fail(c);
+                        c->late = rc == -ETIMEDOUT;
+                        if (!c->late)
+                                conn_fail(c);
                         return S("");
                 }
         }
@@ -217,6 +220,11 @@ struct str conn_some(struct conn *c, size_t most, nsec deadline)
         if (c->watched)
                 tap_body_in(c, got.n);
         return got;
+}
+
+bool conn_late(const struct conn *c)
+{
+        return c->late;
 }
 
 void conn_unread(struct conn *c, size_t n)

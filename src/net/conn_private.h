@@ -27,8 +27,9 @@ enum {
 struct conn_tls;
 struct conn_watched {
         struct conn_tap *tap;
-        struct buf line;  /* output up to its line end */
-        struct str heard; /* the last line read, in the connection's buffer: told when it is sure what may be shown */
+        struct buf line; /* output up to its line end */
+        struct str
+            heard; /* the last line read, in the connection's buffer: told when it is sure what may be shown */
         size_t shown;     /* so much of it */
         bool hearing;     /* there is one that was not told */
         uint64_t in, out; /* body bytes not yet told */
@@ -59,6 +60,7 @@ struct conn {
         bool failed : 1;
         bool skipping : 1; /* inside a line that was too long */
         bool bulk : 1;     /* the last read filled its room */
+        bool late : 1;     /* the last conn_some met its deadline */
         bool secret : 1;
 };
 

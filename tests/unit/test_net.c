@@ -216,13 +216,19 @@ static void bytes_body(void *arg)
         conn_unread(c, 6);
         must(conn_line(c, &s, 512, SOON) == GOT_LINE && str_eq(s, S("QUIT")));
         must(!conn_input_waits(c));
-        must(conn_some(c, 1, now()).n == 0 && !conn_ok(c)); /* late */
+        must(conn_some(c, 1, now()).n == 0 && conn_ok(c) && conn_late(c));
+        conn_put(c, S("421 too late\r\n"));
+        must(conn_flush(c, SOON) == 0);
+        hears(peer, S("421 too late\r\n"));
+        say(peer, S("x"));
+        must(conn_some(c, 1, SOON).n == 1 && !conn_late(c));
+        conn_fail(c);
         must(conn_line(c, &s, 512, SOON) == GOT_END);
         conn_free(&c);
         close(peer);
         c = conn_and_peer(&peer);
         close(peer);
-        must(conn_some(c, 1, SOON).n == 0 && conn_ok(c)); /* the end */
+        must(conn_some(c, 1, SOON).n == 0 && conn_ok(c) && !conn_late(c)); /* the end */
         must(conn_input_waits(c));
         conn_free(&c);
 }

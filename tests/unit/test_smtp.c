@@ -380,7 +380,13 @@ static void drips_and_silence(void)
         conn_free(&c);
         settings.data_min_rate = 0;
         settings.smtp_data_timeout = 1;
-        talk("silence", elsewhere, PROTOCOL_SMTP, HELLO TO_JILL "C: DATA\nS: 354*\nC: x\nend\n");
+        talk("silence", elsewhere, PROTOCOL_SMTP,
+             HELLO TO_JILL
+             "C: DATA\nS: 354*\nC: x\nS: 421 hill.com nothing more of the letter for 1 seconds*\nend\n");
+        talk("silence in a chunk", elsewhere, PROTOCOL_SMTP,
+             HELLO TO_JILL "C: BDAT 10\nC: x\nS: 421 hill.com nothing more of the letter*\nend\n");
+        talk("silence in a chunk that nobody wants", elsewhere, PROTOCOL_SMTP,
+             HELLO "C: BDAT 10\nC: x\nS: 421 hill.com the chunk does not come*\nend\n");
         settings.smtp_data_timeout = 600;
 }
 

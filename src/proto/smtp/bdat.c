@@ -17,8 +17,8 @@ static bool scan_chunk(struct scan *a, struct chunk *c)
         return scan_done(a);
 }
 
-/* A chunk that nobody wants must come off the wire all the same, up to a bound; false: the connection ends. */
-static bool throw_away(struct smtp *s, uint64_t size)
+/* A chunk that nobody wants must come off the wire all the same, up to a bound, in the time of one wait for data. */
+static void throw_away(struct smtp *s, uint64_t size)
 {
         const struct settings *t = s->session.server->settings;
         nsec deadline = in_seconds(t->smtp_data_timeout);
@@ -32,7 +32,6 @@ static bool throw_away(struct smtp *s, uint64_t size)
                 if (!piece.n)
                         s->session.ending = true;
         }
-        return !s->session.ending;
 }
 
 /* A bare LF becomes CRLF where the settings say so; the CR before it may have come with the last chunk. */
@@ -77,6 +76,9 @@ static bool unwanted(struct smtp *s, const struct chunk *c, int *rc)
         throw_away(s, c->size);
         if (session->state & (SMTP_RCPT | SMTP_CHUNKS))
                 *rc = smtp_refuse(session, "552 5.3.4 Letter far too large, closing connection");
+        else if (conn_late(session->conn))
+                *rc = smtp_reply(session, "421 4.4.2 %s the chunk does not come, closing connection",
+                                 session->host);
         else if (session->state == SMTP_MAIL && s->letter.refused)
                 *rc = smtp_reply(session, "554 5.5.1 No valid recipients");
         else if (session->state == SMTP_BROKEN)

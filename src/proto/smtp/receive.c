@@ -53,7 +53,8 @@ static void reception_fault(struct smtp *s, enum letter_fault fault)
 {
         struct reception *r = &s->reception;
 
-        if (!r->fault)
+        if (!r->fault ||
+            fault >= LETTER_SLOW) /* what ends the connection goes before whatever else is wrong */
                 r->fault = (uint8_t)fault;
         incoming_free(&r->in); /* from here on it is only read to its end */
 }
@@ -83,17 +84,15 @@ struct str reception_some(struct smtp *s, size_t most)
             conn_some(s->session.conn, most < PIECE ? most : PIECE, in_seconds(t->smtp_data_timeout));
 
         if (!piece.n) {
-                reception_fault(s, LETTER_CUT);
+                reception_fault(s, conn_late(s->session.conn) ? LETTER_SILENT : LETTER_CUT);
                 return piece;
         }
         r->read += piece.n;
         if (too_slow(r, t, piece.n)) {
-                r->fault = LETTER_FINE; /* this goes before whatever else is wrong */
                 reception_fault(s, LETTER_SLOW);
                 return S("");
         }
         if (r->read > 2 * (uint64_t)t->max_letter_size + BEYOND) {
-                r->fault = LETTER_FINE;
                 reception_fault(s, LETTER_ENDLESS);
                 return S("");
         }
@@ -301,6 +300,12 @@ static bool refused(struct session *s, const struct reception *r, int *rc)
         case LETTER_SLOW:
                 s->ending = true;
                 *rc = smtp_refuse(s, "451 4.4.2 Letter comes too slowly, closing connection");
+                return true;
+        case LETTER_SILENT:
+                s->ending = true;
+                *rc = smtp_refuse(
+                    s, "421 4.4.2 %s nothing more of the letter for %ld seconds, closing connection", s->host,
+                    t->smtp_data_timeout);
                 return true;
         case LETTER_ENDLESS:
                 s->ending = true;

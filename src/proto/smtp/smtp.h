@@ -63,6 +63,7 @@ enum letter_fault {
         LETTER_HEADER,  /* a submitted letter's header has no end */
         LETTER_SLOW,    /* below data_min_rate: the connection ends, too */
         LETTER_ENDLESS, /* far beyond the size: the same */
+        LETTER_SILENT,  /* nothing came for smtp_data_timeout: the same */
         LETTER_CUT,     /* the connection has ended */
 };
 /* A letter while it arrives. */
