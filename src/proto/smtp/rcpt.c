@@ -1,7 +1,7 @@
 #include "proto/smtp/smtp.h"
 
 /* Would the letter, as far as its size is known, go beyond what the account may hold? Letters that are accepted but
- * not yet filed do not count. */
+ * not yet filed do not count, and what was accepted is filed: a quota is a word to senders, not a wall. */
 static bool over_quota(struct session *s, struct str account, uint64_t size)
 {
         struct account_entry entry;
@@ -17,6 +17,18 @@ static bool over_quota(struct session *s, struct str account, uint64_t size)
         rc = account_usage(box, &used, &letters);
         account_put(&box);
         return rc == 0 && (used >= quota || size > quota - used);
+}
+
+/* Refused is the address whose every mailbox is full, be it an account with a subaddress or an alias of several. A list
+ * is not: one reader's full mailbox is not the sender's business, and asking thousands of accounts would take its time. */
+static bool all_full(struct session *s, const struct resolved *who, uint64_t size)
+{
+        if (who->list.n || !who->count)
+                return false;
+        for (unsigned i = 0; i < who->count; i++)
+                if (who->actions[i].kind != ACTION_FILE || !over_quota(s, who->actions[i].account, size))
+                        return false;
+        return true;
 }
 
 static int too_many(struct session *s)
@@ -99,7 +111,7 @@ static int deliver(struct session *s, const struct path *to, struct str normal)
                 return relay(s, to, normal);
         if (who.standing != STANDING_OK && who.standing != STANDING_FORWARDED)
                 return refuse(s, to, &who);
-        if (who.account.n && who.standing == STANDING_OK && over_quota(s, who.account, l->declared))
+        if (all_full(s, &who, l->declared))
                 return smtp_refuse(s, "552 5.2.2 <" PRS ">... Mailbox full", STR(to->text));
         return accepted(s, to, &who);
 }
