@@ -1,31 +1,8 @@
-#include "settings.h"
+#include "settings_table.h"
 #include "base/mem.h"
 #include "base/scan.h"
-#include <confuse.h>
 #include <limits.h>
-#include <stdio.h>
 #include <unistd.h>
-
-enum type {
-        TITLE, /* no setting: the heading of those that follow */
-        NAME,  /* a word without spaces */
-        TEXT,  /* words */
-        NUMBER,
-        SIZE,    /* bytes; 50M */
-        TIME,    /* seconds; 10m */
-        TIME_MS, /* the same, kept in milliseconds; 500ms */
-        FLAG,    /* yes, no */
-        CHOICE,  /* the number of the word */
-};
-struct entry {
-        const char *name;
-        enum type type;
-        size_t at;         /* the field */
-        const char *value; /* by default */
-        long least, most;
-        const char *help;
-        const char *words[4]; /* of a CHOICE */
-};
 
 #define K     1024L
 #define M     (1024 * K)
@@ -36,7 +13,7 @@ struct entry {
 
 /* A table reads by its lines, and the formatting tool stumbles over rows of different length. */
 /* clang-format off */
-static const struct entry entries[] = {
+const struct setting settings_table[] = {
         { "Who and where", TITLE },
         { "host-name", NAME, AT(host_name), "", 0, 0, "the name we greet with; empty: the machine's own" },
         { "host-names", TEXT, AT(host_names), "", 0, 0,
@@ -108,27 +85,23 @@ static const struct entry entries[] = {
         { "default-quota", SIZE, AT(default_quota), "0", 0, LONG_MAX, "of an account that has none of its own; 0: no limit" },
 };
 /* clang-format on */
-#define ENTRIES (sizeof(entries) / sizeof(entries[0]))
+const size_t settings_table_count = sizeof(settings_table) / sizeof(settings_table[0]);
+#define SETTINGS settings_table_count
 
-static char **field_text(struct settings *s, const struct entry *e)
+static char **field_text(struct settings *s, const struct setting *e)
 {
         return (char **)(void *)((char *)s + e->at);
 }
-static long *field_number(struct settings *s, const struct entry *e)
+static long *field_number(struct settings *s, const struct setting *e)
 {
         return (long *)(void *)((char *)s + e->at);
 }
-static bool *field_flag(struct settings *s, const struct entry *e)
+static bool *field_flag(struct settings *s, const struct setting *e)
 {
         return (bool *)(void *)((char *)s + e->at);
 }
-static bool is_text(const struct entry *e)
-{
-        return e->type == NAME || e->type == TEXT;
-}
-
 /* The machine's own name stands in for an empty host-name, so that nobody else has to think of it. */
-static void put_text(char **to, const struct entry *e, struct str value)
+static void put_text(char **to, const struct setting *e, struct str value)
 {
         char machine[256] = "";
 
@@ -147,7 +120,7 @@ static const struct unit {
   no_units[] = { { "", 1 }, { NULL, 0 } };
 
 /* digits and a unit, in any case; "never" is -1 where -1 is allowed */
-static bool read_number(const struct entry *e, struct str value, long *out)
+static bool read_number(const struct setting *e, struct str value, long *out)
 {
         const struct unit *u = e->type == SIZE      ? size_units
                                : e->type == TIME    ? time_units
@@ -167,7 +140,7 @@ static bool read_number(const struct entry *e, struct str value, long *out)
         return !a.bad && u->name && !__builtin_mul_overflow((long)n, u->times, out);
 }
 
-static int set_number(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+static int set_number(struct settings *s, const struct setting *e, struct str value, struct buf *why)
 {
         static const char *const wanted[] = { [NUMBER] = "a number",
                                               [SIZE] = "a size like 50M",
@@ -193,7 +166,7 @@ static int set_number(struct settings *s, const struct entry *e, struct str valu
         return 0;
 }
 
-static int set_choice(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+static int set_choice(struct settings *s, const struct setting *e, struct str value, struct buf *why)
 {
         for (long i = 0; e->words[i]; i++)
                 if (str_ieq(value, str_of(e->words[i]))) {
@@ -206,7 +179,7 @@ static int set_choice(struct settings *s, const struct entry *e, struct str valu
         return -1;
 }
 
-static int set_flag(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+static int set_flag(struct settings *s, const struct setting *e, struct str value, struct buf *why)
 {
         static const struct {
                 const char *word;
@@ -229,7 +202,7 @@ static int set_flag(struct settings *s, const struct entry *e, struct str value,
         return -1;
 }
 
-static int set_text(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+static int set_text(struct settings *s, const struct setting *e, struct str value, struct buf *why)
 {
         if (str_has_control(value) || (e->type == NAME && str_find(value, ' ') != STR_NONE)) {
                 buf_printf(why, "%s: %s may not stand in it", e->name,
@@ -240,7 +213,7 @@ static int set_text(struct settings *s, const struct entry *e, struct str value,
         return 0;
 }
 
-static int set_entry(struct settings *s, const struct entry *e, struct str value, struct buf *why)
+static int set_entry(struct settings *s, const struct setting *e, struct str value, struct buf *why)
 {
         value = str_trim(value);
         switch (e->type) {
@@ -260,7 +233,7 @@ static int set_entry(struct settings *s, const struct entry *e, struct str value
 int settings_set(struct settings *s, struct str name, struct str value, struct buf *why)
 {
         name = str_trim(name);
-        for (const struct entry *e = entries; e < entries + ENTRIES; e++)
+        for (const struct setting *e = settings_table; e < settings_table + SETTINGS; e++)
                 if (e->type != TITLE && str_eq(name, str_of(e->name)))
                         return set_entry(s, e, value, why);
         buf_printf(why, PRS ": no such setting", STR(name));
@@ -273,7 +246,7 @@ void settings_default(struct settings *s)
 
         *s = (struct settings){ 0 };
         buf_init(&why, 1000);
-        for (const struct entry *e = entries; e < entries + ENTRIES; e++)
+        for (const struct setting *e = settings_table; e < settings_table + SETTINGS; e++)
                 if (e->type != TITLE && set_entry(s, e, str_of(e->value), &why) < 0)
                         mem_die(e->name); /* the table contradicts itself */
         buf_free(&why);
@@ -281,70 +254,10 @@ void settings_default(struct settings *s)
 
 void settings_free(struct settings *s)
 {
-        for (const struct entry *e = entries; e < entries + ENTRIES; e++)
-                if (is_text(e))
+        for (const struct setting *e = settings_table; e < settings_table + SETTINGS; e++)
+                if (setting_is_text(e))
                         mem_free(*field_text(s, e));
         *s = (struct settings){ 0 };
-}
-
-/* ---- the file ---- */
-
-/* libconfuse's callbacks carry no pointer of ours; a process reads its settings in one thread. */
-static struct {
-        struct settings *settings;
-        struct buf *why;
-        const char *file;
-} reading;
-
-__attribute__((format(printf, 2, 0))) static void complain(cfg_t *cfg, const char *format, va_list args)
-{
-        if (reading.why->n)
-                return; /* the first one says it */
-        buf_printf(reading.why, "%s:%d: ", reading.file, cfg->line);
-        buf_vprintf(reading.why, format, args);
-}
-
-static int take(cfg_t *cfg, cfg_opt_t *opt)
-{
-        struct buf auto_buf why = { 0 };
-
-        buf_init(&why, 1000);
-        if (settings_set(reading.settings, str_of(cfg_opt_name(opt)), str_of(cfg_opt_getstr(opt)), &why) == 0)
-                return 0;
-        cfg_error(cfg, "%.*s", STR(buf_str(&why)));
-        return -1;
-}
-
-int settings_read(struct settings *s, const char *file, struct buf *why)
-{
-        cfg_opt_t options[ENTRIES + 1];
-        struct buf auto_buf said = { 0 };
-        size_t n = 0;
-        cfg_t *cfg;
-        int rc;
-
-        buf_init(&said, 2000);
-        for (const struct entry *e = entries; e < entries + ENTRIES; e++)
-                if (e->type != TITLE)
-                        options[n++] = (cfg_opt_t)CFG_STR(e->name, 0, CFGF_NODEFAULT);
-        options[n] = (cfg_opt_t)CFG_END();
-        cfg = cfg_init(options, CFGF_NONE);
-        if (!cfg)
-                mem_die("out of memory");
-        cfg_set_error_function(cfg, complain);
-        for (size_t i = 0; i < n; i++)
-                cfg_set_validate_func(cfg, options[i].name, take);
-        reading.settings = s;
-        reading.why = &said;
-        reading.file = file;
-        rc = cfg_parse(cfg, file);
-        if (rc == CFG_FILE_ERROR)
-                buf_printf(&said, "%s: %m", file);
-        else if (rc != CFG_SUCCESS && !said.n)
-                buf_printf(&said, "%s: cannot be read as settings", file);
-        cfg_free(cfg);
-        buf_puts(why, buf_str(&said));
-        return rc == CFG_SUCCESS ? 0 : -1;
 }
 
 /* ---- packed: u32 the number of settings | each in the table's order: a string packed, a number as u64 ---- */
@@ -353,9 +266,9 @@ void settings_pack(const struct settings *settings, struct buf *out)
 {
         struct settings *s = (struct settings *)(uintptr_t)settings; /* field_ functions give, not take */
 
-        buf_u32(out, ENTRIES);
-        for (const struct entry *e = entries; e < entries + ENTRIES; e++) {
-                if (is_text(e))
+        buf_u32(out, SETTINGS);
+        for (const struct setting *e = settings_table; e < settings_table + SETTINGS; e++) {
+                if (setting_is_text(e))
                         buf_packed(out, str_of(*field_text(s, e)));
                 else if (e->type == FLAG)
                         buf_u64(out, *field_flag(s, e));
@@ -369,10 +282,10 @@ bool settings_unpack(struct settings *s, struct str packed)
         struct unpack u = unpack_of(packed);
 
         *s = (struct settings){ 0 };
-        if (unpack_u32(&u) != ENTRIES)
+        if (unpack_u32(&u) != SETTINGS)
                 return false;
-        for (const struct entry *e = entries; e < entries + ENTRIES; e++) {
-                if (is_text(e))
+        for (const struct setting *e = settings_table; e < settings_table + SETTINGS; e++) {
+                if (setting_is_text(e))
                         *field_text(s, e) = mem_string(unpack_str(&u));
                 else if (e->type == FLAG)
                         *field_flag(s, e) = unpack_u64(&u) != 0;
@@ -383,66 +296,4 @@ bool settings_unpack(struct settings *s, struct str packed)
                 return true;
         settings_free(s);
         return false;
-}
-
-/* ---- for people ---- */
-
-static void put_range(struct buf *out, const struct entry *e)
-{
-        if (e->type == CHOICE)
-                for (long i = 0; e->words[i]; i++)
-                        buf_printf(out, "%s%s", i ? " | " : "", e->words[i]);
-        else if (e->type == FLAG)
-                buf_puts(out, S("yes | no"));
-        else if (e->type == NUMBER)
-                buf_printf(out, "%ld to %ld", e->least, e->most);
-        else if (e->type == SIZE)
-                buf_puts(out, S("bytes, or 10k, 50M, 1G"));
-        else if (e->type == TIME || e->type == TIME_MS)
-                buf_printf(out, "seconds, or %s10s, 5m, 2h, 1d", e->type == TIME_MS ? "500ms, " : "");
-}
-
-void settings_sample(struct buf *out)
-{
-        struct buf auto_buf range = { 0 };
-
-        buf_init(&range, 1000);
-        buf_puts(out,
-                 S("# The settings of pail, each with its default. Take the # away and change the value;\n"
-                   "# a running server reads the file anew on SIGHUP.\n"));
-        for (const struct entry *e = entries; e < entries + ENTRIES; e++) {
-                if (e->type == TITLE) {
-                        buf_printf(out, "\n## %s\n", e->name);
-                        continue;
-                }
-                buf_clear(&range);
-                put_range(&range, e);
-                buf_printf(out, "\n# %s", e->help);
-                if (range.n)
-                        buf_printf(out, " (" PRS ")", STR(buf_str(&range)));
-                buf_printf(out, is_text(e) ? "\n#%s = \"%s\"\n" : "\n#%s = %s\n", e->name, e->value);
-        }
-}
-
-void settings_manual(struct buf *out)
-{
-        struct buf auto_buf range = { 0 };
-        bool open = false;
-
-        buf_init(&range, 1000);
-        for (const struct entry *e = entries; e < entries + ENTRIES; e++) {
-                if (e->type == TITLE) {
-                        buf_printf(out, "%s.Ss %s\n.Bl -tag -width Ds\n", open ? ".El\n" : "", e->name);
-                        open = true;
-                        continue;
-                }
-                buf_clear(&range);
-                put_range(&range, e);
-                buf_printf(out, ".It Ic %s Li = %s%s%s\n%s", e->name, is_text(e) ? "\\(dq" : "", e->value,
-                           is_text(e) ? "\\(dq" : "", e->help);
-                if (range.n)
-                        buf_printf(out, " (" PRS ")", STR(buf_str(&range)));
-                buf_puts(out, S(".\n"));
-        }
-        buf_puts(out, S(".El\n"));
 }

@@ -123,7 +123,7 @@ struct directory {
         struct cache *cache;
         struct fiber_lock reading;
         unsigned said, read; /* how often somebody said that it has changed; what the cache knows of that */
-        nsec look_at; /* when to ask the file again */
+        nsec look_at;        /* when to ask the file again */
         uint32_t version;
         char separators[16];
 };
