@@ -218,6 +218,7 @@ static void new_settings(struct channel_message *m)
         if (!settings_unpack(s, m->body))
                 die("supervisor: settings that cannot be read");
         mail.server.settings = s;
+        directory_separators(mail.server.directory, str_of(s->subaddress_separator));
 }
 
 static void new_certificate(struct channel_message *m)
@@ -285,6 +286,7 @@ static void open_store(void)
         must(accounts_open(&mail.server.accounts, open_folder("mail"), s->max_open_accounts), "mail/");
         must(outbox_open(&mail.server.outbox, open_folder("outbox")), "outbox/");
         must(directory_open(&mail.server.directory, "directory/directory.db", false), "directory/");
+        directory_separators(mail.server.directory, str_of(s->subaddress_separator));
         must(intake_open(&mail.server.intake, open_folder("intake"), mail.server.accounts, mail.server.outbox,
                          &limits, &hooks),
              "intake/");

@@ -252,3 +252,9 @@ def test_help_and_the_manual_page_tell_of_every_verb():
             f'usage: pail {verb}')
     assert '.It Ic park-after Li = 10s' in page
     assert subprocess.run([PAIL, 'help', 'frob'], capture_output=True).returncode == 64
+
+
+def test_the_settings_say_where_a_subaddress_begins():
+    with Pail(settings={'subaddress-separator': '-'}) as p:
+        arrives(p, 'jill-shop@hill.com', 'jill@hill.com')
+        assert refused(p, 'jill+shop@hill.com') == 550
