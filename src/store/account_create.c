@@ -73,7 +73,47 @@ struct making {
         struct str name;
         char *fresh; /* ".new-NAME" */
         char *final;
+        int lock; /* on D/mail/.making: one makes accounts at a time */
 };
+
+enum { LOCK_PAUSE_MS = 5, LOCK_SECONDS = 60 };
+
+static int take_lock(void *arg)
+{
+        struct making *m = arg;
+        struct flock whole = { .l_type = F_WRLCK };
+
+        if (m->lock < 0)
+                m->lock = openat(m->set->dir, ".making", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (m->lock < 0)
+                return -errno;
+        return fcntl(m->lock, F_OFD_SETLK, &whole) < 0 ? -errno : 0;
+}
+
+static int wait_for_lock(struct making *m)
+{
+        nsec deadline = in_seconds(LOCK_SECONDS);
+        int rc;
+
+        while ((rc = offload(QUICK, take_lock, m)) == -EAGAIN || rc == -EACCES) {
+                if (now() > deadline)
+                        return -ETIMEDOUT;
+                if (!fiber_self())
+                        usleep(LOCK_PAUSE_MS * 1000);
+                else if ((rc = fiber_sleep(now() + LOCK_PAUSE_MS * MSECOND)))
+                        return rc;
+        }
+        return rc;
+}
+
+static int drop_lock(void *arg)
+{
+        struct making *m = arg;
+
+        if (m->lock >= 0)
+                close(m->lock);
+        return 0;
+}
 
 /* What a crash left half made: two levels, nothing of value. */
 static void clear_folder(int dir, const char *name, unsigned depth)
@@ -176,7 +216,7 @@ static int make_file(struct making *m)
 
 int account_create(struct accounts *a, struct str name)
 {
-        struct making m = { a, name, NULL, NULL };
+        struct making m = { a, name, NULL, NULL, -1 };
         struct buf fresh auto_buf;
         int rc;
 
@@ -186,7 +226,9 @@ int account_create(struct accounts *a, struct str name)
         buf_printf(&fresh, ".new-" PRS, STR(name));
         m.fresh = mem_string(buf_str(&fresh));
         m.final = mem_string(name);
-        rc = offload(QUICK, make_folder, &m);
+        rc = wait_for_lock(&m);
+        if (!rc)
+                rc = offload(QUICK, make_folder, &m);
         if (!rc) {
                 rc = make_file(&m);
                 if (!rc)
@@ -194,6 +236,7 @@ int account_create(struct accounts *a, struct str name)
                 if (rc)
                         (void)offload(QUICK, give_up, &m);
         }
+        (void)offload(QUICK, drop_lock, &m);
         mem_free(m.fresh);
         mem_free(m.final);
         return rc;

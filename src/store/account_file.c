@@ -1,6 +1,7 @@
 /* Filing: letters into mailboxes, a batch in one transaction. All that needs no lock (parsing) comes before it; inside,
  * the counters and the last page of a mailbox are read and written once. */
 #include "base/mem.h"
+#include "run/offload.h"
 #include "store/account_inside.h"
 #include "store/disk.h"
 #include <errno.h>
@@ -34,6 +35,7 @@ struct filing_job {
         struct counter all; /* of the account */
         size_t filed;
         uint32_t now; /* seconds */
+        bool patient; /* parsing may take its time: on a thread for long work */
         bool synced;  /* no log stands behind it */
         bool linked;  /* a name was added to bodies/ */
 };
@@ -50,7 +52,7 @@ static int parse_text(struct filing_job *j, struct parsed *p, struct str text)
         if (!mime_pack(&s->mime, &s->packed))
                 return -E2BIG;
         p->mime_end = s->packed.n;
-        p->n = thread_hashes(&s->arena, str_sub(text, 0, MIME_HEADER_MAX), &p->hashes);
+        p->n = thread_hashes(&s->arena, &s->keys, str_sub(text, 0, MIME_HEADER_MAX), &p->hashes);
         return 0;
 }
 
@@ -69,26 +71,30 @@ static int parse_staged(struct filing_job *j, struct filing *f, struct parsed *p
                 rc = body_read(f->staged_dir, f->staged_name, 0, (size_t)size, &j->scratch->text);
                 return rc ? rc : parse_text(j, p, buf_str(&j->scratch->text));
         }
-        rc = account_bodies(j->a);
-        if (rc < 0)
-                return rc;
-        rc = body_map(f->staged_dir, f->staged_name, rc, &text);
+        if (!j->patient)
+                return -EAGAIN;
+        rc = body_map(f->staged_dir, f->staged_name, f->staged_dir, &text);
         if (!rc)
                 rc = parse_text(j, p, text);
         body_unmap(&text);
         return rc;
 }
 
+/* -EAGAIN: there is a very long letter, come again with patience. */
 static int parse_all(void *arg)
 {
         struct filing_job *j = arg;
+        struct scratch *s = j->scratch;
 
-        j->parsed = arena_array(&j->scratch->arena, struct parsed, j->n);
+        buf_clear(&s->packed);
+        j->parsed = arena_array(&s->arena, struct parsed, j->n);
         for (size_t i = 0; i < j->n; i++) {
                 struct filing *f = &j->list[i];
 
                 f->error = f->staged_dir >= 0 ? parse_staged(j, f, &j->parsed[i])
                                               : parse_text(j, &j->parsed[i], f->text);
+                if (f->error == -EAGAIN)
+                        return -EAGAIN;
         }
         return 0;
 }
@@ -338,6 +344,12 @@ static int file(struct account *a, struct filing *list, size_t n, enum db_how ho
                 return 0;
         j.scratch = scratch_take(a->set);
         rc = account_change(a, "file letters", parse_all, file_batch, &j, how);
+        if (rc == -EAGAIN) {
+                j.patient = true;
+                rc = offload(LONG, parse_all, &j);
+                if (!rc)
+                        rc = account_change(a, "file letters", NULL, file_batch, &j, how);
+        }
         scratch_give(a->set, j.scratch);
         return rc;
 }

@@ -26,6 +26,7 @@ struct scratch {
         struct mime mime;
         struct buf text, packed;
         struct arena arena;
+        struct arena keys; /* of one letter's thread_keys_of */
         struct scratch *next;
 };
 
@@ -43,7 +44,7 @@ struct account {
         bool wrote; /* since it was last marked clean; the loop's */
         atomic_bool
             bodies_dirty;   /* a name in bodies/ may not be durable; set after the link, before the commit */
-        int bodies;         /* descriptor of bodies/, -1: not yet needed; also the lock's */
+        int bodies;         /* descriptor of bodies/, -1: not yet needed */
         unsigned wal_pages; /* when it was closed */
 };
 
@@ -58,12 +59,13 @@ struct accounts {
         struct waitlist room;
         segment_exists_fn *segment_exists;
         void *segment_context;
+        pthread_mutex_t lock; /* scratches and the descriptors of bodies/ */
         struct scratch *scratches;
-        pthread_mutex_t scratch_lock;
 };
 
 struct scratch *scratch_take(struct accounts *a);
 void scratch_give(struct accounts *a, struct scratch *s);
+void scratch_free_all(struct accounts *a);
 void account_use(struct account *acc); /* the first reference: it is no longer among the unused */
 bool account_name_valid(struct str name);
 int account_path(struct accounts *a, struct str name, const char *file, struct buf *out); /* ends with NUL */
@@ -107,8 +109,8 @@ bool page_from(struct page *p, uint64_t place, struct str data); /* false: damag
 
 int mailbox_find(struct db *d, struct str path, uint32_t *mailbox); /* -ENOENT */
 
-/* account_thread.c: the thread that a letter joins; registers its ids. hashes as thread_hashes made them. */
-size_t thread_hashes(struct arena *m, struct str letter, uint64_t **hashes);
+/* account_thread.c: the thread that a letter joins; registers its ids. hashes as thread_hashes made them in `keep`. */
+size_t thread_hashes(struct arena *keep, struct arena *work, struct str letter, uint64_t **hashes);
 int thread_join(struct db *d, uint32_t letter, const uint64_t *hashes, size_t n, uint32_t *thread);
 int thread_leave(struct db *d, uint32_t letter, uint32_t thread);
 

@@ -14,17 +14,18 @@ static uint64_t together(uint64_t id, uint64_t subject)
         return h ? h : 1;
 }
 
-size_t thread_hashes(struct arena *m, struct str letter, uint64_t **hashes)
+size_t thread_hashes(struct arena *keep, struct arena *work, struct str letter, uint64_t **hashes)
 {
-        struct thread_keys *k = arena_new(m, struct thread_keys);
+        struct thread_keys *k = arena_new(work, struct thread_keys);
         size_t n = 0;
 
-        thread_keys_of(k, m, letter);
-        *hashes = arena_array(m, uint64_t, (size_t)k->n + 1);
+        thread_keys_of(k, work, letter);
+        *hashes = arena_array(keep, uint64_t, (size_t)k->n + 1);
         if (k->own)
                 (*hashes)[n++] = together(k->own, k->subject);
         for (unsigned i = 0; i < k->n; i++)
                 (*hashes)[n++] = together(k->refs[i], k->subject);
+        arena_reset(work);
         return n;
 }
 

@@ -11,57 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { SCRATCHES_MAX = 4, SCRATCH_TEXT = 1024 * 1024, OPEN_SECONDS = 60, CLOSE_SECONDS = 2 };
-
-struct scratch *scratch_take(struct accounts *a)
-{
-        struct scratch *s;
-
-        pthread_mutex_lock(&a->scratch_lock);
-        s = a->scratches;
-        if (s)
-                a->scratches = s->next;
-        pthread_mutex_unlock(&a->scratch_lock);
-        if (s)
-                return s;
-        s = mem_new(struct scratch);
-        mime_init(&s->mime);
-        buf_init(&s->text, SCRATCH_TEXT);
-        buf_init(&s->packed, (size_t)BATCH_MAX * MIME_PACKED_MAX);
-        arena_init(&s->arena, 64 * 1024 * 1024);
-        return s;
-}
-
-static void scratch_free(struct scratch *s)
-{
-        mime_finish(&s->mime);
-        buf_free(&s->text);
-        buf_free(&s->packed);
-        arena_finish(&s->arena);
-        mem_free(s);
-}
-
-void scratch_give(struct accounts *a, struct scratch *s)
-{
-        unsigned n = 0;
-
-        arena_reset(&s->arena);
-        buf_clear(&s->text);
-        buf_clear(&s->packed);
-        if (s->packed.cap > SCRATCH_TEXT)
-                buf_free(&s->packed);
-        pthread_mutex_lock(&a->scratch_lock);
-        for (struct scratch *other = a->scratches; other; other = other->next)
-                n++;
-        if (n < SCRATCHES_MAX) {
-                s->next = a->scratches;
-                a->scratches = s;
-                s = NULL;
-        }
-        pthread_mutex_unlock(&a->scratch_lock);
-        if (s)
-                scratch_free(s);
-}
+enum { OPEN_SECONDS = 60, CLOSE_SECONDS = 2 };
 
 /* A name becomes a folder: nothing that could mean another one, or a hidden one (".new-..." are ours). */
 bool account_name_valid(struct str name)
@@ -118,7 +68,7 @@ int accounts_open(struct accounts **out, int mail_dir, long max_open)
         a->max_open = max_open < 1 ? 1 : max_open;
         a->table_size = 256;
         a->table = mem_array(a->table_size, sizeof(struct account *));
-        pthread_mutex_init(&a->scratch_lock, NULL);
+        pthread_mutex_init(&a->lock, NULL);
         *out = a;
         return 0;
 }
@@ -339,20 +289,27 @@ unsigned account_home(struct str name, unsigned processes)
         return processes ? (h ^ h >> 15) % processes : 0;
 }
 
-int account_bodies(struct account *acc)
+static int open_bodies(struct account *acc)
 {
         struct buf name auto_buf;
-        int rc;
 
         buf_init(&name, 300);
-        if (acc->bodies >= 0)
-                return acc->bodies;
         buf_printf(&name, "%s/bodies", acc->name);
-        if (!buf_u8(&name, 0))
-                return -ENAMETOOLONG;
-        rc = disk_open_dir(acc->set->dir, name.p);
-        if (rc >= 0)
-                acc->bodies = rc;
+        return buf_u8(&name, 0) ? disk_open_dir(acc->set->dir, name.p) : -ENAMETOOLONG;
+}
+
+int account_bodies(struct account *acc)
+{
+        int rc;
+
+        pthread_mutex_lock(&acc->set->lock);
+        rc = acc->bodies;
+        if (rc < 0) {
+                rc = open_bodies(acc);
+                if (rc >= 0)
+                        acc->bodies = rc;
+        }
+        pthread_mutex_unlock(&acc->set->lock);
         return rc;
 }
 
@@ -377,7 +334,6 @@ void accounts_close(struct accounts **ap)
         struct accounts *a = *ap;
         nsec enough = in_seconds(CLOSE_SECONDS); /* a large WAL costs the next start something, and no more */
         struct account *acc, *got;
-        struct scratch *s;
 
         *ap = NULL;
         if (!a)
@@ -412,11 +368,8 @@ void accounts_close(struct accounts **ap)
                         mem_free(acc->name);
                         mem_free(acc);
                 }
-        while ((s = a->scratches)) {
-                a->scratches = s->next;
-                scratch_free(s);
-        }
-        pthread_mutex_destroy(&a->scratch_lock);
+        scratch_free_all(a);
+        pthread_mutex_destroy(&a->lock);
         close(a->dir);
         mem_free(a->table);
         mem_free(a->path);

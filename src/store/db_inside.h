@@ -3,6 +3,7 @@
 #include "run/fiber.h"
 #include "store/db.h"
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 enum db_own { OWN_BEGIN, OWN_BEGIN_WRITE, OWN_COMMIT, OWN_ROLLBACK, OWN_VERSION, OWN_STATEMENTS };
 
@@ -20,7 +21,7 @@ struct db {
         uint32_t version;         /* last seen */
         uint32_t synced_version;  /* before the last sync */
         bool sync_failed;         /* an fsync of the WAL failed: only a checkpoint can mend that */
-        unsigned wal_pages;
+        atomic_uint wal_pages;
         int said;   /* the error that was logged last */
         int failed; /* the error of SQLite's to be logged, with its words: */
         char why[160];
@@ -30,4 +31,4 @@ int db_failed(struct db *d, int rc);         /* SQLite's rc as -errno; notes wha
 int db_run(struct db *d, const char *sql);   /* any number of statements, no results */
 int db_own(struct db *d, enum db_own which); /* one of the own statements, to its end */
 int db_read_version(struct db *d, uint32_t *version);
-void db_say(struct db *d);     /* on the loop: logs what failed, once */
+void db_say(struct db *d); /* on the loop: logs what failed, once */

@@ -3,6 +3,7 @@
 #include "store/disk.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -92,19 +93,17 @@ void trace_put(enum trace_kind kind, const char *path, const char *to, uint64_t 
 
 void disk_record(const char *root_path, const char *trace)
 {
-        char *real;
+        static char real[PATH_MAX];
 
         if (trace_fd >= 0)
                 close(trace_fd);
         trace_fd = -1;
         if (!root_path)
                 return;
-        real = realpath(root_path, NULL);
-        if (!real || strlen(real) >= sizeof root)
+        if (!realpath(root_path, real) || strlen(real) >= sizeof root)
                 mem_die("the folder to be recorded is not there");
         root_size = strlen(real);
         mem_copy(root, sizeof root, str_of(real));
-        free(real);
         atomic_store(&recorded, 0);
         trace_fd = open(trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (trace_fd < 0)

@@ -42,5 +42,5 @@ bool trace_path(int fd, const char *name, char path[static TRACE_PATH]);
 bool trace_full_path(const char *full, char path[static TRACE_PATH]);
 
 bool disk_failing(int *error); /* counts a sync; true: it is the one that disk_fail_datasync named */
-void disk_vfs_register(void); /* the recording VFS, named DISK_VFS */
+void disk_vfs_register(void);  /* the recording VFS, named DISK_VFS */
 #define DISK_VFS "pail-recorded"
