@@ -8,34 +8,32 @@ enum plaintext_login { PLAINTEXT_LOOPBACK, PLAINTEXT_NEVER, PLAINTEXT_ALWAYS };
 
 struct settings {
         /* who and where */
-        char *host_name;     /* what we greet with where host_names says nothing */
-        char *host_names;    /* "127.0.0.2=town.com 127.0.0.5=mta13.adelphia.net": a name per local address */
-        char *data;          /* the folder */
-        char *user;          /* roles run as this user when started as root; empty: the owner of data, else nobody */
-        char *listen;        /* addresses, by space: "127.0.0.1 127.0.0.2", "0.0.0.0 ::" */
+        char *host_name;  /* what we greet with where host_names says nothing */
+        char *host_names; /* "127.0.0.2=town.com 127.0.0.5=mta13.adelphia.net": a name per local address */
+        char *data;       /* the folder */
+        char *listen;     /* addresses, by space: "127.0.0.1 127.0.0.2", "0.0.0.0 ::" */
         long smtp_port, submission_port, submissions_port, pop3_port, pop3s_port; /* 0: off */
         char *tls_certificate, *tls_key; /* PEM files; empty: the ones in the data folder */
-        long workers;        /* mail processes; 0: one a core */
+        long workers;                    /* mail processes; 0: one a core */
         /* sign-in */
-        long plaintext_login;   /* enum plaintext_login */
+        long plaintext_login; /* enum plaintext_login */
         bool auth_on_25;
-        bool offer_scram;       /* list SCRAM among the mechanisms, and keep what it needs of every new password */
-        bool anonymous_ftp;
-        char *trusted_addresses; /* never slowed, never banned, besides loopback */
-        long ban_after;          /* failures from one address before it is refused */
+        bool offer_scram; /* list SCRAM among the mechanisms, and keep what it needs of every new password */
+        char *trusted_addresses;  /* never slowed, never banned, besides loopback */
+        long ban_after;           /* failures from one address before it is refused */
         long ban_first, ban_most; /* the growing time */
-        long signin_delay_ms;    /* first delay after a failure; doubles, at most 5 s */
+        long signin_delay_ms;     /* first delay after a failure; doubles, at most 5 s */
         /* SMTP */
         long max_letter_size;
         long max_recipients;
-        long max_received;      /* Received: fields before it is a loop */
-        long data_min_rate;     /* bytes a second over data_rate_window, else 451 */
+        long max_received;  /* Received: fields before it is a loop */
+        long data_min_rate; /* bytes a second over data_rate_window, else 451 */
         long data_rate_window;
         long smtp_command_timeout, smtp_data_timeout;
-        long max_errors;        /* bad commands before 421 */
+        long max_errors; /* bad commands before 421 */
         bool refuse_own_sender_from_strangers;
         bool refuse_unmarked_8bit;
-        char *bare_lf_mended;   /* addresses whose bare LF is mended */
+        char *bare_lf_mended; /* addresses whose bare LF is mended */
         char *subaddress_separator;
         /* POP3 */
         long pop3_command_timeout;
@@ -44,12 +42,12 @@ struct settings {
         long max_connections_per_address; /* a process; trusted and loopback addresses are exempt */
         long park_after_ms;               /* < 0: never */
         /* store */
-        long max_open_accounts;   /* a process */
-        long disk_reserve;        /* bytes that must stay free, else 452 */
-        long segment_size;        /* of the intake log */
-        long max_log_size;        /* all segments together, else 452 */
-        long settle_after;        /* a segment older than this is settled */
-        long default_quota;       /* bytes an account; 0: none */
+        long max_open_accounts; /* a process */
+        long disk_reserve;      /* bytes that must stay free, else 452 */
+        long segment_size;      /* of the intake log */
+        long max_log_size;      /* all segments together, else 452 */
+        long settle_after;      /* a segment older than this is settled */
+        long default_quota;     /* bytes an account; 0: none */
 };
 
 /* Defaults for every field. */
@@ -58,8 +56,11 @@ void settings_default(struct settings *s);
 [[nodiscard]] int settings_read(struct settings *s, const char *file, struct buf *why);
 /* One "name = value", from the command line or a test. Same result. */
 [[nodiscard]] int settings_set(struct settings *s, struct str name, struct str value, struct buf *why);
+/* Do the two differ in what is read at start only? Appends the names. */
+bool settings_need_restart(const struct settings *running, const struct settings *fresh, struct buf *names);
 void settings_pack(const struct settings *s, struct buf *out);
 [[nodiscard]] bool settings_unpack(struct settings *s, struct str packed);
 void settings_free(struct settings *s);
-void settings_sample(struct buf *out); /* the sample file: every setting, its help and default, commented out */
+void settings_sample(
+    struct buf *out); /* the sample file: every setting, its help and default, commented out */
 void settings_manual(struct buf *out); /* the same as mdoc for the manual page */

@@ -7,7 +7,7 @@ enum control_kind {
         CONTROL_DIRECTORY_CHANGED = 1, /* -> "" */
         CONTROL_STATUS,                /* -> one line a role */
         CONTROL_SET_SECRET,            /* struct ask_set_secret -> struct keeper_said */
-        CONTROL_SECRETS,               /* packed account -> struct keeper_said, text: rows of struct secret_entry */
-        CONTROL_BANS,                  /* u32 how many to pass over -> keeper_said, text: rows of struct ban_entry */
-        CONTROL_UNBAN,                 /* packed address as text -> struct keeper_said */
+        CONTROL_SECRETS, /* packed account -> struct keeper_said, text: rows of struct secret_entry */
+        CONTROL_BANS,    /* u32 how many to pass over -> keeper_said, text: rows of struct ban_entry */
+        CONTROL_UNBAN,   /* packed address as text -> struct keeper_said */
 };
