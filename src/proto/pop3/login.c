@@ -49,11 +49,14 @@ int pop3_enter(struct session *s, enum signin_result result, struct str account)
         if (rc < 0)
                 return pop3_trouble(s, rc);
         session_sign_in(s, account);
-        mem_free(pop3_of(s)->name); /* thousands of parked sessions need it no more */
+        /* What is not needed any more goes now, to be used by the next one who signs in: given back only when thousands
+         * park, it would be holes in the heap. */
+        mem_free(pop3_of(s)->name);
         pop3_of(s)->name = NULL;
+        arena_finish(&s->command);
         s->state = POP3_TRANSACTION;
         log_event("signed-in", "session=%s protocol=pop3 peer=%s account=%s tls=%s", s->id, session_peer(s).z,
-                  log_str(account), conn_has_tls(s->conn) ? "yes" : "no");
+                  log_str(s->account), conn_has_tls(s->conn) ? "yes" : "no");
         return pop3_ok(s, "user successfully logged on");
 }
 
