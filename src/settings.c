@@ -18,28 +18,26 @@ const struct setting settings_table[] = {
         { "host-name", NAME, AT(host_name), "", 0, 0, "the name we greet with; empty: the machine's own" },
         { "host-names", TEXT, AT(host_names), "", 0, 0,
           "a name for each local address that has its own: \"127.0.0.2=town.com 127.0.0.5=mta13.adelphia.net\"" },
-        { "data", TEXT, AT(data), "/var/lib/pail", 0, 0, "the folder that holds everything" },
-        { "user", NAME, AT(user), "", 0, 0,
-          "roles run as this user when started as root; empty: the owner of the data folder, else nobody" },
-        { "listen", TEXT, AT(listen), "0.0.0.0 ::", 0, 0, "addresses to listen on" },
-        { "smtp-port", NUMBER, AT(smtp_port), "25", 0, 65535, "mail from other hosts; 0: off, as for every port" },
-        { "submission-port", NUMBER, AT(submission_port), "587", 0, 65535, "mail from users, STARTTLS" },
-        { "submissions-port", NUMBER, AT(submissions_port), "465", 0, 65535, "mail from users, TLS from the start" },
-        { "pop3-port", NUMBER, AT(pop3_port), "110", 0, 65535, "reading, STLS" },
-        { "pop3s-port", NUMBER, AT(pop3s_port), "995", 0, 65535, "reading, TLS from the start" },
+        { "data", TEXT, AT(data), "/var/lib/pail", 0, 0,
+          "the folder that holds everything; its owner is who the roles run as when started as root", AT_START },
+        { "listen", TEXT, AT(listen), "0.0.0.0 ::", 0, 0, "addresses to listen on", AT_START },
+        { "smtp-port", NUMBER, AT(smtp_port), "25", 0, 65535, "mail from other hosts; 0: off, as for every port", AT_START },
+        { "submission-port", NUMBER, AT(submission_port), "587", 0, 65535, "mail from users, STARTTLS", AT_START },
+        { "submissions-port", NUMBER, AT(submissions_port), "465", 0, 65535, "mail from users, TLS from the start", AT_START },
+        { "pop3-port", NUMBER, AT(pop3_port), "110", 0, 65535, "reading, STLS", AT_START },
+        { "pop3s-port", NUMBER, AT(pop3s_port), "995", 0, 65535, "reading, TLS from the start", AT_START },
         { "tls-certificate", TEXT, AT(tls_certificate), "", 0, 0,
           "PEM file with the chain; empty: keys/tls.pem in the data folder" },
         { "tls-key", TEXT, AT(tls_key), "", 0, 0, "PEM file; empty: keys/tls.key in the data folder" },
-        { "workers", NUMBER, AT(workers), "0", 0, 256, "mail processes; 0: one a core" },
+        { "workers", NUMBER, AT(workers), "0", 0, 64, "mail processes; 0: one a core", AT_START },
 
         { "Sign-in", TITLE },
         { "plaintext-login", CHOICE, AT(plaintext_login), "loopback", 0, 0,
-          "where a password may travel without TLS", { "loopback", "never", "always" } },
+          "where a password may travel without TLS", 0, { "loopback", "never", "always" } },
         { "auth-on-25", FLAG, AT(auth_on_25), "no", 0, 0, "users may sign in on the SMTP port too" },
         { "offer-scram", FLAG, AT(offer_scram), "no", 0, 0,
           "list SCRAM among the ways to sign in, and keep what it needs of each password that is set from now on; "
           "programs prefer it, and fail for accounts whose password is older" },
-        { "anonymous-ftp", FLAG, AT(anonymous_ftp), "no", 0, 0, "strangers may read the public files" },
         { "trusted-addresses", TEXT, AT(trusted_addresses), "", 0, 0,
           "never slowed, never refused, besides loopback: \"192.168.1.0/24 2001:db8::/64\"" },
         { "ban-after", NUMBER, AT(ban_after), "20", 1, 1000000,
@@ -77,11 +75,11 @@ const struct setting settings_table[] = {
         { "park-after", TIME_MS, AT(park_after_ms), "10s", -1, DAY * 1000, "a session that is quiet so long gives its memory back; never" },
 
         { "Store", TITLE },
-        { "max-open-accounts", NUMBER, AT(max_open_accounts), "256", 4, 100000, "of one process" },
-        { "disk-reserve", SIZE, AT(disk_reserve), "100M", 0, LONG_MAX, "must stay free, else letters are put off" },
-        { "segment-size", SIZE, AT(segment_size), "16M", 64 * K, G, "of the intake log" },
-        { "max-log-size", SIZE, AT(max_log_size), "1G", M, LONG_MAX, "all segments together, else letters are put off" },
-        { "settle-after", TIME, AT(settle_after), "5s", 1, HOUR, "a segment older than this is settled" },
+        { "max-open-accounts", NUMBER, AT(max_open_accounts), "256", 4, 100000, "of one process", AT_START },
+        { "disk-reserve", SIZE, AT(disk_reserve), "100M", 0, LONG_MAX, "must stay free, else letters are put off", AT_START },
+        { "segment-size", SIZE, AT(segment_size), "16M", 64 * K, G, "of the intake log", AT_START },
+        { "max-log-size", SIZE, AT(max_log_size), "1G", M, LONG_MAX, "all segments together, else letters are put off", AT_START },
+        { "settle-after", TIME, AT(settle_after), "5s", 1, HOUR, "a segment older than this is settled", AT_START },
         { "default-quota", SIZE, AT(default_quota), "0", 0, LONG_MAX, "of an account that has none of its own; 0: no limit" },
 };
 /* clang-format on */
@@ -250,6 +248,26 @@ void settings_default(struct settings *s)
                 if (e->type != TITLE && set_entry(s, e, str_of(e->value), &why) < 0)
                         mem_die(e->name); /* the table contradicts itself */
         buf_free(&why);
+}
+
+static bool same(const struct settings *a, const struct settings *b, const struct setting *e)
+{
+        struct settings *x = (struct settings *)(uintptr_t)a, *y = (struct settings *)(uintptr_t)b;
+
+        if (setting_is_text(e))
+                return str_eq(str_of(*field_text(x, e)), str_of(*field_text(y, e)));
+        return e->type == FLAG ? *field_flag(x, e) == *field_flag(y, e)
+                               : *field_number(x, e) == *field_number(y, e);
+}
+
+bool settings_need_restart(const struct settings *running, const struct settings *fresh, struct buf *names)
+{
+        size_t before = names->n;
+
+        for (const struct setting *e = settings_table; e < settings_table + settings_table_count; e++)
+                if (e->when == AT_START && !same(running, fresh, e))
+                        buf_printf(names, "%s%s", names->n > before ? " " : "", e->name);
+        return names->n > before;
 }
 
 void settings_free(struct settings *s)

@@ -20,7 +20,8 @@ struct setting {
         const char *value; /* by default */
         long least, most;
         const char *help;
-        const char *words[4]; /* of a CHOICE */
+        enum setting_when { AT_ANY_TIME, AT_START } when; /* at SIGHUP too, or only at start */
+        const char *words[4];                             /* of a CHOICE */
 };
 extern const struct setting settings_table[];
 extern const size_t settings_table_count;

@@ -88,7 +88,8 @@ void settings_sample(struct buf *out)
         buf_init(&range, 1000);
         buf_puts(out,
                  S("# The settings of pail, each with its default. Take the # away and change the value;\n"
-                   "# a running server reads the file anew on SIGHUP.\n"));
+                   "# a running server reads the file anew on SIGHUP, but for what says that it is read at "
+                   "start only.\n"));
         for (const struct setting *e = settings_table; e < settings_table + settings_table_count; e++) {
                 if (e->type == TITLE) {
                         buf_printf(out, "\n## %s\n", e->name);
@@ -99,6 +100,8 @@ void settings_sample(struct buf *out)
                 buf_printf(out, "\n# %s", e->help);
                 if (range.n)
                         buf_printf(out, " (" PRS ")", STR(buf_str(&range)));
+                if (e->when == AT_START)
+                        buf_puts(out, S("; read at start only"));
                 buf_printf(out, setting_is_text(e) ? "\n#%s = \"%s\"\n" : "\n#%s = %s\n", e->name, e->value);
         }
 }
@@ -121,7 +124,7 @@ void settings_manual(struct buf *out)
                            e->value, setting_is_text(e) ? "\\(dq" : "", e->help);
                 if (range.n)
                         buf_printf(out, " (" PRS ")", STR(buf_str(&range)));
-                buf_puts(out, S(".\n"));
+                buf_puts(out, e->when == AT_START ? S("; read at start only.\n") : S(".\n"));
         }
         buf_puts(out, S(".El\n"));
 }

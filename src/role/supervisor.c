@@ -20,6 +20,7 @@ static struct children
     children; /* one supervisor a process; its signal handlers have no context of their own */
 static struct timer stop_grace;
 static nsec asked_to_stop;
+static struct settings started; /* as they were then: some are heeded at no other time */
 
 void limits_raise(void)
 {
@@ -70,6 +71,28 @@ static void on_child(int signo)
         }
 }
 
+static void keep_started(const struct settings *s)
+{
+        auto_buf struct buf b = { 0 };
+
+        buf_init(&b, CHANNEL_BODY);
+        settings_pack(s, &b);
+        if (!settings_unpack(&started, buf_str(&b)))
+                die("supervisor: settings that cannot be packed");
+}
+
+static void say_reread(const struct settings *fresh)
+{
+        auto_buf struct buf names = { 0 };
+
+        buf_init(&names, 2048);
+        if (settings_need_restart(&started, fresh, &names))
+                log_warn("reread", "what=\"settings and certificates\" not-before-restart=%s",
+                         log_str(buf_str(&names)));
+        else
+                log_event("reread", "what=\"settings and certificates\"");
+}
+
 static void on_hangup(int signo)
 {
         const struct supervise *how = children.how;
@@ -86,7 +109,7 @@ static void on_hangup(int signo)
                 children_tell(&children, ROLE_CERTIFICATE, S(""), children.certificate, CHILD_MAIL);
         if (children.key >= 0)
                 children_tell(&children, ROLE_KEY, S(""), children.key, CHILD_KEEPER);
-        log_event("reread", "what=\"settings and certificates\"");
+        say_reread(how->settings);
 }
 
 static void on_quit(int signo)
@@ -111,6 +134,7 @@ int supervise(const struct supervise *how)
         children.data = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
         log_role("supervisor");
         limits_raise();
+        keep_started(how->settings);
         if (children.data < 0 || children_bind(&children) < 0)
                 return EX_UNAVAILABLE;
         children_open_keys(&children);
@@ -125,6 +149,7 @@ int supervise(const struct supervise *how)
         children_start(&children);
         loop_run();
         control_close();
+        settings_free(&started);
         log_event("stopped", "pid=%d", (int)getpid());
         return EX_OK;
 }

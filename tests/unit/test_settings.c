@@ -24,7 +24,7 @@ static void one_by_one(void **state)
                 const char *name, *value, *why;
         } rows[] = {
                 {"workers",          "2",                    ""                                                       },
-                { "workers",         "500",                  "workers: 500 is more than 256"                          },
+                { "workers",         "500",                  "workers: 500 is more than 64"                           },
                 { "workers",         "two",                  "workers: two is not a number"                           },
                 { "workers",         "-1",                   "workers: -1 is not a number"                            },
                 { "workers",         "99999999999999999999", "workers: 99999999999999999999 is not a number"          },
@@ -115,10 +115,10 @@ static void from_a_file(void **state)
         static const struct {
                 const char *text, *why;
         } rows[] = {
-                {"# nothing\n",                                                                         ""                                 },
-                { "workers = 3\nhost-names = \"127.0.0.2=town.com 127.0.0.3=crepes.fr\"\nlisten=::1\n", ""                                 },
-                { "\n\nworkers = 500\n",                                                                ":3: workers: 500 is more than 256"},
-                { "wrokers = 1\n",                                                                      ":1: no such option 'wrokers'"     },
+                {"# nothing\n",                                                                         ""                                },
+                { "workers = 3\nhost-names = \"127.0.0.2=town.com 127.0.0.3=crepes.fr\"\nlisten=::1\n", ""                                },
+                { "\n\nworkers = 500\n",                                                                ":3: workers: 500 is more than 64"},
+                { "wrokers = 1\n",                                                                      ":1: no such option 'wrokers'"    },
         };
         struct settings s;
         struct buf auto_buf why = { 0 };
@@ -168,6 +168,28 @@ static void sample_holds_the_defaults(void **state)
         settings_free(&read);
 }
 
+/* What a SIGHUP cannot change is named. */
+static void what_is_read_at_start_only(void **state)
+{
+        struct buf auto_buf names = { 0 };
+        struct settings a, b;
+
+        (void)state;
+        buf_init(&names, 1000);
+        settings_default(&a);
+        settings_default(&b);
+        assert_string_equal(set(&b, "max-letter-size", "1M"), "");
+        assert_string_equal(set(&b, "auth-on-25", "yes"), "");
+        assert_false(settings_need_restart(&a, &b, &names));
+        assert_int_equal(names.n, 0);
+        assert_string_equal(set(&b, "workers", "3"), "");
+        assert_string_equal(set(&b, "listen", "::1"), "");
+        assert_true(settings_need_restart(&a, &b, &names));
+        assert_str(buf_str(&names), S("listen workers"));
+        settings_free(&a);
+        settings_free(&b);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -175,6 +197,7 @@ int main(void)
                 cmocka_unit_test(defaults_and_packing),
                 cmocka_unit_test(from_a_file),
                 cmocka_unit_test(sample_holds_the_defaults),
+                cmocka_unit_test(what_is_read_at_start_only),
         };
 
         return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
