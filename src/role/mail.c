@@ -16,6 +16,7 @@
 #include "run/log.h"
 #include "run/loop.h"
 #include "run/offload.h"
+#include "store/boot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -354,6 +355,7 @@ int role_mail(void)
         mail.server.kinds[PROTOCOL_POP3] = &pop3_kind;
         mail.server.kinds[PROTOCOL_POP3S] = &pop3_kind;
         charsets_open();
+        boot_id(); /* from /proc, soon out of reach */
         start_drop(&mail.start);
         sandbox_enter(paths, sizeof(paths) / sizeof(*paths), 0);
         loop_init();

@@ -12,10 +12,9 @@ static void read_id(void)
 {
         int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
-        if (fd < 0)
-                return;
-        if (read(fd, id, sizeof id - 1) != sizeof id - 1)
-                id[0] = 0;
+        /* Without it every boot would look like the last, and numbers that a power cut took be given again. */
+        if (fd < 0 || read(fd, id, sizeof id - 1) != sizeof id - 1)
+                mem_die("the kernel's boot id cannot be read");
         close(fd);
 }
 
