@@ -1,0 +1,212 @@
+/* The set of open accounts among fibers, and what happens to damaged ones. */
+#include "account_fixture.h"
+#include "base/time.h"
+#include "run/fiber.h"
+#include "run/log.h"
+#include "run/loop.h"
+#include "run/offload.h"
+#include "store/account_inside.h"
+#include <errno.h>
+#include <sqlite3.h>
+
+enum { FIBERS = 40, EACH = 12, MANY = 9, OPEN = 3 };
+
+static char folder[] = "/tmp/pail-accounts-XXXXXX";
+static struct accounts *set;
+static unsigned running;
+static unsigned filed[MANY];
+
+static const char *name_of(unsigned i)
+{
+        static char name[30];
+
+        snprintf(name, sizeof name, "user%u@hill.com", i);
+        return name;
+}
+
+static int begin(void **state)
+{
+        (void)state;
+        log_quiet = true;
+        return mkdtemp(folder) ? 0 : -1;
+}
+
+static int end(void **state)
+{
+        (void)state;
+        fixture_remove(folder);
+        return 0;
+}
+
+static void user(void *arg)
+{
+        unsigned self = (unsigned)(size_t)arg;
+
+        for (unsigned i = 0; i < EACH; i++) {
+                unsigned who = (self * 7 + i * 5) % MANY;
+                struct mailbox_view view;
+                struct account *a;
+
+                assert_int_equal(account_get(set, str_of(name_of(who)), &a), 0);
+                assert_true(set->open <= OPEN);
+                fixture_file(a, 1 + self, i, 300);
+                filed[who]++;
+                assert_int_equal(account_view(a, INBOX, &view), 0);
+                assert_true(view.count <= filed[who] && view.count);
+                if (i % 4 == 0)
+                        assert_int_equal(account_settle(a), 0);
+                account_put(&a);
+                if (i % 6 == 0)
+                        assert_int_equal(accounts_settle_all(set), 0);
+                if (i == EACH / 2)
+                        accounts_checkpoint(set);
+        }
+        if (!--running)
+                loop_stop();
+}
+
+/* More fibers than accounts, more accounts than may be open. */
+static void shares_few_among_many(void **state)
+{
+        struct account *a;
+
+        (void)state;
+        set = fixture_open(folder, OPEN);
+        for (unsigned i = 0; i < MANY; i++)
+                assert_int_equal(account_create(set, str_of(name_of(i))), 0);
+        loop_init();
+        assert_int_equal(offload_start(3, 2), 0);
+        running = FIBERS;
+        for (size_t i = 0; i < FIBERS; i++)
+                assert_int_equal(fiber_spawn("user", user, (void *)i), 0);
+        loop_run();
+        offload_finish();
+        loop_finish();
+        for (unsigned i = 0; i < MANY; i++) {
+                uint64_t octets, letters;
+                struct buf said;
+                unsigned wrong = 0;
+
+                buf_init(&said, 10000);
+                assert_int_equal(account_get(set, str_of(name_of(i)), &a), 0);
+                assert_int_equal(account_usage(a, &octets, &letters), 0);
+                assert_int_equal(letters, filed[i]);
+                assert_int_equal(account_check(a, &said, &wrong), 0);
+                assert_str(buf_str(&said), S(""));
+                buf_free(&said);
+                account_put(&a);
+        }
+        accounts_close(&set);
+}
+
+static void damage(unsigned account, const char *sql)
+{
+        char path[100];
+        sqlite3 *db;
+
+        snprintf(path, sizeof path, "%s/%s/account.db", folder, name_of(account));
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_changes(db), 1);
+        sqlite3_close(db);
+}
+
+static void check_finds_damage(void **state)
+{
+        static const struct {
+                const char *sql, *said;
+        } rows[] = {
+                {"DELETE FROM body WHERE body = 3",                                  "letter 3 has no body"                 },
+                { "DELETE FROM letter WHERE letter = 3",                             "uid 3 is letter 3, which is not there"},
+                { "UPDATE letter SET size = size + 1 WHERE letter = 3",              "its body"                             },
+                { "UPDATE letter SET places = x'0100000009000000' WHERE letter = 3", "and does not"                         },
+                { "UPDATE letter SET places = x'' WHERE letter = 3",                 "lies in no mailbox"                   },
+                { "UPDATE letter SET mime = x'ff' WHERE letter = 3",                 "structure of letter 3"                },
+                { "UPDATE body SET uses = 2 WHERE body = 3",                         "is used by 1 letters, counted are 2"  },
+                { "UPDATE body SET data = NULL WHERE body = 3",                      "should lie in a file"                 },
+                { "UPDATE counter SET count = count + 1 WHERE mailbox = 1",          "INBOX: holds"                         },
+                { "UPDATE counter SET octets = octets - 1 WHERE mailbox = 0",        "the letters have"                     },
+                { "UPDATE counter SET uidnext = 4 WHERE mailbox = 1",                "INBOX: uid 5 was not yet given out"   },
+                { "UPDATE counter SET uidnext = 3 WHERE mailbox = 0",
+                 "letter 3 has a number not yet given out"                                                                  },
+                { "UPDATE counter SET modseq = 1 WHERE mailbox = 0",                 "modseq not yet given out"             },
+                { "DELETE FROM counter WHERE mailbox = 2",                           "Drafts: has no counter"               },
+                { "UPDATE page SET data = x'00'",                                    "wrong size"                           },
+                { "UPDATE page SET data = zeroblob(4032)",                           "holds 0 letters"                      },
+                { "INSERT INTO thread VALUES (1, 3, x'0300000004000000')",           "names letter 4"                       },
+        };
+
+        (void)state;
+        set = fixture_open(folder, OPEN);
+        for (unsigned i = 0; i < LENGTH(rows); i++) {
+                struct account *a;
+
+                assert_int_equal(account_create(set, str_of(name_of(100 + i))), 0);
+                assert_int_equal(account_get(set, str_of(name_of(100 + i)), &a), 0);
+                for (unsigned k = 0; k < 5; k++)
+                        fixture_file(a, 0, k, 100);
+                account_put(&a);
+        }
+        accounts_close(&set);
+        for (unsigned i = 0; i < LENGTH(rows); i++)
+                damage(100 + i, rows[i].sql);
+        set = fixture_open(folder, OPEN);
+        for (unsigned i = 0; i < LENGTH(rows); i++) {
+                struct account *a;
+                struct buf said;
+                unsigned wrong = 0;
+
+                buf_init(&said, 10000);
+                assert_int_equal(account_get(set, str_of(name_of(100 + i)), &a), 0);
+                assert_int_equal(account_check(a, &said, &wrong), 0);
+                assert_true(wrong);
+                if (str_search(buf_str(&said), str_of(rows[i].said)) == STR_NONE)
+                        assert_str(buf_str(&said), str_of(rows[i].said));
+                buf_free(&said);
+                account_put(&a);
+        }
+        accounts_close(&set);
+}
+
+static void damaged_file_hurts_only_itself(void **state)
+{
+        char path[100];
+        struct account *a;
+        int fd;
+
+        (void)state;
+        set = fixture_open(folder, OPEN);
+        assert_int_equal(account_create(set, S("bad@hill.com")), 0);
+        snprintf(path, sizeof path, "%s/bad@hill.com/account.db", folder);
+        fd = open(path, O_WRONLY);
+        assert_int_equal(pwrite(fd, "This is no database.", 20, 0), 20);
+        close(fd);
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(account_get(set, S("bad@hill.com"), &a), -EBADMSG);
+                assert_int_equal(account_get(set, str_of(name_of(1)), &a), 0);
+                fixture_file(a, 0, 1, 100);
+                account_put(&a);
+        }
+        /* Damage that shows only when a page is read. */
+        snprintf(path, sizeof path, "%s/%s/account.db", folder, name_of(2));
+        accounts_close(&set);
+        fd = open(path, O_WRONLY);
+        for (off_t at = 4096; at < 60000; at += 4096)
+                assert_int_equal(pwrite(fd, "garbage", 7, at), 7);
+        close(fd);
+        set = fixture_open(folder, OPEN);
+        assert_int_equal(account_get(set, str_of(name_of(2)), &a), -EBADMSG);
+        assert_int_equal(set->open, 0);
+        accounts_close(&set);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(shares_few_among_many),
+                cmocka_unit_test(check_finds_damage),
+                cmocka_unit_test(damaged_file_hurts_only_itself),
+        };
+
+        return cmocka_run_group_tests(tests, begin, end);
+}
