@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 #define SYSTEM_CONFIG "/etc/pail.conf"
 
 struct serve {
-        char *config; /* absolute: read again at SIGHUP from another working directory */
+        char config[PATH_MAX]; /* absolute: read again at SIGHUP from another working directory */
         struct str overrides[32];
         unsigned override_count;
 };
@@ -76,8 +77,7 @@ static int options(struct serve *v, int argc, char **argv)
                 fprintf(stderr, "pail serve: %s: what is that?\n", argv[optind]);
                 return EX_USAGE;
         }
-        v->config = realpath(config, NULL);
-        if (v->config)
+        if (realpath(config, v->config))
                 return 0;
         fprintf(stderr, "pail serve: %s: %m (pail init DOMAIN makes one)\n", config);
         return EX_CONFIG;
@@ -114,6 +114,5 @@ int verb_serve(int argc, char **argv)
                     .context = v,
                 });
         settings_free(&settings);
-        free(v->config);
         return rc;
 }

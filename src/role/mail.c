@@ -20,13 +20,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define CERTIFICATE_MOST (256 * 1024)
 #define TICKET_KEY_WAIT  (10 * SECOND)
-#define CHECKPOINT_EVERY (30 * SECOND)
+#define TIDY_EVERY       (20 * SECOND)
+#define UNUSED_FOR       (10 * SECOND)
 #define DRAIN_WAIT       (10 * SECOND)
 
 struct mail {
@@ -303,9 +305,11 @@ static void accepted(struct conn *c, void *context)
 static void housekeeping(void *arg)
 {
         (void)arg;
-        while (!fiber_sleep(now() + CHECKPOINT_EVERY) && !mail.server.stopping) {
+        while (!fiber_sleep(now() + TIDY_EVERY) && !mail.server.stopping) {
                 mail.busy++;
                 accounts_checkpoint(mail.server.accounts);
+                accounts_close_unused(mail.server.accounts, UNUSED_FOR);
+                malloc_trim(0); /* parked sessions and closed accounts leave holes */
                 if (!mail.server.tls && mail.chain.n)
                         fetch_ticket_key();
                 mail.busy--;

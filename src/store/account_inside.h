@@ -36,6 +36,7 @@ struct account {
         struct accounts *set;
         struct account *chain;         /* of the hash table */
         struct account *newer, *older; /* of those open and unused, most recently used first */
+        nsec unused_since;
         char *name;
         enum account_state state;
         unsigned refs;

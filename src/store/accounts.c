@@ -135,6 +135,7 @@ static void unused_add(struct account *acc)
 {
         struct accounts *a = acc->set;
 
+        acc->unused_since = now();
         acc->newer = NULL;
         acc->older = a->newest;
         if (a->newest)
@@ -206,6 +207,18 @@ static int make_room(struct accounts *a)
         }
         a->open++;
         return 0;
+}
+
+void accounts_close_unused(struct accounts *a, nsec for_so_long)
+{
+        nsec before = now() - for_so_long;
+        struct account *acc;
+
+        while ((acc = a->oldest) && acc->unused_since <= before) {
+                account_use(acc);
+                close_account(acc);
+                forget_if_done(acc);
+        }
 }
 
 static int open_account(struct account *acc)
