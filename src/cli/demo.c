@@ -188,6 +188,7 @@ static int options(struct demo *d, int argc, char **argv)
         uint64_t port;
 
         optind = 1;
+        opterr = 0;
         for (int pass = 0; pass < 2; pass++, optind = 0) { /* the ports stand before --set may change one */
                 while ((c = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
                         switch (c) {
@@ -206,7 +207,10 @@ static int options(struct demo *d, int argc, char **argv)
                                         return EX_USAGE;
                                 break;
                         case 'h': return -1;
-                        default: return EX_USAGE;
+                        default:
+                                fprintf(stderr, "pail demo: %s: no such option, or its value is missing\n",
+                                        argv[optind - 1]);
+                                return EX_USAGE;
                         }
                 if (optind < argc) {
                         fprintf(stderr, "pail demo: %s: what is that?\n", argv[optind]);

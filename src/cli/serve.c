@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/folder.h"
 #include "role/supervisor.h"
+#include "run/log.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -19,10 +20,17 @@ struct serve {
         unsigned override_count;
 };
 
-static int complain(const char *config, struct buf *why)
+static int complain(struct buf *why)
 {
-        fprintf(stderr, "pail serve: %s: " PRS "\n", config, STR(buf_str(why)));
+        fprintf(stderr, "pail serve: " PRS "\n", STR(buf_str(why)));
         return -1;
+}
+
+static void say_ready(void *context)
+{
+        const struct serve *v = context;
+
+        log_event("ready", "config=%s", log_str(str_of(v->config)));
 }
 
 /* The file, then what --set says over it. At SIGHUP a file that cannot be read changes nothing. */
@@ -39,7 +47,11 @@ static int read_settings(struct settings *s, void *context)
         for (unsigned i = 0; i < v->override_count; i++) {
                 struct str value = v->overrides[i], name;
 
-                if (!str_cut(&value, '=', &name) || settings_set(&fresh, name, value, &why) < 0)
+                if (!str_cut(&value, '=', &name)) {
+                        buf_printf(&why, "--set " PRS ": not NAME=VALUE", STR(v->overrides[i]));
+                        goto bad;
+                }
+                if (settings_set(&fresh, name, value, &why) < 0)
                         goto bad;
         }
         settings_free(s);
@@ -47,7 +59,7 @@ static int read_settings(struct settings *s, void *context)
         return 0;
 bad:
         settings_free(&fresh);
-        return complain(v->config, &why);
+        return complain(&why);
 }
 
 static int options(struct serve *v, int argc, char **argv)
@@ -61,17 +73,22 @@ static int options(struct serve *v, int argc, char **argv)
         const char *config = SYSTEM_CONFIG;
         int c;
 
-        optind = 0;
+        optind = opterr = 0;
         while ((c = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
                 switch (c) {
                 case 'c': config = optarg; break;
                 case 's':
-                        if (v->override_count == sizeof(v->overrides) / sizeof(*v->overrides))
+                        if (v->override_count == sizeof(v->overrides) / sizeof(*v->overrides)) {
+                                fprintf(stderr, "pail serve: --set %s: one too many\n", optarg);
                                 return EX_USAGE;
+                        }
                         v->overrides[v->override_count++] = str_of(optarg);
                         break;
                 case 'h': return -1;
-                default: return EX_USAGE;
+                default:
+                        fprintf(stderr, "pail serve: %s: no such option, or its value is missing\n",
+                                argv[optind - 1]);
+                        return EX_USAGE;
                 }
         if (optind < argc) {
                 fprintf(stderr, "pail serve: %s: what is that?\n", argv[optind]);
@@ -110,6 +127,7 @@ int verb_serve(int argc, char **argv)
                     .drop = folder.root,
                     .uid = folder.uid,
                     .gid = folder.gid,
+                    .ready = say_ready,
                     .reread = read_settings,
                     .context = v,
                 });

@@ -98,7 +98,11 @@ int cli_help(const char *verb)
 
 int cli_run(int argc, char **argv)
 {
-        if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help")) {
+        if (argc > 1 && !strcmp(argv[1], "--version")) {
+                printf("pail " PAIL_VERSION "\n");
+                return EX_OK;
+        }
+        if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
                 int rc = cli_help(argc > 2 ? argv[2] : NULL);
 
                 return argc < 2 ? EX_USAGE : rc;

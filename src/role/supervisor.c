@@ -21,6 +21,7 @@ static struct children
 static struct timer stop_grace;
 static nsec asked_to_stop;
 static struct settings started; /* as they were then: some are heeded at no other time */
+static bool on_terminal;        /* started in one */
 
 void limits_raise(void)
 {
@@ -98,7 +99,11 @@ static void on_hangup(int signo)
         const struct supervise *how = children.how;
         auto_buf struct buf b = { 0 };
 
-        (void)signo;
+        if (on_terminal &&
+            !isatty(STDERR_FILENO)) { /* it was closed: nobody is there to press Ctrl-C any more */
+                on_stop(signo);
+                return;
+        }
         if (how->reread && how->reread(how->settings, how->context) < 0)
                 return;
         buf_init(&b, CHANNEL_BODY);
@@ -134,6 +139,7 @@ int supervise(const struct supervise *how)
         children.data = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
         log_role("supervisor");
         limits_raise();
+        on_terminal = isatty(STDERR_FILENO);
         keep_started(how->settings);
         if (children.data < 0 || children_bind(&children) < 0)
                 return EX_UNAVAILABLE;

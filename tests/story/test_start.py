@@ -1,0 +1,83 @@
+"""Starting: what a newcomer does wrong, and what is said then; and the terminal that goes away."""
+import os
+import subprocess
+
+import pexpect
+import pytest
+from pail import PAIL, PATIENCE, free_base, until
+
+
+@pytest.fixture
+def room(tmp_path):
+    for folder in (tmp_path, *tmp_path.parents[:2]):    # whom the roles run as must get there
+        os.chmod(folder, 0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize('words,code,says', [
+    (['frob'], 64, 'pail: frob: no such verb (pail help shows them)'),
+    (['help', 'frob'], 64, 'pail: frob: no such verb (pail help shows them)'),
+    (['demo', '--frob'], 64, 'pail demo: --frob: no such option'),
+    (['demo', '--dir'], 64, 'pail demo: --dir: no such option, or its value is missing'),
+    (['demo', 'frob'], 64, 'pail demo: frob: what is that?'),
+    (['demo', '--base-port', '99999'], 64, 'pail demo: --base-port: 99999 is not 0 to 44000'),
+    (['demo', '--set', 'frob=1'], 64, 'pail demo: --set frob=1: frob: no such setting'),
+    (['demo', '--set', 'workers'], 64, 'pail demo: --set workers: not NAME=VALUE'),
+    (['demo', '--set', 'workers=1000'], 64, 'pail demo: --set workers=1000: workers: 1000 is more than 64'),
+    (['demo', '--dir', '/nonexistent/demo'], 73, 'pail: /nonexistent/demo: cannot be made: No such file or directory'),
+    (['demo', '--dir', '/etc/passwd'], 66, 'pail: /etc/passwd: no data folder: Not a directory'),
+    (['serve', '--frob'], 64, 'pail serve: --frob: no such option'),
+    (['serve', '--config', '/nonexistent.conf'], 78, 'pail serve: /nonexistent.conf: No such file or directory (pail init'),
+    (['init'], 64, 'usage: pail init DOMAIN'),
+    (['init', 'localhost'], 64, 'pail init: localhost: a domain like example.org is wanted'),
+])
+def test_mistakes_are_named(words, code, says):
+    done = subprocess.run([PAIL, *words], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr.startswith(says) and done.stdout == ''
+    assert done.returncode == code
+
+
+def test_help_and_version():
+    for words in (['help'], ['--help'], ['-h'], ['--version'], ['help', 'demo'], ['demo', '--help'], ['serve', '--help']):
+        done = subprocess.run([PAIL, *words], capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0 and done.stdout and not done.stderr
+
+
+def test_settings_that_cannot_be_are_named_with_their_line(room):
+    config = room / 'pail.conf'
+    config.write_text('workers = 1\n\nmax-recipients = 3\n')
+    done = subprocess.run([PAIL, 'serve', '--config', str(config)], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr == f'pail serve: {config}:3: max-recipients: 3 is less than 100\n' and done.returncode == 78
+
+
+def test_the_terminal_goes_and_the_demo_with_it(room):
+    """Else it would hold its ports for ever, where nobody can press Ctrl-C."""
+    terminal = pexpect.spawn(PAIL, ['demo', '--dir', str(room / 'demo'), '--base-port', str(free_base())],
+                             timeout=PATIENCE)
+    terminal.expect_exact('pail: ready')
+    terminal.close(force=False)     # hangs up; kills nobody
+    until('it has ended', lambda: not terminal.isalive())
+    assert terminal.exitstatus == 0
+
+
+def test_a_hangup_says_what_waits_for_a_restart(room):
+    base, config = free_base(), room / 'srv' / 'pail.conf'
+    subprocess.run([PAIL, 'init', 'example.org', '--dir', str(room / 'srv')], check=True, capture_output=True)
+    config.write_text(config.read_text() + f'listen = "127.0.0.1"\nsmtp-port = {base + 25}\npop3-port = 0\npop3s-port = 0\n'
+                      'submission-port = 0\nsubmissions-port = 0\n')
+    log = (room / 'log').open('w+')
+    server = subprocess.Popen([PAIL, 'serve', '--config', str(config)], stderr=log, stdin=subprocess.DEVNULL)
+
+    def says(words):
+        return until(words, lambda: words in (room / 'log').read_text() or server.poll() is not None and 1 / 0)
+    try:
+        says('event=ready config=')
+        config.write_text(config.read_text() + 'workers = 3\nmax-letter-size = 1M\n')
+        server.send_signal(1)
+        says('not-before-restart=workers')
+        config.write_text('workers = 1000\n')
+        server.send_signal(1)
+        says(f'pail serve: {config}:1: workers: 1000 is more than 64')
+    finally:
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
