@@ -355,7 +355,7 @@ void accounts_close(struct accounts **ap)
         while ((acc = next_in_need(a))) {
                 bool wrote = acc->wrote;
 
-                if (acc->state == ACCOUNT_CLOSED && account_get(a, str_of(acc->name), &got)) {
+                if (acc->state != ACCOUNT_OPEN && account_get(a, str_of(acc->name), &got)) {
                         acc->wrote = false; /* damaged meanwhile; the next start finds it unclean */
                         forget_if_done(acc);
                         continue;

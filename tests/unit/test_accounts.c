@@ -7,7 +7,9 @@
 #include "run/offload.h"
 #include "store/account_inside.h"
 #include <errno.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/wait.h>
 
 enum { FIBERS = 40, EACH = 12, MANY = 9, OPEN = 3 };
 
@@ -65,6 +67,17 @@ static void user(void *arg)
                 loop_stop();
 }
 
+static void check_clean(struct account *a)
+{
+        struct buf said;
+        unsigned wrong = 0;
+
+        buf_init(&said, 10000);
+        assert_int_equal(account_check(a, &said, &wrong), 0);
+        assert_str(buf_str(&said), S(""));
+        buf_free(&said);
+}
+
 /* More fibers than accounts, more accounts than may be open. */
 static void shares_few_among_many(void **state)
 {
@@ -84,19 +97,120 @@ static void shares_few_among_many(void **state)
         loop_finish();
         for (unsigned i = 0; i < MANY; i++) {
                 uint64_t octets, letters;
-                struct buf said;
-                unsigned wrong = 0;
 
-                buf_init(&said, 10000);
                 assert_int_equal(account_get(set, str_of(name_of(i)), &a), 0);
                 assert_int_equal(account_usage(a, &octets, &letters), 0);
                 assert_int_equal(letters, filed[i]);
-                assert_int_equal(account_check(a, &said, &wrong), 0);
-                assert_str(buf_str(&said), S(""));
-                buf_free(&said);
+                check_clean(a);
                 account_put(&a);
         }
         accounts_close(&set);
+}
+
+/* A process of its own that files letters as actions (segment, 0...) and says each that is filed. */
+static pid_t filer(uint64_t segment, unsigned most, int say)
+{
+        pid_t child = fork();
+
+        if (child)
+                return child;
+        for (unsigned i = 0; i < most; i++) {
+                struct account *a;
+                struct mailbox_view view;
+
+                if (!set)
+                        set = fixture_open(folder, OPEN);
+                if (account_get(set, JILL, &a))
+                        _exit(1);
+                fixture_file(a, segment, i, 400);
+                if (write(say, &i, sizeof i) != sizeof i)
+                        _exit(2);
+                if (i % 10 == 9) {
+                        if (account_view(a, INBOX, &view) ||
+                            account_expunge(a, &view, &(uint32_t){ view.uidnext + 5 }, 1))
+                                _exit(3);
+                }
+                account_put(&a);
+                if (i % 25 == 24)
+                        accounts_close(&set); /* its clean mark, while others go on */
+        }
+        accounts_close(&set);
+        _exit(0);
+}
+
+static void processes_share_an_account(void **state)
+{
+        enum { PROCESSES = 3, LETTERS = 100 };
+        struct mailbox_view view;
+        struct account *a;
+        pid_t child[PROCESSES];
+        int status, nowhere = open("/dev/null", O_WRONLY);
+
+        (void)state;
+        set = fixture_open(folder, OPEN);
+        assert_int_equal(account_create(set, JILL), 0);
+        accounts_close(&set);
+        for (unsigned i = 0; i < PROCESSES; i++)
+                child[i] = filer(10 + i, LETTERS, nowhere);
+        for (unsigned i = 0; i < PROCESSES; i++) {
+                assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+                assert_int_equal(status, 0);
+        }
+        close(nowhere);
+        set = fixture_open(folder, OPEN);
+        assert_int_equal(account_get(set, JILL, &a), 0);
+        assert_int_equal(account_view(a, INBOX, &view), 0);
+        assert_int_equal(view.count, PROCESSES * LETTERS);
+        assert_int_equal(view.uidnext, PROCESSES * LETTERS + 1);
+        check_clean(a);
+        account_put(&a);
+        accounts_close(&set);
+}
+
+static void killed_processes_lose_nothing(void **state)
+{
+        enum { KILLS = 12 };
+        struct mailbox_view before, after;
+        struct account *a;
+
+        (void)state;
+        for (unsigned round = 0; round < KILLS; round++) {
+                unsigned said = 0, number, filed_again = 0;
+                int pipes[2], status;
+                pid_t child;
+
+                set = fixture_open(folder, OPEN);
+                assert_int_equal(account_get(set, JILL, &a), 0);
+                assert_int_equal(account_view(a, INBOX, &before), 0);
+                account_put(&a);
+                accounts_close(&set);
+                assert_int_equal(pipe(pipes), 0);
+                child = filer(100 + round, 1000, pipes[1]);
+                close(pipes[1]);
+                while (said < round * 3 + 1 && read(pipes[0], &number, sizeof number) == sizeof number)
+                        said++;
+                kill(child, SIGKILL);
+                assert_int_equal(waitpid(child, &status, 0), child);
+                while (read(pipes[0], &number, sizeof number) == sizeof number)
+                        said++;
+                close(pipes[0]);
+                set = fixture_open(folder, OPEN);
+                assert_int_equal(account_get(set, JILL, &a), 0);
+                check_clean(a);
+                for (unsigned i = 0; i <= said; i++) { /* the log does not know what was the last */
+                        struct filing f = fixture_file(a, 100 + round, i, 400);
+
+                        if (i < said)
+                                assert_true(f.duplicate);
+                        filed_again += !f.duplicate;
+                }
+                assert_int_equal(account_view(a, INBOX, &after), 0);
+                assert_int_equal(after.count, before.count + said + 1);
+                assert_int_equal(after.uidnext, before.uidnext + said + 1); /* the same boot: no jump */
+                assert_in_range(filed_again, 0, 1);
+                account_put(&a);
+                accounts_close(&set);
+        }
 }
 
 static void damage(unsigned account, const char *sql)
@@ -204,6 +318,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(shares_few_among_many),
+                cmocka_unit_test(processes_share_an_account),
+                cmocka_unit_test(killed_processes_lose_nothing),
                 cmocka_unit_test(check_finds_damage),
                 cmocka_unit_test(damaged_file_hurts_only_itself),
         };
