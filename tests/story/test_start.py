@@ -54,10 +54,15 @@ def test_the_terminal_goes_and_the_demo_with_it(room):
     """Else it would hold its ports for ever, where nobody can press Ctrl-C."""
     terminal = pexpect.spawn(PAIL, ['demo', '--dir', str(room / 'demo'), '--base-port', str(free_base())],
                              timeout=PATIENCE)
-    terminal.expect_exact('pail: ready')
-    terminal.close(force=False)     # hangs up; kills nobody
-    until('it has ended', lambda: not terminal.isalive())
-    assert terminal.exitstatus == 0
+    try:
+        terminal.expect_exact('pail: ready')
+        os.close(terminal.child_fd)     # the kernel says SIGHUP, and nobody anything else
+        terminal.closed, terminal.child_fd = True, -1
+        until('it has ended', lambda: not terminal.isalive())
+        assert terminal.exitstatus == 0
+    finally:
+        if terminal.isalive():
+            terminal.kill(9)
 
 
 def test_a_hangup_says_what_waits_for_a_restart(room):
