@@ -191,7 +191,8 @@ static int refusal(struct server *server, struct addr peer)
 
         if (server->stopping)
                 return REFUSED_STOPPING + 1;
-        if (server->session_count >= (unsigned long)t->max_connections)
+        if (server->session_count >= (unsigned long)t->max_connections ||
+            (server->session_most && server->session_count >= server->session_most))
                 return REFUSED_FULL + 1;
         if (session_trusts(t, peer) || !peer.family)
                 return 0;

@@ -60,6 +60,8 @@ struct server {
         struct bans bans;                            /* what the keeper told (TELL_BAN) */
         struct session *sessions;                    /* list of all */
         unsigned session_count;
+        unsigned
+            session_most; /* what the descriptors allow, besides settings.max_connections; 0: any number */
         bool stopping;
         struct session *by_net[1024]; /* the same by address, for the limit; session.c's */
 };

@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 #define TICKET_KEY_WAIT  (10 * SECOND)
 #define TIDY_EVERY       (20 * SECOND)
 #define UNUSED_FOR       (10 * SECOND)
+#define DESCRIPTORS_OURS 100
 #define DRAIN_WAIT       (10 * SECOND)
 
 struct mail {
@@ -270,9 +272,28 @@ static void must(int rc, const char *what)
                 die("%s: %s", what, strerror(-rc));
 }
 
+/* Descriptors are shared out at start, so that no flood of connections keeps an account from being opened: three an
+ * open account, some for the log, the threads and the roles, the rest for connections. Gives the number of accounts. */
+static long share_descriptors(const struct settings *s)
+{
+        struct rlimit l = { .rlim_cur = 1024 };
+        long have, accounts, connections;
+
+        getrlimit(RLIMIT_NOFILE, &l);
+        have = l.rlim_cur < (1 << 30) ? (long)l.rlim_cur : 1 << 30;
+        accounts = s->max_open_accounts < have / 8 ? s->max_open_accounts : have / 8;
+        connections = have - 3 * accounts - DESCRIPTORS_OURS - (long)mail.start.listener_count;
+        mail.server.session_most = connections > 16 ? (unsigned)connections : 16;
+        if (s->max_connections < connections)
+                connections = s->max_connections;
+        log_event("shares", "connections=%ld accounts=%ld", connections, accounts);
+        return accounts;
+}
+
 static void open_store(void)
 {
         const struct settings *s = mail.server.settings;
+        long accounts_most = share_descriptors(s);
         struct intake_limits limits = {
                 .segment_size = (uint64_t)s->segment_size,
                 .max_log_size = (uint64_t)s->max_log_size,
@@ -286,7 +307,7 @@ static void open_store(void)
 
         mail.peers = peers_new(&mail.server.intake, &hooks);
 
-        must(accounts_open(&mail.server.accounts, open_folder("mail"), s->max_open_accounts), "mail/");
+        must(accounts_open(&mail.server.accounts, open_folder("mail"), accounts_most), "mail/");
         must(outbox_open(&mail.server.outbox, open_folder("outbox")), "outbox/");
         must(directory_open(&mail.server.directory, "directory/directory.db", false), "directory/");
         directory_separators(mail.server.directory, str_of(s->subaddress_separator));

@@ -1,10 +1,12 @@
 """Starting: what a newcomer does wrong, and what is said then; and the terminal that goes away."""
 import os
+import re
+import socket
 import subprocess
 
 import pexpect
 import pytest
-from pail import PAIL, PATIENCE, free_base, until
+from pail import PAIL, PATIENCE, Pail, free_base, until
 
 
 @pytest.fixture
@@ -86,3 +88,24 @@ def test_a_hangup_says_what_waits_for_a_restart(room):
     finally:
         server.terminate()
         assert server.wait(PATIENCE) == 0
+
+
+def test_few_descriptors_are_shared_out():
+    """A flood is told so, and whoever has signed in before reads letters that come meanwhile."""
+    with Pail(prefix=['prlimit', '--nofile=300:300'], settings={'workers': 1}) as pail:
+        pail.event('limits', 'role=mail.0', 'descriptors=300')
+        most = int(re.search(r'connections=(\d+)', pail.event('shares', 'role=mail.0'))[1])
+        reader = pail.pop3('jill@hill.com')
+        flood, greetings = [], []
+        for _ in range(most + 20):
+            s = socket.create_connection(('127.0.0.1', pail.port(25)), PATIENCE)
+            flood.append(s)
+            greetings.append(s.makefile('rb').readline()[:4])
+        assert greetings == [b'220 '] * (most - 1) + [b'421 '] * 21
+        flood[0].sendall(b'HELO x\r\nMAIL FROM:<jack@town.com>\r\nRCPT TO:<jill@hill.com>\r\nDATA\r\n'
+                         b'Subject: in spite of all\r\n\r\nhello\r\n.\r\nQUIT\r\n')
+        until('the letter is accepted', lambda: pail.events('accepted'))
+        reader.quit()
+        for s in flood:
+            s.close()
+        until('the letter is filed', lambda: pail.count('jill@hill.com') == 1)

@@ -345,6 +345,11 @@ static void limits_and_bans(void)
         talk_on(two, "one too many", "S: 421 hill.com too many connections*\nend\n");
         conn_free(&two);
         settings.max_connections_per_address = 100;
+        server.session_most = 1;
+        two = connect_from(here, PROTOCOL_SMTP);
+        talk_on(two, "no descriptor left for it", "S: 421 hill.com too many connections*\nend\n");
+        conn_free(&two);
+        server.session_most = 0;
         bans_set(&server.bans, elsewhere, in_seconds(1000));
         two = connect_from(elsewhere, PROTOCOL_SMTP);
         talk_on(two, "banned", "S: 554 hill.com *\nend\n");
