@@ -123,9 +123,9 @@ int intake_drain(struct intake *i, nsec deadline)
         if (!fiber_self() || !i->threaded) {
                 rc = drain_here(i, deadline);
         } else {
-                while (!empty(i) && rc == 0) {
+                for (nsec at = now(); !empty(i) && rc == 0; at = now() + SECOND / 20) {
                         filers_wake(i);
-                        keeper_wake(i, now());
+                        keeper_wake(i, at);
                         rc = wait_on(&i->room, "the log to be empty", deadline);
                 }
         }

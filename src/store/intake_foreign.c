@@ -166,6 +166,7 @@ bool foreign_read(struct intake *i)
         }
         mem_free(g);
         i->reading = false;
+        keeper_wake(i, now() + 5 * SECOND); /* who closes them */
         filers_wake(i);
         return true;
 }

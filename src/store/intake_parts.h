@@ -3,6 +3,7 @@
  *   intake.c           open, close, drain, the numbers
  *   intake_incoming.c  a letter while it arrives: memory, then a staged body; commit
  *   intake_log.c       the flusher: writes what waits, one fdatasync for all, and what follows when that fails
+ *   intake_segment.c   the segments it writes: made, marked, kept for who needs them
  *   intake_queue.c     letters and their actions, in queues: one an account, one the outbox, one a peer
  *   intake_file.c      the filers: empty these queues
  *   intake_foreign.c   actions that a peer told us: read from its segment, done, told back
@@ -28,7 +29,7 @@
 #define OPEN_BYTES_MAX  ((size_t)64 * 1024 * 1024) /* accepted, not filed: beyond, intake_begin waits */
 #define OPEN_WORKS_MAX  20000
 #define SETTLE_EACH_MAX 8 /* accounts a segment touched, before one syncfs is cheaper */
-#define QUEUES          1024
+#define QUEUES          4096
 #define UNFILED_AGAIN   (300 * SECOND)
 #define FLUSH_AT_ONCE   340 /* records: three iovecs each, below IOV_MAX */
 
@@ -181,8 +182,11 @@ struct intake {
         struct fiber_lock replaying;
 };
 
-/* intake_log.c */
-int log_segment_lock(int fd); /* 0, or -EAGAIN: somebody holds it */
+/* intake_log.c, intake_segment.c */
+int log_segment_make(struct intake *i,
+                     struct segment **out); /* writing is held; blocks; it is the current one */
+bool log_usable(const struct intake *i, const struct segment *s); /* writing is held */
+int log_segment_lock(int fd);                                     /* 0, or -EAGAIN: somebody holds it */
 void log_flush_inline(struct intake *i);
 void log_hand_over(struct intake *i);
 int log_commit(struct intake *i, struct letter *l); /* waits */
