@@ -82,8 +82,8 @@ static void file_letters(struct accounts *set, unsigned accounts, unsigned count
                          const char *what)
 {
         static const char envelope[220] = "packed envelope of about the usual size";
-        struct filing list[64];
-        struct buf text[64];
+        static struct filing list[64];
+        static struct buf text[64];
         static uint64_t sequence;
         static unsigned number;
         double spent = 0, before;
@@ -143,7 +143,7 @@ static void parse_alone(void)
         buf_free(&packed);
 }
 
-static void look(struct accounts *set, unsigned accounts)
+static void look(struct accounts *set)
 {
         struct mailbox_view view;
         struct placed *list;
@@ -191,16 +191,15 @@ static void look(struct accounts *set, unsigned accounts)
         }
         show("account_get of an open account", 20000);
         accounts_close(&set);
-        (void)accounts;
 }
 
 static void reopen(const char *folder, unsigned accounts)
 {
-        struct accounts *set;
+        struct accounts *set = NULL;
         struct mailbox_view view;
         struct account *a;
 
-        accounts_open(&set, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), 2);
+        must(accounts_open(&set, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), 2), folder);
         start();
         for (unsigned i = 0; i < 2000; i++) {
                 must(account_get(set, str_of(name_of(i % accounts)), &a), "account");
@@ -238,7 +237,7 @@ int main(int argc, char **argv)
         file_letters(set, 1, 10000, 8, 4096, "file 4 KB letters, batches of 8, one account");
         if (argc > 2)
                 return 0;
-        look(set, ACCOUNTS);
+        look(set);
         reopen(argv[1], ACCOUNTS);
         return 0;
 }

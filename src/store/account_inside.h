@@ -42,11 +42,10 @@ struct account {
         unsigned refs;
         struct waitlist changed; /* state has */
         struct db *db;
-        bool wrote; /* since it was last marked clean; the loop's */
-        atomic_bool
-            bodies_dirty;   /* a name in bodies/ may not be durable; set after the link, before the commit */
-        int bodies;         /* descriptor of bodies/, -1: not yet needed */
-        unsigned wal_pages; /* when it was closed */
+        bool wrote;               /* since it was last marked clean; the loop's */
+        atomic_bool bodies_dirty; /* a name there may not be durable; set after the link, before the commit */
+        int bodies;               /* descriptor of bodies/, -1: not yet needed */
+        unsigned wal_pages;       /* when it was closed */
 };
 
 struct accounts {
