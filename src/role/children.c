@@ -234,10 +234,20 @@ static bool running(const struct children *all, enum child_kind kind)
         return false;
 }
 
+/* Whoever comes now shall hear at once that nobody is here, and the next server may have the ports. */
+static void stop_listening(struct children *all)
+{
+        for (unsigned i = 0; i < all->listening_count; i++)
+                close(all->listening[i].fd);
+        all->listening_count = 0;
+}
+
 void children_stop(struct children *all)
 {
-        if (!all->stopping)
+        if (!all->stopping) {
                 children_tell(all, ROLE_STOP, S(""), -1, CHILD_MAIL);
+                stop_listening(all);
+        }
         all->stopping = true;
         if (!running(all, CHILD_MAIL))
                 children_tell(all, ROLE_STOP, S(""), -1, CHILD_KEEPER);

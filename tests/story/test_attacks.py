@@ -3,9 +3,10 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 
 import pytest
-from pail import PATIENCE, Pail, until
+from pail import PAIL, PATIENCE, until
 
 
 class Line:
@@ -49,3 +50,76 @@ def test_the_keeper_is_replaced_in_the_middle_of_an_exchange(pail):
         assert s.say(b'NOOP').startswith(b'250')
         assert s.say(b'AUTH PLAIN AGphY2sAY3Jvd24=')[:3] in (b'235', b'454')
     assert not died(pail)
+
+
+# ---- who may talk to the supervisor, and who talks nonsense ----
+
+def verb(pail):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.settimeout(PATIENCE)
+    s.connect(f'{pail.folder}/control.sock')
+    return s
+
+
+def message(kind, body=b''):
+    return struct.pack('=HHI', kind, 0, 1) + body
+
+
+@pytest.mark.parametrize('what', [
+    message(99),                # a kind of a later version
+    message(100),               # ROLE_READY, which only roles may say
+    message(103, b'\0\0\0\0'),
+    b'abc',
+    message(2, b'x' * 20000),
+])
+def test_a_verb_that_talks_nonsense_is_hung_up_on(demo, what):
+    before = demo.roles()
+    with verb(demo) as s:
+        s.send(what)
+        assert s.recv(100) == b''
+    with verb(demo) as s:       # others are served
+        s.send(message(2))
+        assert b'keeper pid=' in s.recv(1000)
+    assert demo.roles() == before and not died(demo)
+
+
+@pytest.mark.parametrize('kind', [3, 4, 5, 6])
+def test_a_question_that_the_keeper_cannot_read_is_answered(demo, kind):
+    before = demo.roles()
+    with verb(demo) as s:
+        s.send(message(kind, b'\xff'))
+        assert s.recv(1000)[:2] == struct.pack('=H', kind)
+    assert demo.roles() == before and not died(demo)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs root to become somebody else')
+def test_only_root_and_the_owner_may_ask(demo):
+    script = 'import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1])'
+    done = subprocess.run(['setpriv', '--reuid=1', '--regid=1', '--clear-groups', '/usr/bin/python3', '-c', script,
+                           f'{demo.folder}/control.sock'], capture_output=True, text=True)
+    assert 'PermissionError' in done.stderr
+
+
+# ---- asked to end at the wrong moment ----
+
+@pytest.mark.parametrize('lines', range(1, 9))
+def test_term_while_it_starts(pail, lines):
+    """After so many lines of its log: the roles are in the middle of opening what they need."""
+    pail.stop()
+    command = [PAIL, 'demo', '--dir', pail.folder, '--base-port', str(pail.base)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        log = [process.stderr.readline() for _ in range(lines)]
+        process.send_signal(signal.SIGTERM)
+        log += process.stderr.readlines()
+        assert process.wait(PATIENCE) in (0, -signal.SIGTERM), ''.join(log)     # at first nobody listens for it yet
+    assert not [line for line in log if 'event=role-died' in line or 'rror' in line], ''.join(log)
+    pail.start()
+
+
+def test_a_client_silent_in_its_handshake_does_not_keep_the_server_from_ending(pail):
+    silent = [socket.create_connection(('127.0.0.1', pail.port(995)), timeout=PATIENCE) for _ in range(4)]
+    before = len(pail.log)
+    pail.stop()
+    assert not [line for line in pail.log[before:] if 'killed' in line]
+    for s in silent:
+        s.close()

@@ -109,3 +109,25 @@ def test_few_descriptors_are_shared_out():
         for s in flood:
             s.close()
         until('the letter is filed', lambda: pail.count('jill@hill.com') == 1)
+
+
+def test_whoever_comes_while_it_ends_is_refused_at_once(pail):
+    last = socket.create_connection(('127.0.0.1', pail.port(25)), PATIENCE)
+    hears = last.makefile('rb')
+    last.sendall(b'HELO x\r\nMAIL FROM:<jack@town.com>\r\nRCPT TO:<jill@hill.com>\r\nDATA\r\n')
+    assert [hears.readline()[:3] for _ in range(5)] == [b'220', b'250', b'250', b'250', b'354']
+    pail.process.terminate()
+
+    def refused():
+        try:
+            socket.create_connection(('127.0.0.1', pail.port(25)), PATIENCE).close()
+        except OSError:
+            return True
+    until('nobody listens any more', refused)
+    with socket.socket() as next_server:
+        next_server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        next_server.bind(('127.0.0.1', pail.port(25)))
+        next_server.listen()
+    last.sendall(b'Subject: the last one\r\n\r\nhello\r\n.\r\n')
+    assert [hears.readline()[:3] for _ in range(2)] == [b'250', b'421']
+    assert pail.process.wait(PATIENCE) == 0
