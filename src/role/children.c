@@ -45,11 +45,20 @@ static const struct channel_kind from_role[] = {
         { 0},
 };
 
-/* A fresh socketpair between two living children; one end goes by start message or channel to each. */
-static void pair(int ends[static 2])
+/* A role ends its channel by ending, or by sending what it may not: then it is broken, or not ours any more. */
+static void role_left(struct channel *c, void *context)
 {
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-                die("supervisor: socketpair: %m");
+        const struct child *child = context;
+
+        (void)c;
+        if (child->pid)
+                kill(child->pid, SIGKILL);
+}
+
+/* A fresh socketpair between two living children; one end goes by start message or channel to each. 0 or -errno. */
+static int pair(int ends[static 2])
+{
+        return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ? -errno : 0;
 }
 
 static void tell_index(struct child *to, unsigned kind, unsigned index, int fd)
@@ -61,16 +70,18 @@ static void tell_index(struct child *to, unsigned kind, unsigned index, int fd)
         channel_tell(to->channel, (uint16_t)kind, buf_str(&b), fd);
 }
 
-/* Wires c, which is being started through `start`, to those who run already. */
-static void wire(struct children *all, struct child *c, int start)
+/* Wires c, which is being started through `start`, to those who run already. 0 or -errno. */
+static int wire(struct children *all, struct child *c, int start)
 {
         for (unsigned i = 0; i < all->count; i++) {
                 struct child *other = &all->list[i];
-                int ends[2];
+                int ends[2], rc;
 
                 if (other == c || !other->channel)
                         continue;
-                pair(ends);
+                rc = pair(ends);
+                if (rc < 0)
+                        return rc;
                 if (c->kind == CHILD_KEEPER) {
                         start_send_fd(start, START_FRONT, other->index, ends[0]);
                         channel_tell(other->channel, ROLE_KEEPER, S(""), ends[1]);
@@ -84,6 +95,7 @@ static void wire(struct children *all, struct child *c, int start)
                 close(ends[0]);
                 close(ends[1]);
         }
+        return 0;
 }
 
 static pid_t spawn(struct child *c, int start)
@@ -128,7 +140,7 @@ static int send_start(struct children *all, struct child *c, int socket)
                 if (all->listening[i].worker == c->index)
                         rc |= start_send_fd(socket, START_LISTENER, all->listening[i].protocol,
                                             all->listening[i].fd);
-        wire(all, c, socket);
+        rc |= wire(all, c, socket);
         rc |= start_send_go(socket);
         return rc;
 }
@@ -144,23 +156,31 @@ static void again_later(struct child *c)
 
 static void start_one(struct child *c)
 {
-        int ends[2];
+        int ends[2], rc = pair(ends);
 
-        pair(ends);
-        /* A socketpair holds some hundred messages; a role that reads its start slowly makes this wait. */
         c->started = now();
         c->ready = false;
-        c->pid = spawn(c, ends[1]);
-        close(ends[1]);
-        if (!c->pid || send_start(c->all, c, ends[0])) {
-                close(ends[0]);
-                if (!c->pid) {
-                        c->failures++;
-                        again_later(c);
-                }
+        if (rc < 0) {
+                log_warn("role-start", "role=%s why=\"%s\"", c->name, strerrordesc_np(-rc));
+                c->failures++;
+                again_later(c);
                 return;
         }
-        c->channel = channel_new(ends[0], from_role, c, NULL);
+        /* A socketpair holds some hundred messages; a role that reads its start slowly makes this wait. */
+        c->pid = spawn(c, ends[1]);
+        close(ends[1]);
+        if (!c->pid || (rc = send_start(c->all, c, ends[0])) != 0) {
+                close(ends[0]);
+                if (c->pid) { /* it ends by itself, for lack of a start; then comes the next */
+                        log_warn("role-start", "role=%s why=\"not all it needs could be sent\"", c->name);
+                        return;
+                }
+                c->failures++;
+                again_later(c);
+                return;
+        }
+        c->channel = channel_new(ends[0], from_role, c, role_left);
+        channel_survive(c->channel);
 }
 
 static void start_again(struct timer *t)

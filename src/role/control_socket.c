@@ -105,8 +105,8 @@ static void verb_came(struct watch *w, uint32_t events)
 
         (void)events;
         while ((fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-                if (may_ask(fd))
-                        channel_new(fd, from_verb, NULL, verb_left);
+                if (may_ask(fd)) /* a verb may be of another version than the server */
+                        channel_survive(channel_new(fd, from_verb, NULL, verb_left));
                 else
                         close(fd);
         }

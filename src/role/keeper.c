@@ -17,18 +17,23 @@ static void answer_signin(struct channel_message *m, const struct signin_answer 
         struct buf auto_buf body = { 0 };
 
         buf_init(&body, CHANNEL_BODY);
-        signin_answer_pack(answer, &body);
-        if (body.full)
-                die("keeper: an answer that fits no message");
+        if (!signin_answer_pack(answer, &body)) { /* a challenge that repeats a nonce of theirs, of 16 KB */
+                buf_clear(&body);
+                signin_answer_pack(
+                    &(struct signin_answer){ .result = SIGNIN_NO, .token = S(""), .account = S("") }, &body);
+        }
         (void)channel_answer(m, buf_str(&body), -1);
 }
 
+/* NULL: the message cannot be read. */
 static struct front *begin(struct channel_message *m, struct arena *a, bool unpacked)
 {
         struct front *f = m->context;
 
-        if (!unpacked)
-                die("keeper: a front sent a message %u that cannot be read", m->kind);
+        if (!unpacked) {
+                channel_nonsense(m);
+                return NULL;
+        }
         f->running++;
         arena_init(a, (size_t)16 << 20);
         return f;
@@ -47,6 +52,8 @@ static void on_password(struct channel_message *m)
         struct front *f = begin(m, &a, ask_password_unpack(&q, m->body));
         struct signin_answer answer = { .token = S("") };
 
+        if (!f)
+                return;
         answer.result = keeper_check_password(f->keeper, &q.who, q.name, q.password, &a, &answer.account);
         if (answer.result != SIGNIN_OK)
                 answer.account = S(""); /* who it would have been is nobody's business */
@@ -61,6 +68,8 @@ static void on_apop(struct channel_message *m)
         struct front *f = begin(m, &a, ask_apop_unpack(&q, m->body));
         struct signin_answer answer = { .token = S("") };
 
+        if (!f)
+                return;
         answer.result = keeper_check_apop(f->keeper, &q, &a, &answer.account);
         if (answer.result != SIGNIN_OK)
                 answer.account = S("");
@@ -75,6 +84,8 @@ static void on_sasl_start(struct channel_message *m)
         struct front *f = begin(m, &a, ask_sasl_start_unpack(&q, m->body));
         struct signin_answer answer;
 
+        if (!f)
+                return;
         sasl_start(f, &q, &a, &answer);
         answer_signin(m, &answer);
         end(f, &a);
@@ -87,6 +98,8 @@ static void on_sasl_step(struct channel_message *m)
         struct front *f = begin(m, &a, ask_sasl_step_unpack(&q, m->body));
         struct signin_answer answer;
 
+        if (!f)
+                return;
         sasl_step(f, &q, &a, &answer);
         answer_signin(m, &answer);
         end(f, &a);
@@ -98,6 +111,8 @@ static void on_sasl_drop(struct channel_message *m)
         struct arena a;
         struct front *f = begin(m, &a, ask_sasl_step_unpack(&q, m->body));
 
+        if (!f)
+                return;
         sasl_drop(f, q.handle);
         end(f, &a);
 }
@@ -110,6 +125,8 @@ static void on_sign(struct channel_message *m)
         struct buf auto_buf signature = { 0 }, auto_buf body = { 0 };
         struct keeper_said said;
 
+        if (!f)
+                return;
         buf_init(&signature, CHANNEL_BODY / 2);
         buf_init(&body, CHANNEL_BODY);
         said.rc = keeper_sign_hash(f->keeper, &q, &signature);
@@ -178,6 +195,7 @@ void keeper_front(struct keeper *k, int fd)
         f->next = k->fronts;
         k->fronts = f;
         f->channel = channel_new(fd, from_front, f, front_gone);
+        channel_survive(f->channel); /* else a front could wipe out what is counted and remembered here */
         slow_tell_all(k, f->channel);
 }
 

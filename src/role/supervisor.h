@@ -12,7 +12,8 @@
  *   mail         mail                       PEER_FILE, PEER_DONE (role/peers.c)
  *   verbs        supervisor                 CONTROL_* (role/control.h); root or the owner of D only
  *
- * Whoever sends a kind that its channel's table does not have ends the receiver, which says so and is restarted. */
+ * Whoever sends a kind that its channel's table does not have: supervisor and keeper end that channel and say so, and the
+ * supervisor kills the role; of mail processes the receiver ends, and is restarted. */
 #pragma once
 #include "base/buf.h"
 #include "settings.h"

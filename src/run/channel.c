@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -51,7 +53,8 @@ struct handling {
 struct channel {
         struct watch watch;
         bool watched, gone, freed;
-        unsigned refs; /* the owner, every ask, every handler */
+        bool survives, abused; /* nonsense ends the channel, not the process; it came */
+        unsigned refs;         /* the owner, every ask, every handler */
         const struct channel_kind *kinds;
         void *context;
         void (*closed)(struct channel *c, void *context);
@@ -261,21 +264,41 @@ static bool hand_over(struct channel *c, struct handling *h)
         return true;
 }
 
-static bool asked(struct channel *c, struct head head, struct str body, int fd)
+enum received { MORE, EMPTY, CLOSED, PAUSED };
+
+static void nonsense(struct channel *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void nonsense(struct channel *c, const char *format, ...)
+{
+        char why[200];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(why, sizeof why, format, args);
+        va_end(args);
+        if (!c->survives)
+                die("channel: the other side %s", why);
+        log_warn("channel-ended", "why=\"the other side %s\"", why);
+}
+
+static enum received asked(struct channel *c, struct head head, struct str body, int fd)
 {
         const struct channel_kind *k = c->kinds;
         struct handling *h;
 
         while (k && k->kind && k->kind != head.kind)
                 k++;
-        if (!k || !k->kind)
-                die("channel: the other side sent kind %u, which it may not (it may %s ...)", head.kind,
-                    c->kinds ? c->kinds->name : "only answer");
+        if (!k || !k->kind) {
+                if (fd >= 0)
+                        close(fd);
+                nonsense(c, "sent kind %u, which it may not (it may %s ...)", head.kind,
+                         c->kinds ? c->kinds->name : "only answer");
+                return CLOSED;
+        }
         h = mem_alloc(sizeof *h + body.n);
         mem_copy(h->body, body.n, body);
         h->kind = k;
         h->m = (struct channel_message){ c, head.kind, head.id, str_from(h->body, body.n), fd, c->context };
-        return hand_over(c, h);
+        return hand_over(c, h) ? MORE : PAUSED;
 }
 
 /* The descriptor in the control part, or -1. There is room for one only; the kernel closes what is more. */
@@ -290,7 +313,6 @@ static int passed_fd(struct msghdr *m)
         return fd;
 }
 
-enum received { MORE, EMPTY, CLOSED, PAUSED };
 static enum received receive(struct channel *c)
 {
         static struct { /* handed over or copied before anybody can wait */
@@ -317,26 +339,29 @@ static enum received receive(struct channel *c)
         if (n <= 0)
                 return CLOSED;
         fd = passed_fd(&m);
-        if ((size_t)n < sizeof in.head || (m.msg_flags & MSG_TRUNC))
-                die("channel: the other side sent a malformed message of %zd bytes", n);
+        if ((size_t)n < sizeof in.head || (m.msg_flags & MSG_TRUNC)) {
+                if (fd >= 0)
+                        close(fd);
+                nonsense(c, "sent a malformed message of %zd bytes", n);
+                return CLOSED;
+        }
         body = str_from(in.body, (size_t)n - sizeof in.head);
-        if (in.head.flags & ANSWER)
-                answered(c, in.head.id, body, fd);
-        else if (!asked(c, in.head, body, fd))
-                return PAUSED;
+        if (!(in.head.flags & ANSWER))
+                return asked(c, in.head, body, fd);
+        answered(c, in.head.id, body, fd);
         return MORE;
 }
 
 /* All that is there, as the readiness is told once only; but no more requests than may be handled at once. */
 static void read_all(struct channel *c, unsigned most_handlers)
 {
-        enum received got = MORE;
+        enum received got = c->abused ? CLOSED : MORE;
         unsigned i;
 
         c->refs++;
         for (i = 0; i < READ_MOST && got == MORE && !c->gone && c->handling < most_handlers; i++)
                 got = receive(c);
-        if (got == CLOSED) {
+        if (got == CLOSED && !c->gone) {
                 end(c);
                 if (c->closed && !c->freed)
                         c->closed(c, c->context);
@@ -398,6 +423,21 @@ void channel_free(struct channel **c)
         end(*c);
         unref(*c);
         *c = NULL;
+}
+
+void channel_survive(struct channel *c)
+{
+        c->survives = true;
+}
+
+void channel_nonsense(struct channel_message *m)
+{
+        struct channel *c = m->channel;
+
+        nonsense(c, "sent a message %u that cannot be read", m->kind);
+        c->abused = true; /* `closed` runs on the loop */
+        if (c->watched && !c->gone)
+                timer_set(&c->read_more, 0);
 }
 
 static int wait_for_answer(struct channel *c, struct ask *a, nsec deadline)

@@ -5,8 +5,8 @@
  * Ask and wait:      rc = channel_ask(keeper, ASK_SIGNIN, body, &answer, NULL, in_seconds(30));
  * Tell, never wait:  channel_tell(supervisor, TELL_BELL, body, -1);
  *
- * What the other side may ask is a table of kinds; anything else ends the process (the asker is broken or hostile,
- * and the supervisor restarts it). A handler runs in a fiber of its own and may wait; it answers once, or, for a
+ * What the other side may ask is a table of kinds; anything else ends the process (the asker is broken or hostile, and
+ * the supervisor restarts us), or only the channel where that was wished (channel_survive). A handler runs in a fiber of its own and may wait; it answers once, or, for a
  * kind told, not at all. When the other side is gone every ask returns -EPIPE and `closed` is called.
  * A sender whose socket is full waits (ask) or keeps the message in a bounded queue (tell).
  * At most CHANNEL_HANDLERS handlers of a channel run at once; beyond, its messages wait in the socket, answers too.
@@ -39,6 +39,10 @@ struct channel_kind {
 struct channel *channel_new(int fd, const struct channel_kind *kinds, void *context,
                             void (*closed)(struct channel *c, void *context));
 void channel_free(struct channel **c); /* closes; who asks gets -EPIPE */
+/* Nonsense from the other side shall end the channel, as if it were gone (`closed` is called), and not this process:
+ * for those whom others need more than the one who sent it. */
+void channel_survive(struct channel *c);
+void channel_nonsense(struct channel_message *m); /* for a handler that cannot read a body; it returns then */
 /* 0 and the answer appended to *answer (may be NULL), or -EPIPE, -ETIMEDOUT, -ECANCELED. Outside a fiber it blocks. */
 [[nodiscard]] int channel_ask(struct channel *c, uint16_t kind, struct str body, int send_fd,
                               struct buf *answer, int *answer_fd, nsec deadline);

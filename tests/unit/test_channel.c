@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ASK_DOUBLE = 1, ASK_SLOW, TELL_STORY, ASK_FD, TELL_SINK };
+enum { ASK_DOUBLE = 1, ASK_SLOW, TELL_STORY, ASK_FD, TELL_SINK, TELL_RIDDLE, TELL_NOBODY };
 
 static struct channel *left, *right;
 static struct waitlist slow, slow_begun;
@@ -61,13 +61,20 @@ static void sinks(struct channel_message *m)
         sunk++;
 }
 
+static void cannot_read(struct channel_message *m)
+{
+        note("riddle ");
+        channel_nonsense(m);
+}
+
 static const struct channel_kind kinds[] = {
         {ASK_DOUBLE,     "double", doubles },
         { ASK_SLOW,       "slow", never_answers },
         { TELL_STORY,      "story", tells },
         { ASK_FD, "fd", swaps_fd },
         { TELL_SINK,    "sink", sinks },
-        { 0        },
+        { TELL_RIDDLE,         "riddle", cannot_read },
+        { 0       },
 };
 
 static void right_closed(struct channel *c, void *context)
@@ -132,6 +139,13 @@ static void asks_in_vain(void *arg)
         assert_int_equal(channel_ask(left, ASK_SLOW, S(""), -1, NULL, NULL, NEVER), -EPIPE);
         assert_int_equal(channel_tell(left, TELL_STORY, S("a word"), -1), -EPIPE);
         note("broken ");
+}
+
+static void asks_in_vain_once(void *arg)
+{
+        (void)arg;
+        assert_int_equal(channel_ask(left, ASK_SLOW, S(""), -1, NULL, NULL, NEVER), -EPIPE);
+        wake_all(&slow);
 }
 
 static void hangs_up(void *arg)
@@ -233,12 +247,63 @@ static void channel_without_loop(void **state)
         pthread_join(thread, NULL);
 }
 
+/* What may not be sent, or is too short, or cannot be read, is the end of the channel for both sides, and of nothing
+ * else. A descriptor that comes with it is closed. */
+static void waits_until_closed(void *arg)
+{
+        (void)arg;
+        while (right)
+                fiber_yield();
+        assert_int_equal(channel_ask(left, ASK_DOUBLE, S("1"), -1, NULL, NULL, NEVER), -EPIPE);
+        channel_free(&left);
+}
+
+static void nonsense_ends_a_channel_that_shall_not_end_us(void **state)
+{
+        static const struct {
+                uint16_t kind;
+                const char *story;
+        } rows[] = {
+                {TELL_NOBODY,  "closed "       },
+                { TELL_RIDDLE, "riddle closed "},
+                { 0,           "closed "       }, /* 3 bytes */
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                int pair[2], p[2], before = dup(0);
+                char c;
+
+                close(before);
+                story[0] = '\0';
+                assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+                assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+                if (!rows[i].kind)
+                        assert_int_equal(send(pair[0], "abc", 3, 0), 3);
+                left = channel_new(pair[0], NULL, NULL, NULL);
+                right = channel_new(pair[1], kinds, story, right_closed);
+                channel_survive(right);
+                if (rows[i].kind)
+                        assert_int_equal(channel_tell(left, rows[i].kind, S("?"), p[1]), 0);
+                close(p[1]);
+                spawn(asks_in_vain_once, NULL);
+                spawn(waits_until_closed, NULL);
+                run_all();
+                assert_string_equal(story, rows[i].story);
+                assert_int_equal(read(p[0], &c, 1), 0); /* nobody holds the other end */
+                close(p[0]);
+                assert_int_equal(dup(0), before);
+                close(before);
+        }
+}
+
 int main(void)
 {
 #define row(name) cmocka_unit_test_setup_teardown(name, begin, finish)
         static const struct CMUnitTest tests[] = {
                 row(channel_asks_and_tells),
                 row(channel_queue_is_bounded),
+                row(nonsense_ends_a_channel_that_shall_not_end_us),
                 cmocka_unit_test(channel_without_loop),
         };
 
