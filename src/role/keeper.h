@@ -4,6 +4,9 @@
  * A process of its own (role_keeper), or, where no server runs, part of a verb: keeper_start opens the same files, and
  * keeper_set_secret and its neighbours are what the messages call. Everything here waits.
  *
+ * After 100 failures against one name within an hour, wherever from, one try a second: not even a front that lies about
+ * its peers guesses faster. A password remembered and an app password are let in all the same.
+ *
  * A wrong name and a wrong password cost the same: one look into the secrets and one Argon2 run. What was verified is
  * remembered for an hour as a keyed hash, so that reconnecting costs none (keeper_password.c). */
 #pragma once

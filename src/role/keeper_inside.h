@@ -53,6 +53,8 @@ struct refused {
 };
 struct slow {
         struct failures *addresses, *accounts;
+        struct failures *tries_accounts,
+            *tries_nobody;       /* wherever they came from; names that are none apart */
         struct refused *refused; /* also those whose time is over, for a while: the next is longer */
         size_t refused_count;
         unsigned waiting;        /* answers that are being delayed, */
@@ -61,8 +63,10 @@ struct slow {
 int slow_init(struct keeper *k);
 void slow_free(struct keeper *k);
 bool slow_refuses(struct keeper *k, struct addr peer);
+/* Whoever this is about to be tried for (account: empty if the name is nobody's): not if that was tried too often. */
+bool slow_may_try(struct keeper *k, struct str account, struct str name);
 /* Counts it, refuses the address when it is too many, and waits as long as this failure shall take. */
-void slow_failure(struct keeper *k, const struct signin *who, struct str name);
+void slow_failure(struct keeper *k, const struct signin *who, struct str account, struct str name);
 void slow_success(struct keeper *k, const struct signin *who, struct str account);
 void slow_tell_all(struct keeper *k, struct channel *front);
 

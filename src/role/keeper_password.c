@@ -136,6 +136,8 @@ static int check(struct keeper *k, unsigned scope, struct str name, struct str p
         *found = find_app(k, list, n, password, scope);
         if (*found)
                 return 0;
+        if (!slow_may_try(k, *account, name))
+                return -EAGAIN;
         own = find_kind(list, n, SECRET_PASSWORD, scope);
         rc = run_argon(k, own ? own->value : str_of(nobody), password);
         if (rc > 0 && own)
@@ -147,7 +149,7 @@ static enum signin_result failed(struct keeper *k, const struct signin *who, str
                                  struct str account, const char *how)
 {
         log_event("signin-failed", "peer=%s name=%s how=%s", addr_text(who->peer).z, log_str(name), how);
-        slow_failure(k, who, account.n ? account : name);
+        slow_failure(k, who, account, name);
         return SIGNIN_NO;
 }
 
@@ -207,6 +209,8 @@ enum signin_result keeper_check_apop(struct keeper *k, const struct ask_apop *m,
         rc = keeper_secrets_of(k, a, m->name, account, &list, &n);
         if (rc < 0)
                 return later(m->name, rc);
+        if (!slow_may_try(k, *account, m->name))
+                return later(m->name, -EAGAIN);
         own = find_kind(list, n, SECRET_APOP, m->who.scope);
         buf_init(&text, CHANNEL_BODY * 2);
         buf_init(&digest, sizeof want);

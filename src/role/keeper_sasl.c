@@ -109,7 +109,8 @@ static int look_up(struct exchange *x)
         x->looked_up = true;
         x->name = arena_str(&x->life, str_of(gsasl_property_fast(x->session, GSASL_AUTHID)));
         arena_init(&a, (size_t)16 << 20);
-        if (keeper_secrets_of(x->keeper, &a, x->name, &account, &list, &n) < 0) {
+        if (keeper_secrets_of(x->keeper, &a, x->name, &account, &list, &n) < 0 ||
+            !slow_may_try(x->keeper, account, x->name)) {
                 x->said = SIGNIN_LATER;
                 return GSASL_AUTHENTICATION_ERROR;
         }
@@ -237,7 +238,7 @@ static struct exchange *new_exchange(struct front *f)
 static enum signin_result failed_scram(struct exchange *x)
 {
         log_event("signin-failed", "peer=%s name=%s how=scram", addr_text(x->who.peer).z, log_str(x->name));
-        slow_failure(x->keeper, &x->who, x->account.n ? x->account : x->name);
+        slow_failure(x->keeper, &x->who, x->account, x->name);
         return SIGNIN_NO;
 }
 

@@ -8,6 +8,7 @@ enum {
         DELAY_MOST_MS = 5000,
         DELAYED_MOST = 256, /* answers that wait at once; beyond, a failure is answered at once */
         REFUSED_MOST = 4096,
+        HOT = 100, /* failures against one name, wherever from: from here on one try a second */
 };
 
 /* ---- counting: tables of fixed size; in a full set the one longest quiet gives way ---- */
@@ -173,13 +174,38 @@ static void delay(struct keeper *k, unsigned failures)
         k->slow.waiting--;
 }
 
-void slow_failure(struct keeper *k, const struct signin *who, struct str name)
+/* Accounts in a table of their own: strangers can push out no count of one by making up names. */
+static struct failures *against(struct keeper *k, struct str account, struct str name, bool make)
 {
+        return find(account.n ? k->slow.tries_accounts : k->slow.tries_nobody,
+                    hash_of_name(account.n ? account : name), k->clock(), make);
+}
+
+/* The last bound, and the only one for a front that lies about its peers, or for thousands of addresses that guess at
+ * one account. Success does not lift it; an hour without failures does. */
+bool slow_may_try(struct keeper *k, struct str account, struct str name)
+{
+        struct failures *f = against(k, account, name, false);
         int64_t now = k->clock();
-        struct failures *address, *account;
+
+        if (!f || f->count < HOT)
+                return true;
+        if (f->last == now)
+                return false;
+        f->last = now;
+        return true;
+}
+
+void slow_failure(struct keeper *k, const struct signin *who, struct str account_name, struct str given)
+{
+        struct str name = account_name.n ? account_name : given;
+        int64_t now = k->clock();
+        struct failures *address, *account, *tries = against(k, account_name, given, true);
         struct addr net = addr_net(who->peer);
         unsigned count;
 
+        tries->count++;
+        tries->last = now;
         if (exempt(k, who->peer))
                 return;
         address = find(k->slow.addresses, hash_of_addr(net), now, true);
@@ -268,6 +294,8 @@ int slow_init(struct keeper *k)
         arena_init(&a, (size_t)16 << 20);
         k->slow.addresses = mem_array((size_t)FAILURE_SETS * FAILURE_WAYS, sizeof(struct failures));
         k->slow.accounts = mem_array((size_t)FAILURE_SETS * FAILURE_WAYS, sizeof(struct failures));
+        k->slow.tries_accounts = mem_array((size_t)FAILURE_SETS * FAILURE_WAYS, sizeof(struct failures));
+        k->slow.tries_nobody = mem_array((size_t)FAILURE_SETS * FAILURE_WAYS, sizeof(struct failures));
         k->slow.refused = mem_array(REFUSED_MOST, sizeof(struct refused));
         rc = secrets_bans(k->secrets, &a, &list, &n);
         for (size_t i = 0; rc == 0 && i < n && k->slow.refused_count < REFUSED_MOST; i++)
@@ -281,5 +309,7 @@ void slow_free(struct keeper *k)
 {
         mem_free(k->slow.addresses);
         mem_free(k->slow.accounts);
+        mem_free(k->slow.tries_accounts);
+        mem_free(k->slow.tries_nobody);
         mem_free(k->slow.refused);
 }

@@ -256,6 +256,86 @@ static void who_is_refused(void *arg)
         close_keeper();
 }
 
+static void apop_fails_times(const char *name, int n)
+{
+        struct signin who = from("127.0.0.1", SCOPE_POP3);
+        struct str account;
+
+        for (int i = 0; i < n; i++)
+                assert_int_equal(keeper_apop(front, &who, str_of(name), S("<1.2@hill.com>"),
+                                             S("00000000000000000000000000000000"), &arena, &account),
+                                 SIGNIN_NO);
+}
+
+/* Wherever it comes from, or a front says that it comes from: after a hundred failures in an hour one try a second,
+ * and no work for the others. A password that was right not long ago, and an app password, are always let in. */
+static void guessing_at_one_account(void *arg)
+{
+        static const char *const names[] = { "jack",
+                                             "mary" }; /* mary is nobody, and cannot be told from jack */
+        struct str app;
+
+        (void)arg;
+        people();
+        app = secret(ADD_APP_PASSWORD, "jack@hill.com", "phone", "", SCOPE_ALL, 0, 0);
+        for (size_t i = 0; i < LENGTH(names); i++) {
+                apop_fails_times(names[i], 100);
+                assert_int_equal(runs(names[i], "wrong", SIGNIN_LATER), 0);
+                now_is++;
+                assert_int_equal(runs(names[i], "wrong", SIGNIN_NO), 1);
+                assert_int_equal(runs(names[i], "wrong", SIGNIN_LATER), 0);
+        }
+        assert_int_equal(runs("jack", "wrong", SIGNIN_NO), 1); /* the second in which mary was tried */
+        assert_int_equal(runs("jack", "crown", SIGNIN_LATER), 0);
+        assert_int_equal(runs("jack", app.p, SIGNIN_OK), 0);
+        assert_int_equal(runs("jill", "tumbling", SIGNIN_OK), 1);
+        now_is++;
+        assert_int_equal(runs("jack", "crown", SIGNIN_OK), 1);
+        assert_int_equal(runs("jack", "wrong", SIGNIN_LATER), 0);
+        assert_int_equal(runs("jack", "crown", SIGNIN_OK), 0);
+        now_is += 3700;
+        assert_int_equal(runs("jack", "wrong", SIGNIN_NO), 1);
+        assert_int_equal(runs("jack", "wrong", SIGNIN_NO), 1);
+        close_keeper();
+}
+
+/* A front that sends what may not be, or cannot be read, is not listened to any more; nobody else loses anything. */
+static void a_front_sends_nonsense(void *arg)
+{
+        static const struct {
+                uint16_t kind;
+                const char *body;
+        } rows[] = {
+                {ASK_SET_SECRET,  "" },
+                { 999,            "" },
+                { ASK_PASSWORD,   "x"},
+                { ASK_APOP,       "x"},
+                { ASK_SASL_START, "x"},
+                { ASK_SASL_STEP,  "x"},
+                { TELL_SASL_DROP, "x"},
+                { ASK_SIGN,       "x"},
+        };
+        struct signin who = from("127.0.0.1", SCOPE_SMTP);
+        struct sasl_exchange x = { 0 };
+        struct channel *good;
+
+        (void)arg;
+        people();
+        assert_int_equal(keeper_sasl_start(front, &who, S("LOGIN"), S(""), false, &arena, &x), SIGNIN_MORE);
+        good = front;
+        for (size_t i = 0; i < LENGTH(rows); i++) {
+                attach();
+                assert_int_equal(
+                    channel_ask(front, rows[i].kind, str_of(rows[i].body), -1, NULL, NULL, in_seconds(60)),
+                    -EPIPE);
+                channel_free(&front);
+        }
+        front = good;
+        assert_int_equal(keeper_sasl_step(front, S("jill"), &arena, &x), SIGNIN_MORE);
+        assert_int_equal(keeper_sasl_step(front, S("tumbling"), &arena, &x), SIGNIN_OK);
+        close_keeper();
+}
+
 /* Those whose answers are being delayed when the keeper stops must not find it gone. */
 static void asks_and_fails(void *arg)
 {
@@ -288,6 +368,8 @@ int main(void)
                 { "apop",                       apop                      },
                 { "refusing_grows",             refusing_grows            },
                 { "who_is_refused",             who_is_refused            },
+                { "guessing_at_one_account",    guessing_at_one_account   },
+                { "a_front_sends_nonsense",     a_front_sends_nonsense    },
                 { "stops_while_it_delays",      stops_while_it_delays     },
         };
 
