@@ -166,6 +166,8 @@ static void session_fiber(void *arg)
 
         fiber_note(s->id);
         if (s->implicit_tls && !conn_has_tls(s->conn) && !handshake(s)) {
+                log_event("tls-failed", "session=%s protocol=%s peer=%s", s->id, s->kind->name,
+                          session_peer(s).z);
                 end_session(s);
                 return;
         }
@@ -179,14 +181,21 @@ static void session_fiber(void *arg)
         end_session(s);
 }
 
-bool session_trusts(const struct settings *t, struct addr peer)
+/* From this machine itself: loopback, or one of its own addresses talks to itself. */
+static bool own(const struct conn *conn)
 {
-        return addr_loopback(peer) || addr_in_list(peer, str_of(t->trusted_addresses));
+        return addr_loopback(conn_peer(conn)) || addr_same_host(conn_peer(conn), conn_local(conn));
+}
+
+static bool trusts(const struct settings *t, const struct conn *conn)
+{
+        return own(conn) || addr_in_list(conn_peer(conn), str_of(t->trusted_addresses));
 }
 
 /* 0 or enum refusal + 1 */
-static int refusal(struct server *server, struct addr peer)
+static int refusal(struct server *server, const struct conn *conn)
 {
+        struct addr peer = conn_peer(conn);
         const struct settings *t = server->settings;
 
         if (server->stopping)
@@ -194,7 +203,7 @@ static int refusal(struct server *server, struct addr peer)
         if (server->session_count >= (unsigned long)t->max_connections ||
             (server->session_most && server->session_count >= server->session_most))
                 return REFUSED_FULL + 1;
-        if (session_trusts(t, peer) || !peer.family)
+        if (trusts(t, conn) || !peer.family)
                 return 0;
         if (bans_hold(&server->bans, peer))
                 return REFUSED_BANNED + 1;
@@ -245,7 +254,7 @@ static void refuse(const struct server *server, struct conn *conn, enum protocol
 
 void session_start(struct server *server, struct conn *conn, enum protocol protocol)
 {
-        int why = refusal(server, conn_peer(conn));
+        int why = refusal(server, conn);
         struct session *s;
 
         if (why) {
@@ -315,7 +324,12 @@ bool session_plaintext_ok(const struct session *s)
 
 struct signin session_signin(const struct session *s, unsigned scope, struct conn_tls_facts *room)
 {
-        struct signin who = { .scope = scope, .peer = conn_peer(s->conn), .tls = conn_has_tls(s->conn) };
+        static const struct addr loopback = {
+                .family = 4, .ip = {127, 0, 0, 1}
+        };
+        struct signin who = { .scope = scope,
+                              .peer = own(s->conn) ? loopback : conn_peer(s->conn),
+                              .tls = conn_has_tls(s->conn) };
 
         if (conn_tls_facts(s->conn, room)) {
                 who.binding = str_from(room->binding, room->binding_length);

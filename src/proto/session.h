@@ -104,9 +104,9 @@ void session_sign_in(struct session *s, struct str account); /* keeps a copy; ""
 struct addr_text session_peer(const struct session *s);
 /* May a password travel in clear here? (settings plaintext-login, TLS) */
 bool session_plaintext_ok(const struct session *s);
+/* Loopback, this machine's own address and settings.trusted_addresses are never limited, slowed or banned: so the
+ * keeper is told of loopback when the machine talks to itself. */
 struct signin session_signin(const struct session *s, unsigned scope, struct conn_tls_facts *room);
-/* Loopback or in settings.trusted_addresses: never limited, slowed or banned. */
-bool session_trusts(const struct settings *t, struct addr peer);
 /* Our name for a local address (settings host_names, else host_name): static text or in room. */
 const char *host_for(const struct settings *t, struct addr local, char *room, size_t n);
 void sessions_stop(struct server *server); /* SIGTERM: finish your command */

@@ -3,6 +3,7 @@
  * server to close. Every script runs twice: keeping its fiber, and parking between every two commands. */
 #include "unit.h"
 #include "smtp_scripts.h"
+#include "base/mem.h"
 #include "proto/keeper_message.h"
 #include "proto/smtp/smtp.h"
 #include "proto/transcript.h"
@@ -225,13 +226,18 @@ static void talk_on(struct conn *c, const char *name, const char *script)
         }
 }
 
-static struct conn *connect_from(struct addr peer, enum protocol protocol)
+static struct conn *connect_to(struct addr peer, struct addr local, enum protocol protocol)
 {
         int fds[2];
 
         must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
-        session_start(&server, conn_new(fds[0], peer, here), protocol);
+        session_start(&server, conn_new(fds[0], peer, local), protocol);
         return conn_new(fds[1], here, here);
+}
+
+static struct conn *connect_from(struct addr peer, enum protocol protocol)
+{
+        return connect_to(peer, here, protocol);
 }
 
 static void talk(const char *name, struct addr peer, enum protocol protocol, const char *script)
@@ -354,6 +360,16 @@ static void limits_and_bans(void)
         two = connect_from(elsewhere, PROTOCOL_SMTP);
         talk_on(two, "banned", "S: 554 hill.com *\nend\n");
         conn_free(&two);
+        two = connect_to(elsewhere, elsewhere, PROTOCOL_SMTP);
+        talk_on(two, "never its own address", "S: 220*\n" BYE);
+        conn_free(&two);
+        mem_free(settings.trusted_addresses);
+        settings.trusted_addresses = mem_string(S("198.51.100.0/24 192.0.2.0/24"));
+        two = connect_from(elsewhere, PROTOCOL_SMTP);
+        talk_on(two, "never a trusted one", "S: 220*\n" BYE);
+        conn_free(&two);
+        mem_free(settings.trusted_addresses);
+        settings.trusted_addresses = mem_string(S(""));
         bans_set(&server.bans, elsewhere, 0);
         session_sign_in(server.sessions, S("jill@hill.com"));
         sessions_sign_out(&server, S("jill@hill.com"));

@@ -19,8 +19,8 @@ int smtp_starttls(struct session *session, struct scan *a)
         rc = conn_starttls(session->conn, tls, in_seconds(60));
         tls_context_drop(&tls);
         if (rc < 0) {
-                log_event("tls-failed", "session=%s peer=%s error=%d", session->id, session_peer(session).z,
-                          -rc);
+                log_event("tls-failed", "session=%s protocol=smtp peer=%s", session->id,
+                          session_peer(session).z);
                 session->ending = true;
                 return OK;
         }
