@@ -10,8 +10,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define NOBODY 65534
-
 static int bad(const struct folder *f, const char *what, int code)
 {
         fprintf(stderr, "pail: %s: %s: %m\n", f->path, what);
@@ -36,7 +34,7 @@ int folder_enter(struct folder *f, const char *path, bool make)
         f->uid = st.st_uid;
         f->gid = st.st_gid;
         if (f->root && !f->uid) { /* nothing that talks to the network runs as root */
-                f->uid = f->gid = NOBODY;
+                f->uid = f->gid = FOLDER_NOBODY;
                 if (chown(path, f->uid, f->gid) < 0)
                         return bad(f, "cannot be given to nobody", EX_NOPERM);
         }

@@ -4,6 +4,8 @@
 #pragma once
 #include <stdbool.h>
 
+#define FOLDER_NOBODY 65534
+
 struct folder {
         const char *path;  /* as it was typed, for messages */
         unsigned uid, gid; /* its owner */

@@ -168,6 +168,11 @@ static void print_result(const struct init *v)
             v->t->folder.path, STR(v->config));
         printf("account      " PRS "\npassword     %s   (shown only now; pail passwd changes it)\n",
                STR(v->account), v->password);
+        if (v->t->folder.root && v->t->folder.uid == FOLDER_NOBODY)
+                printf(
+                    "owner        nobody, as whom other programs may run, too; a user of its own is better:\n"
+                    "             useradd --system pail && chown -R pail: %s\n",
+                    v->t->folder.path);
         print_records(v);
         printf("\nStart it with: pail serve --config " PRS "\n", STR(v->config));
 }

@@ -31,6 +31,7 @@ int tool_fail(struct tool *t, int rc, struct str what, const char *why)
         case -EPIPE:
         case -EAGAIN: return EX_TEMPFAIL;
         case -EINVAL: return EX_USAGE;
+        case -EEXIST: return EX_CANTCREAT;
         default: return EX_NOINPUT;
         }
 }

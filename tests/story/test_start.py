@@ -52,6 +52,18 @@ def test_settings_that_cannot_be_are_named_with_their_line(room):
     assert done.stderr == f'pail serve: {config}:3: max-recipients: 3 is less than 100\n' and done.returncode == 78
 
 
+def test_init_touches_nothing_that_is_there(room):
+    config = room / 'srv' / 'pail.conf'
+    init = [PAIL, 'init', 'example.org', '--dir', str(room / 'srv')]
+    subprocess.run(init, check=True, capture_output=True)
+    text = config.read_text()
+    done = subprocess.run(init, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr == f'pail init: {config}: is there already\n' and done.returncode == 73
+    done = subprocess.run([*init, '--config', str(room / 'other.conf')], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr == f'pail init: {room}/srv: is a pail folder already\n' and done.returncode == 73
+    assert config.read_text() == text and not (room / 'other.conf').exists()
+
+
 def test_the_terminal_goes_and_the_demo_with_it(room):
     """Else it would hold its ports for ever, where nobody can press Ctrl-C."""
     terminal = pexpect.spawn(PAIL, ['demo', '--dir', str(room / 'demo'), '--base-port', str(free_base())],
