@@ -55,7 +55,8 @@ int verb_manual(int argc, char **argv)
                    ".Sh SYNOPSIS\n.Nm\n.Ar verb\n.Op Ar ...\n.Sh DESCRIPTION\n"
                    "One program is the server and the tools to run it.\n"
                    "Verbs that act on a server's folder take\n.Fl -dir Ar D\nor\n.Fl -config Ar F ;\n"
-                   "without them the settings of\n.Pa /etc/pail.conf\nsay where it is.\n"
+                   "without them the settings of\n.Pa /etc/pail.conf\nsay where it is, or else it is\n.Pa "
+                   "./pail-demo .\n"
                    "They work beside the running server, and print JSON with\n.Fl -json .\n"
                    "Started as root they act as the owner of the folder.\n"
                    ".Bl -tag -width Ds\n"));

@@ -90,8 +90,12 @@ int cli_help(const char *verb)
                         printf("\n%s\n", v->help);
                         return EX_OK;
                 }
-        if (!verb)
+        if (!verb) {
+                printf("\nThose that act on a server's folder take --dir D or --config F (else: what "
+                       "/etc/pail.conf says,\n"
+                       "else ./pail-demo), and most of them --json.\n");
                 return EX_OK;
+        }
         fprintf(stderr, "pail: %s: no such verb (pail help shows them)\n", verb);
         return EX_USAGE;
 }
