@@ -108,6 +108,9 @@ static pid_t spawn(struct child *c, int start)
         snprintf(index, sizeof(index), "%u", c->index);
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_adddup2(&actions, start, START_FD);
+        /* It neither reads the terminal nor writes to our output. */
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
         int rc = posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, environ);
 
         posix_spawn_file_actions_destroy(&actions);

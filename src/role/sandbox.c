@@ -1,5 +1,6 @@
 #include "role/sandbox.h"
 
+#include "run/annotate.h"
 #include "run/log.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <seccomp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -100,7 +102,6 @@ static int enter_landlock(const struct sandbox_path *paths, size_t n, unsigned a
 static const int allowed[] = {
         /* memory, threads, time */
         SCMP_SYS(brk),
-        SCMP_SYS(mmap),
         SCMP_SYS(munmap),
         SCMP_SYS(mremap),
         SCMP_SYS(madvise),
@@ -124,7 +125,6 @@ static const int allowed[] = {
         SCMP_SYS(rt_sigreturn),
         SCMP_SYS(rt_sigaction),
         SCMP_SYS(sigaltstack),
-        SCMP_SYS(tgkill),
         SCMP_SYS(restart_syscall),
         SCMP_SYS(getrusage),
         SCMP_SYS(sysinfo),
@@ -152,9 +152,7 @@ static const int allowed[] = {
         SCMP_SYS(dup),
         SCMP_SYS(dup2),
         SCMP_SYS(dup3),
-        SCMP_SYS(fcntl),
         SCMP_SYS(lseek),
-        SCMP_SYS(ioctl),
         SCMP_SYS(poll),
         SCMP_SYS(ppoll),
         SCMP_SYS(select),
@@ -169,7 +167,6 @@ static const int allowed[] = {
         SCMP_SYS(pipe2),
         SCMP_SYS(memfd_create),
         SCMP_SYS(sendfile),
-        SCMP_SYS(prlimit64),
         SCMP_SYS(getrlimit),
         /* files */
         SCMP_SYS(open),
@@ -225,7 +222,6 @@ static const int allowed[] = {
         SCMP_SYS(getpeername),
         SCMP_SYS(setsockopt),
         SCMP_SYS(getsockopt),
-        SCMP_SYS(socketpair),
         SCMP_SYS(listen),
         SCMP_SYS(arch_prctl),
 };
@@ -255,7 +251,7 @@ static const int deadly[] = {
         SCMP_SYS(io_uring_setup),
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(PAIL_ASAN) || defined(PAIL_TSAN)
 #define SANITIZED 1
 /* At exit the leak check reads /proc and starts a tracer, which a role cannot: it would fail, and spoil a clean end. */
 int __lsan_is_turned_off(void);
@@ -267,9 +263,46 @@ int __lsan_is_turned_off(void)
 #define SANITIZED 0
 #endif
 
+/* Of these two, what programs do. The rest types at the terminal that our log goes to (TIOCSTI), or has the kernel
+ * send signals to other processes of the same user (F_SETOWN with F_SETSIG). */
+static const unsigned fcntl_commands[] = {
+        F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,      F_SETFL,     F_GETLK,
+        F_SETLK, F_SETLKW,        F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS,
+};
+static const unsigned ioctl_requests[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX };
+
+#define LOW_HALF 0xffffffffU /* the kernel looks at no more of an int */
+
+/* What is allowed to ourselves only, and in part only. */
+static int add_partly_allowed(scmp_filter_ctx f)
+{
+        scmp_datum_t self = (scmp_datum_t)getpid();
+        int bad = 0;
+
+        for (size_t i = 0; i < sizeof(fcntl_commands) / sizeof(*fcntl_commands); i++)
+                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+                                        SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, fcntl_commands[i]));
+        for (size_t i = 0; i < sizeof(ioctl_requests) / sizeof(*ioctl_requests); i++)
+                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                        SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, ioctl_requests[i]));
+        /* Other processes of this user get no signals and keep their limits. */
+        bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                                SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_HALF, self));
+        bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+                                SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_HALF, 0));
+        bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+                                SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_HALF, AF_UNIX));
+        /* No new page is ever executable. */
+        bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                                SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        bad |=
+            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        return bad;
+}
+
 static bool add_rules(scmp_filter_ctx f, unsigned also)
 {
-        int bad = 0;
+        int bad = add_partly_allowed(f);
 
         for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++)
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
@@ -279,8 +312,6 @@ static bool add_rules(scmp_filter_ctx f, unsigned also)
         bad |= seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
         bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                                 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-        /* No page is ever writable and executable. */
-        bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
         bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
         bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_VMA));
         if (also & SANDBOX_CONNECT) {
@@ -291,6 +322,7 @@ static bool add_rules(scmp_filter_ctx f, unsigned also)
         if (SANITIZED) { /* what the sanitizers' own runtime asks for */
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0);
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 0);
+                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 0);
         }
         return !bad;
 }

@@ -108,6 +108,13 @@ static void on_hangup(int signo)
                 return;
         buf_init(&b, CHANNEL_BODY);
         settings_pack(how->settings, &b);
+        if (b.full) {
+                log_warn("reread",
+                         "why=\"the settings are longer than %d bytes: not heeded, and no role would "
+                         "start with them\"",
+                         CHANNEL_BODY);
+                return;
+        }
         children_tell(&children, ROLE_SETTINGS, buf_str(&b), -1, -1);
         children_open_keys(&children);
         if (children.certificate >= 0)
@@ -136,6 +143,8 @@ int supervise(const struct supervise *how)
         children = (struct children){ .how = how, .certificate = -1, .key = -1 };
         children.count = 1 + workers(how->settings);
         children.list = mem_array(children.count, sizeof(*children.list));
+        close_range(STDERR_FILENO + 1, ~0U,
+                    CLOSE_RANGE_CLOEXEC); /* what our caller left open is not for the roles */
         children.data = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
         log_role("supervisor");
         limits_raise();
