@@ -150,7 +150,7 @@ class Load:
 
     def hold(self, **options):
         """Connections that stay open until .stdin is closed."""
-        client = subprocess.Popen(self.command('signin', hold=1, **options), stdin=subprocess.PIPE,
+        client = subprocess.Popen(self.command('signin', hold=True, sessions=4, **options), stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True)
         line = client.stdout.readline()
         if not line.startswith('held'):

@@ -11,26 +11,17 @@
 
 static struct options o;
 static atomic_int next, resumed;
-static struct {
-        char name[256], password[128];
-} * secrets; /* --secrets, o.accounts of them */
 
 static void sign_in(struct wire *w, int number)
 {
         char name[256];
-        const char *password = o.password;
 
-        if (secrets) {
-                snprintf(name, sizeof(name), "%s", secrets[number % o.accounts].name);
-                password = secrets[number % o.accounts].password;
-        } else {
-                account_name(&o, number, name, sizeof(name));
-        }
+        account_name(&o, number, name, sizeof(name));
         wire_open(w, &o);
         wire_expect(w, "+OK");
         wire_say(w, "USER %s\r\n", name);
         wire_expect(w, "+OK");
-        wire_say(w, "PASS %s\r\n", password);
+        wire_say(w, "PASS %s\r\n", o.password);
         wire_expect(w, "+OK");
 }
 
@@ -54,30 +45,17 @@ static void *work(void *arg)
         return NULL;
 }
 
-/* Only the descriptors and TLS states are kept: the buffers belong to whoever reads. */
-static void hold(void)
+/* The descriptor and the TLS state stay when the buffer is used again. */
+static void *sign_in_some(void *arg)
 {
         struct wire *w = calloc(1, sizeof(*w));
+        int number;
 
-        for (int i = 0; i < o.letters; i++)
-                sign_in(w, i); /* the descriptor stays open when the buffer is used again */
-        printf("held %d\n", o.letters);
-        fflush(stdout);
-        getchar();
+        (void)arg;
+        while ((number = atomic_fetch_add(&next, 1)) < o.letters)
+                sign_in(w, number);
         free(w);
-}
-
-static void read_secrets(void)
-{
-        FILE *f = fopen(o.secrets, "r");
-
-        if (!f)
-                fatal("%s cannot be read", o.secrets);
-        secrets = calloc((size_t)o.accounts, sizeof(*secrets));
-        for (int i = 0; i < o.accounts; i++)
-                if (fscanf(f, "%255s %127s", secrets[i].name, secrets[i].password) != 2)
-                        fatal("%s has only %d lines", o.secrets, i);
-        fclose(f);
+        return NULL;
 }
 
 int main(int argc, char **argv)
@@ -85,19 +63,19 @@ int main(int argc, char **argv)
         double began;
 
         options_parse(&o, argc, argv);
-        if (o.secrets)
-                read_secrets();
-        if (o.hold) {
-                hold();
-                return 0;
-        }
         pthread_t *threads = calloc((size_t)o.sessions, sizeof(*threads));
 
         began = now_seconds();
         for (int i = 0; i < o.sessions; i++)
-                pthread_create(&threads[i], NULL, work, NULL);
+                pthread_create(&threads[i], NULL, o.hold ? sign_in_some : work, NULL);
         for (int i = 0; i < o.sessions; i++)
                 pthread_join(threads[i], NULL);
+        if (o.hold) {
+                printf("held %d\n", o.letters);
+                fflush(stdout);
+                getchar();
+                return 0;
+        }
         double seconds = now_seconds() - began;
 
         printf("signins=%d seconds=%.3f per_second=%.1f resumed=%d\n", o.letters, seconds,

@@ -55,6 +55,10 @@ void options_parse(struct options *o, int argc, char **argv)
                         o->tls = true;
                         continue;
                 }
+                if (!strcmp(name, "--hold")) {
+                        o->hold = true;
+                        continue;
+                }
                 if (!strcmp(name, "--resume")) {
                         o->resume = true;
                         continue;
@@ -72,8 +76,6 @@ void options_parse(struct options *o, int argc, char **argv)
                         o->password = value;
                 else if (!strcmp(name, "--account"))
                         o->account = value;
-                else if (!strcmp(name, "--secrets"))
-                        o->secrets = value;
                 else if (!strcmp(name, "--port"))
                         o->port = (int)strtol(value, NULL, 10);
                 else if (!strcmp(name, "--sessions"))
@@ -86,8 +88,6 @@ void options_parse(struct options *o, int argc, char **argv)
                         o->per_connection = (int)strtol(value, NULL, 10);
                 else if (!strcmp(name, "--in-flight"))
                         o->in_flight = (int)strtol(value, NULL, 10);
-                else if (!strcmp(name, "--hold")) /* seconds; then wait for a line on stdin */
-                        o->hold = (int)strtol(value, NULL, 10);
                 else if (!strcmp(name, "--size"))
                         o->size = strtoul(value, NULL, 10);
                 else

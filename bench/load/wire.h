@@ -15,10 +15,9 @@ struct wire {
 };
 struct options {                                      /* of every load: --name value */
         const char *host, *user, *password, *account; /* account: a template, "u%d@bench.test" */
-        const char *secrets; /* a file of lines "ADDRESS PASSWORD", instead of account and password */
-        int port, sessions, accounts, letters, per_connection, in_flight, hold;
+        int port, sessions, accounts, letters, per_connection, in_flight;
         size_t size;
-        bool tls, resume, pipeline;
+        bool tls, resume, pipeline, hold;
 };
 void options_parse(struct options *o, int argc, char **argv);
 /* --account with its number. */
