@@ -61,6 +61,7 @@ struct accounts {
         void *segment_context;
         pthread_mutex_t lock; /* scratches and the descriptors of bodies/ */
         struct scratch *scratches;
+        int sync_failed; /* what syncfs said once */
 };
 
 struct scratch *scratch_take(struct accounts *a);

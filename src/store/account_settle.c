@@ -1,6 +1,7 @@
 /* What makes filed letters durable, and what goes on in the background: forgetting filed actions and what has gone,
  * checkpoints. */
 #include "base/mem.h"
+#include "run/log.h"
 #include "run/offload.h"
 #include "store/account_inside.h"
 #include "store/disk.h"
@@ -43,6 +44,10 @@ int accounts_settle_all(struct accounts *a)
         size_t n = 0;
         int rc;
 
+        if (a->sync_failed) {
+                mem_free(list);
+                return a->sync_failed;
+        }
         for (size_t i = 0; i < a->table_size; i++)
                 for (struct account *acc = a->table[i]; acc; acc = acc->chain)
                         if (acc->state == ACCOUNT_OPEN && db_idle(acc->db)) {
@@ -52,6 +57,12 @@ int accounts_settle_all(struct accounts *a)
                                                                atomic_exchange(&acc->bodies_dirty, false) };
                         }
         rc = offload(LONG, sync_all, &a->dir);
+        if (rc) { /* the kernel says it once, and may have dropped what it could not write: nothing settles any more */
+                a->sync_failed = rc;
+                log_warn("settle",
+                         "error=%s: the log keeps everything from now on; look at the disk, then restart",
+                         strerrordesc_np(-rc));
+        }
         for (size_t i = 0; i < n; i++) {
                 if (!rc)
                         db_synced(list[i].acc->db, list[i].point);
