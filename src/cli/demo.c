@@ -98,6 +98,15 @@ static int make_certificates(void)
         return EX_CANTCREAT;
 }
 
+/* --domains names some that are not there yet, perhaps. */
+static int more_domains(const struct demo *d)
+{
+        int rc = folder_become_owner(&d->folder);
+
+        umask(0077);
+        return rc ? rc : demo_people(d->domains, false);
+}
+
 static int populate(const struct demo *d)
 {
         int rc = folder_become_owner(&d->folder);
@@ -109,7 +118,7 @@ static int populate(const struct demo *d)
         if (!rc)
                 rc = make_certificates();
         if (!rc)
-                rc = demo_people(d->domains);
+                rc = demo_people(d->domains, true);
         if (rc)
                 return rc;
         mark = open(READY_MARK, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -117,14 +126,15 @@ static int populate(const struct demo *d)
 }
 
 /* A child with the rights of the folder's owner does it: what runs as root parses and makes nothing. */
-static int populate_fresh(const struct demo *d)
+static int populate_or_add(const struct demo *d)
 {
+        bool fresh = access(READY_MARK, F_OK) < 0;
         int status;
         pid_t pid;
 
-        if (!access(READY_MARK, F_OK))
+        if (!fresh && !*d->domains)
                 return EX_OK;
-        if (!access("directory/directory.db", F_OK)) {
+        if (fresh && !access("directory/directory.db", F_OK)) {
                 fprintf(
                     stderr,
                     "pail demo: %s: a first start was interrupted here: remove the folder and start again\n",
@@ -134,7 +144,7 @@ static int populate_fresh(const struct demo *d)
         fflush(stdout);
         pid = fork();
         if (pid == 0)
-                _exit(populate(d));
+                _exit(fresh ? populate(d) : more_domains(d));
         if (pid < 0 || waitpid(pid, &status, 0) < 0) {
                 fprintf(stderr, "pail demo: %m\n");
                 return EX_OSERR;
@@ -229,7 +239,7 @@ static int run(struct demo *d)
         if (!rc)
                 rc = folder_lock(&d->folder);
         if (!rc)
-                rc = populate_fresh(d);
+                rc = populate_or_add(d);
         if (rc)
                 return rc;
         rc = supervise(&(struct supervise){

@@ -75,9 +75,30 @@ static const char hill[] = "Return-Path: <jack@town.com>\r\n"
                            "Jack\r\n";
 static_assert(sizeof(ketchup) - 1 == 498 && sizeof(hill) - 1 == 912);
 
-static int fill_directory(struct directory *d, const char *domains, struct buf *why)
+/* What comes for any address in one of these is kept in inbox@ there. One that is there already stays as it is. */
+static int fill_domains(struct directory *d, const char *domains, struct buf *why)
 {
         struct str rest = str_of(domains), domain;
+        int rc = 0;
+
+        while (rest.n && !rc) {
+                struct arena auto_arena a = { 0 };
+
+                str_cut(&rest, ',', &domain);
+                if (directory_is_local(d, domain))
+                        continue;
+                arena_init(&a, 4096);
+                struct str inbox = arena_printf(&a, "inbox@" PRS, STR(domain));
+
+                rc = directory_add_domain(d, domain, S(""), why);
+                rc = rc ? rc : directory_add_account(d, inbox, why);
+                rc = rc ? rc : directory_set_catch_all(d, domain, inbox, why);
+        }
+        return rc;
+}
+
+static int fill_directory(struct directory *d, struct buf *why)
+{
         int rc = 0;
 
         for (size_t i = 0; i < LENGTH(domains_of_people) && !rc; i++)
@@ -91,17 +112,6 @@ static int fill_directory(struct directory *d, const char *domains, struct buf *
         rc = rc ? rc : directory_add_list(d, S("friends@hill.com"), why);
         for (size_t i = 0; i < LENGTH(friends) && !rc; i++)
                 rc = directory_add_member(d, S("friends@hill.com"), str_of(friends[i]), why);
-        while (rest.n && !rc) {
-                struct arena auto_arena a = { 0 };
-
-                str_cut(&rest, ',', &domain);
-                arena_init(&a, 4096);
-                struct str inbox = arena_printf(&a, "inbox@" PRS, STR(domain));
-
-                rc = directory_add_domain(d, domain, S(""), why);
-                rc = rc ? rc : directory_add_account(d, inbox, why);
-                rc = rc ? rc : directory_set_catch_all(d, domain, inbox, why);
-        }
         return rc;
 }
 
@@ -118,7 +128,7 @@ static int set_password(struct keeper *k, struct str account, const char *passwo
         return keeper_set_secret(k, &ask, why);
 }
 
-/* Everybody in the directory gets a folder and a password: the people theirs, the catch-alls `pail`. */
+/* Everybody in the directory who has none gets a folder and a password: the people theirs, the catch-alls `pail`. */
 static int fill_accounts(struct directory *d, struct accounts *accounts, struct keeper *k, struct buf *why)
 {
         struct arena auto_arena a = { 0 };
@@ -135,7 +145,7 @@ static int fill_accounts(struct directory *d, struct accounts *accounts, struct 
                         if (str_eq(rows[i].name, str_of(people[p].account)))
                                 password = people[p].password;
                 rc = account_create(accounts, rows[i].name);
-                rc = rc ? rc : set_password(k, rows[i].name, password, why);
+                rc = rc == -EEXIST ? 0 : rc ? rc : set_password(k, rows[i].name, password, why);
         }
         return rc;
 }
@@ -158,7 +168,7 @@ static int file_letters(struct accounts *accounts)
         return rc;
 }
 
-int demo_people(const char *domains)
+int demo_people(const char *domains, bool fresh)
 {
         struct settings settings;
         struct directory *directory = NULL;
@@ -171,7 +181,8 @@ int demo_people(const char *domains)
         log_quiet = true; /* a process of its own, with nothing to tell */
         settings_default(&settings);
         rc = directory_open(&directory, "directory/directory.db", true);
-        rc = rc ? rc : fill_directory(directory, domains, &why);
+        rc = rc || !fresh ? rc : fill_directory(directory, &why);
+        rc = rc ? rc : fill_domains(directory, domains, &why);
         rc = rc ? rc : accounts_open(&accounts, open("mail", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 16);
         rc = rc ? rc
                 : keeper_start(&keeper, &(struct keeper_setup){ .secrets = "secrets/secrets.db",
@@ -179,7 +190,7 @@ int demo_people(const char *domains)
                                                                 .settings = &settings,
                                                                 .create = true });
         rc = rc ? rc : fill_accounts(directory, accounts, keeper, &why);
-        rc = rc ? rc : file_letters(accounts);
+        rc = rc || !fresh ? rc : file_letters(accounts);
         if (rc)
                 fprintf(stderr, "pail demo: people: " PRS "%s\n", STR(buf_str(&why)),
                         why.n ? "" : strerror(-rc));

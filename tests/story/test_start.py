@@ -143,3 +143,14 @@ def test_whoever_comes_while_it_ends_is_refused_at_once(pail):
     last.sendall(b'Subject: the last one\r\n\r\nhello\r\n.\r\n')
     assert [hears.readline()[:3] for _ in range(2)] == [b'250', b'421']
     assert pail.process.wait(PATIENCE) == 0
+
+
+def test_more_domains_also_on_a_folder_that_is_there():
+    with Pail('--domains', 'pond.com') as pail:
+        pail.stop()
+        pail.options = ['--domains', 'pond.com,lake.com']
+        pail.start()
+        for domain in ('pond.com', 'lake.com'):
+            pail.send('Subject: to the fish\r\n\r\nhello\r\n', [f'anybody@{domain}'])
+            until('it is filed', lambda: pail.count(f'inbox@{domain}', 'pail') == 1)
+        assert pail.count('bob@hamburger.edu') == 2
