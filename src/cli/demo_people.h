@@ -1,4 +1,4 @@
-/* The lectures' people, for a fresh demo folder: DESIGN's "names and numbers". */
+/* The lectures' people, for a fresh demo folder. */
 #pragma once
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* An account: `mail/NAME/` with `account.db` and `bodies/`, all there is of a person's mail. To back up, move or
- * delete a person is to handle that folder. The words (DESIGN, "Accounts"):
+ * delete a person is to handle that folder. The words (ARCHITECTURE.md):
  *
  *   letter     never changes: id, thread, body, size, received, envelope, MIME structure (mail/mime.h, packed)
  *   placement  a letter in a mailbox: uid, flags, modseq, saved. Lies packed, 126 to a page row, in uid order

@@ -1,4 +1,4 @@
-/* The SQL of an account's file, all of it; in what PostgreSQL also understands (DESIGN, "Accounts"). The tables are
+/* The SQL of an account's file, all of it; in what PostgreSQL also understands (ARCHITECTURE.md). The tables are
  * described in account_sql.c. */
 #pragma once
 #include "store/db.h"
