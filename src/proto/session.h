@@ -48,7 +48,7 @@ struct session_kind {
 /* What a role gives its sessions. Plain pointers; a role fills in what it has. */
 struct server {
         const struct settings
-            *settings; /* may be replaced at SIGHUP: read it anew each command, keep nothing of it */
+            *settings; /* may be replaced at SIGHUP: read it anew after each wait, keep nothing of it */
         struct directory *directory;
         struct accounts *accounts;
         struct intake *intake;

@@ -52,6 +52,23 @@ def test_the_keeper_is_replaced_in_the_middle_of_an_exchange(pail):
     assert not died(pail)
 
 
+def test_settings_are_replaced_in_the_middle_of_a_letter(pail):
+    sessions = [Line(pail, 25) for _ in range(4)]
+    for s in sessions:
+        assert s.hear().startswith(b'220')
+        for command in (b'HELO town.com', b'MAIL FROM:<jack@town.com>', b'RCPT TO:<jill@hill.com>'):
+            assert s.say(command).startswith(b'250')
+        assert s.say(b'DATA').startswith(b'354')
+    for n in range(1, 5):       # a role keeps the last ones, not all there ever were
+        pail.process.send_signal(signal.SIGHUP)
+        until('they are read again', lambda: len(pail.events('reread')) >= n)
+        assert verb_asks(pail, 1)[:2] == struct.pack('=H', 1)
+    for s in sessions:
+        assert s.say(b'Subject: late\r\n\r\nbut whole\r\n.').startswith(b'250')
+    until('all are filed', lambda: pail.count('jill@hill.com') == 4)
+    assert not died(pail)
+
+
 # ---- who may talk to the supervisor, and who talks nonsense ----
 
 def verb(pail):
@@ -63,6 +80,12 @@ def verb(pail):
 
 def message(kind, body=b''):
     return struct.pack('=HHI', kind, 0, 1) + body
+
+
+def verb_asks(pail, kind, body=b''):
+    with verb(pail) as s:
+        s.send(message(kind, body))
+        return s.recv(20000)
 
 
 @pytest.mark.parametrize('what', [
@@ -77,18 +100,14 @@ def test_a_verb_that_talks_nonsense_is_hung_up_on(demo, what):
     with verb(demo) as s:
         s.send(what)
         assert s.recv(100) == b''
-    with verb(demo) as s:       # others are served
-        s.send(message(2))
-        assert b'keeper pid=' in s.recv(1000)
+    assert b'keeper pid=' in verb_asks(demo, 2)     # others are served
     assert demo.roles() == before and not died(demo)
 
 
 @pytest.mark.parametrize('kind', [3, 4, 5, 6])
 def test_a_question_that_the_keeper_cannot_read_is_answered(demo, kind):
     before = demo.roles()
-    with verb(demo) as s:
-        s.send(message(kind, b'\xff'))
-        assert s.recv(1000)[:2] == struct.pack('=H', kind)
+    assert verb_asks(demo, kind, b'\xff')[:2] == struct.pack('=H', kind)
     assert demo.roles() == before and not died(demo)
 
 

@@ -15,12 +15,13 @@ enum {
 
 bool reception_begin(struct smtp *s)
 {
-        const struct settings *t = s->session.server->settings;
         struct reception *r = &s->reception;
+        const struct settings *t;
         int rc;
 
         reception_drop(s);
         rc = intake_begin(s->session.server->intake, &r->in);
+        t = s->session.server->settings; /* that waited: they may be others now */
         if (rc == -ENOSPC)
                 smtp_refuse(&s->session, "452 4.3.1 Insufficient system storage, try again later");
         else if (rc < 0)
@@ -78,10 +79,11 @@ static bool too_slow(struct reception *r, const struct settings *t, size_t came)
 
 struct str reception_some(struct smtp *s, size_t most)
 {
-        const struct settings *t = s->session.server->settings;
+        const struct server *server = s->session.server;
         struct reception *r = &s->reception;
-        struct str piece =
-            conn_some(s->session.conn, most < PIECE ? most : PIECE, in_seconds(t->smtp_data_timeout));
+        struct str piece = conn_some(s->session.conn, most < PIECE ? most : PIECE,
+                                     in_seconds(server->settings->smtp_data_timeout));
+        const struct settings *t = server->settings; /* that waited: they may be others now */
 
         if (!piece.n) {
                 reception_fault(s, conn_late(s->session.conn) ? LETTER_SILENT : LETTER_CUT);
