@@ -4,12 +4,11 @@ import os
 import time
 from contextlib import ExitStack
 
-from measure import quiet
+from measure import ESTABLISHED, quiet, sockets
 from peers import Dovecot, Postfix
 from under_test import Pail
 
 ROUNDS = 3
-PAIL_PORT, POSTFIX_PORT, DOVECOT_PORT = 41000, 42025, 42110
 
 
 class Bench:
@@ -27,8 +26,8 @@ class Bench:
         pail_rate, pail_cpu, peer_rate, peer_cpu, peer_title = [], [], [], [], ''
         options.update(size=size, sessions=sessions, accounts=accounts)
         with ExitStack() as stack:
-            pail = stack.enter_context(Pail(self.build, PAIL_PORT, 'smtp', accounts))
-            postfix = stack.enter_context(Postfix(self.build, POSTFIX_PORT, accounts)) if self.peers else None
+            pail = stack.enter_context(Pail(self.build, 'smtp', accounts))
+            postfix = stack.enter_context(Postfix(self.build, accounts)) if self.peers else None
             has = {i: pail.count(i) for i in range(accounts)}    # and every password is known to the keeper
             for _ in range(ROUNDS):
                 quiet(pail, *([postfix] if postfix else []))
@@ -67,8 +66,8 @@ class Bench:
     def pop3(self):
         letters, size = self.count(10000), 4096
         with ExitStack() as stack:
-            pail = stack.enter_context(Pail(self.build, PAIL_PORT, 'pop3', 1))
-            dovecot = stack.enter_context(Dovecot(self.build, DOVECOT_PORT, 1)) if self.peers else None
+            pail = stack.enter_context(Pail(self.build, 'pop3', 1))
+            dovecot = stack.enter_context(Dovecot(self.build, 1)) if self.peers else None
             self.load.run('smtp', port=pail.smtp, account=pail.account, letters=letters, size=size, sessions=50,
                           accounts=1)
             pail.wait_filed({0: letters})
@@ -107,8 +106,8 @@ class Bench:
     def signin(self):
         accounts = 100
         with ExitStack() as stack:
-            pail = stack.enter_context(Pail(self.build, PAIL_PORT, 'signin', accounts))
-            dovecot = stack.enter_context(Dovecot(self.build, DOVECOT_PORT, accounts)) if self.peers else None
+            pail = stack.enter_context(Pail(self.build, 'signin', accounts))
+            dovecot = stack.enter_context(Dovecot(self.build, accounts)) if self.peers else None
             for how, options in (('', {}), (', TLS', {'tls': True}), (', TLS resumed', {'tls': True, 'resume': True})):
                 self.signin_rounds(pail, dovecot, accounts, how, options)
 
@@ -135,7 +134,7 @@ class Bench:
     def idle(self):
         connections, peer_connections, each = self.count(5000), self.count(500), 100
         with ExitStack() as stack:
-            pail = stack.enter_context(Pail(self.build, PAIL_PORT, f'idle{connections}', connections, keep=True))
+            pail = stack.enter_context(Pail(self.build, f'idle{connections}', connections, keep=True))
             if pail.fresh:
                 print(f'filling {connections} accounts with {each} letters each (kept for the next time)', flush=True)
                 self.load.run('smtp', port=pail.smtp, account=pail.account, letters=connections * each, size=512,
@@ -147,7 +146,7 @@ class Bench:
                 pail.start()
             dovecot = None
             if self.peers:  # in its default set-up: what the promised figures were measured with
-                dovecot = stack.enter_context(Dovecot(self.build, DOVECOT_PORT, peer_connections, fast=False))
+                dovecot = stack.enter_context(Dovecot(self.build, peer_connections, fast=False))
                 for i in range(peer_connections):
                     dovecot.fill(i, each, 512, once=True)
             servers = {pail: connections}
@@ -167,6 +166,10 @@ class Bench:
         cpu, began = {server: server.cpu() for server in servers}, time.monotonic()
         time.sleep(60)
         cpu = {server: (server.cpu() - cpu[server]) / (time.monotonic() - began) * 100 for server in servers}
+        for server, n in servers.items():
+            stand = sockets(server.pop3s if tls else server.pop3, ESTABLISHED)
+            if stand != n:
+                raise RuntimeError(f'{server.title}: of {n} connections {stand} stand')
         per = {server: (server.pss() - empty[server]) / n for server, n in servers.items()}
         for client in held:
             client.stdin.close()
@@ -184,7 +187,7 @@ class Bench:
 
     def empty(self):
         ready, pss = [], []
-        with Pail(self.build, PAIL_PORT, 'empty', 0) as pail:
+        with Pail(self.build, 'empty', 0) as pail:
             for _ in range(ROUNDS):
                 pail.stop()
                 ready.append(pail.start() * 1e3)
@@ -192,7 +195,7 @@ class Bench:
                 pss.append(pail.pss() / 1e3)
         theirs, title = None, ''
         if self.peers:
-            with Postfix(self.build, POSTFIX_PORT, 1) as postfix, Dovecot(self.build, DOVECOT_PORT, 1) as dovecot:
+            with Postfix(self.build, 1) as postfix, Dovecot(self.build, 1) as dovecot:
                 theirs, title = [(postfix.pss() + dovecot.pss()) / 1e3], f'{postfix.title} and {dovecot.title}'
         cores = len(os.sched_getaffinity(0))
         self.table.row(f'The empty server, all processes on {cores} cores', 'MB PSS', pss, theirs, title, ('most', 30))

@@ -2,7 +2,9 @@
 import ctypes
 import json
 import os
+import random
 import signal
+import socket
 import statistics
 import subprocess
 import time
@@ -157,6 +159,29 @@ class Load:
             client.wait()
             raise RuntimeError('load-signin: the connections did not stand')
         return client
+
+
+def free_port(offsets=(0,)):
+    """A number whose ports, at these offsets, nobody uses; below those that the kernel gives to clients."""
+    while True:
+        base = random.randrange(10000, 30000)
+        try:
+            for offset in offsets:
+                with socket.socket() as s:
+                    s.bind(('127.0.0.1', base + offset))
+            return base
+        except OSError:
+            continue
+
+
+ESTABLISHED, LISTENING = '01', '0A'
+
+
+def sockets(port, state):
+    """How many there are at a local port; asked of the kernel, so that no server is bothered."""
+    with open('/proc/net/tcp') as f:
+        lines = [line.split() for line in list(f)[1:]]
+    return sum(1 for line in lines if line[1].endswith(f':{port:04X}') and line[3] == state)
 
 
 def quiet(*servers):

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 
-from measure import PATIENCE, Processes, until
+from measure import LISTENING, PATIENCE, Processes, free_port, sockets, until
 
 PACKAGES = {'postfix': ['postfix'], 'dovecot': ['dovecot-core', 'dovecot-pop3d']}
 USERS = {'postfix': 5901, 'dovecot': 5902, 'dovenull': 5903, 'vmail': 5904}
@@ -104,7 +104,7 @@ class Peer:
         self.output = open(f'{self.folder}/output', 'w+')
         self.processes.start(self.inside(*command), stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
         end = time.monotonic() + PATIENCE
-        while not listening(ready):
+        while not sockets(ready, LISTENING):
             if self.processes.popen.poll() is not None or time.monotonic() > end:
                 self.__exit__()
                 with open(f'{self.folder}/output') as f:
@@ -123,18 +123,12 @@ class Peer:
         return self.processes.pss()
 
 
-def listening(port):
-    """Asked of the kernel, so that no server is bothered."""
-    with open('/proc/net/tcp') as f:
-        return any(line.split()[1].endswith(f':{port:04X}') and line.split()[3] == '0A' for line in list(f)[1:])
-
-
 class Postfix(Peer):
     """virtual(8) to a Maildir each; every default of the package is kept but chroot, the port, and the log: a file."""
 
-    def __init__(self, build, port, accounts):
+    def __init__(self, build, accounts):
         super().__init__('postfix', build)
-        self.smtp = port
+        port = self.smtp = free_port()
         self.title = 'Postfix ' + version(self.folder, 'postfix')
         self.write('etc/postfix/main.cf', f'''compatibility_level = 3.6
 myhostname = peer.bench.test
@@ -184,9 +178,10 @@ class Dovecot(Peer):
     """POP3 over Maildir. fast: its high-performance login, login processes that serve many; otherwise its default, a
     login process a connection, which with TLS stays as long as the session."""
 
-    def __init__(self, build, port, accounts, fast=True, most=1100):
+    def __init__(self, build, accounts, fast=True, most=1100):
         super().__init__('dovecot', build)
-        self.pop3, self.pop3s = port, port + 1
+        self.pop3 = free_port((0, 1))
+        self.pop3s = self.pop3 + 1
         self.title = 'Dovecot ' + version(self.folder, 'dovecot-core').split('+')[0].split(':')[-1]
         subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
                         '-nodes', '-days', '30', '-subj', '/CN=localhost', '-keyout', f'{self.root}/etc/dovecot/key.pem',

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from measure import PATIENCE, Processes, until
+from measure import PATIENCE, Processes, free_port, until
 
 
 class Pail:
@@ -18,15 +18,15 @@ class Pail:
 
     made = 0
 
-    def __init__(self, build, base, name, accounts, keep=False, settings=()):
+    def __init__(self, build, name, accounts, keep=False, settings=()):
         self.title = 'pail'
         if not keep:
             Pail.made += 1
             name = f'{name}.{os.getpid()}.{Pail.made}'
         self.binary = os.path.abspath(f'{build}/pail')
         self.folder = os.path.abspath(f'{build}/bench/data/{name}')
-        self.base = base
-        self.smtp, self.pop3, self.pop3s = base + 25, base + 110, base + 995
+        self.base = free_port((25, 110, 465, 587, 995))
+        self.smtp, self.pop3, self.pop3s = self.base + 25, self.base + 110, self.base + 995
         self.settings = [word for pair in settings for word in ('--set', pair)]
         self.log = None
         os.makedirs(os.path.dirname(self.folder), exist_ok=True)
