@@ -4,11 +4,39 @@
 
 /* ---- the tests ---- */
 
+struct watcher {
+        struct conn_tap tap;
+        struct buf text;
+};
+
+static void overhear(struct conn_tap *t, char from, struct str line, uint64_t bytes)
+{
+        (void)bytes;
+        buf_printf(&((struct watcher *)t)->text, "%c: " PRS "\n", from, STR(line));
+}
+
+/* Whoever watched the session saw every command, and no password. */
+static void saw_no_secret(struct watcher *v)
+{
+        struct str seen = buf_str(&v->text);
+
+        must(str_search(seen, S("C: PASS ****\n")) != STR_NONE);
+        must(str_search(seen, S("C: pass ****\nS: +OK user successfully logged on\n")) != STR_NONE);
+        must(str_search(seen, S("C: APOP jill ****\n")) != STR_NONE);
+        must(str_search(seen, S("C: USER jill\n")) != STR_NONE &&
+             str_search(seen, S("C: LIST\n")) != STR_NONE);
+        must(str_search(seen, S("umbling")) == STR_NONE);
+        buf_free(&v->text);
+}
+
 static void signing_in(void *arg)
 {
         struct world *w = arg;
+        struct watcher watcher = { .tap.line = overhear };
         struct conn *c = visit(w);
 
+        buf_init(&watcher.text, 1 << 16);
+        conn_set_tap(w->server.sessions->conn, &watcher.tap);
         talk(
             c,
             S("S: +OK POP3 server ready <*@hill.com>\n"
@@ -24,6 +52,7 @@ static void signing_in(void *arg)
               "C: LIST\nS: +OK 0 messages (0 octets)\nS: .\nC: RETR 1\nS: -ERR no such message, there are 0\n"
               "C: QUIT\nS: +OK POP3 server signing off"));
         leave(&c);
+        saw_no_secret(&watcher);
         c = visit(w);
         talk(c,
              S("S: +OK*\nC: APOP jill 0123456789abcdef0123456789abcdef\nS: +OK user successfully logged on\n"
