@@ -1,4 +1,5 @@
 #include "mail/date.h"
+#include "mail/header.h"
 
 static const char days[] = "SunMonTueWedThuFriSat";
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -43,29 +44,9 @@ bool date_put(struct buf *out, int64_t seconds, int offset)
                           (offset < 0 ? -offset : offset) % 60);
 }
 
-/* Comments and white space, which may stand between all parts (RFC 5322 §4.3). */
-static void skip_cfws(struct str *s)
-{
-        size_t at = 0, depth = 0;
-
-        for (; at < s->n; at++) {
-                char c = s->p[at];
-
-                if (c == '(')
-                        depth++;
-                else if (depth && c == '\\')
-                        at++;
-                else if (depth && c == ')')
-                        depth--;
-                else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-                        break;
-        }
-        *s = str_from_at(*s, at);
-}
-
 static bool try_char(struct str *s, char c)
 {
-        skip_cfws(s);
+        header_skip_cfws(s);
         if (!s->n || s->p[0] != c)
                 return false;
         *s = str_from_at(*s, 1);
@@ -77,7 +58,7 @@ static struct str letters(struct str *s)
         struct str got;
         size_t n = 0;
 
-        skip_cfws(s);
+        header_skip_cfws(s);
         while (n < s->n && chr_lower(s->p[n]) >= 'a' && chr_lower(s->p[n]) <= 'z')
                 n++;
         got = str_sub(*s, 0, n);
@@ -91,7 +72,7 @@ static int digits_of(struct str *s, size_t least, size_t most, int max, size_t *
         size_t n = 0;
         int v = 0;
 
-        skip_cfws(s);
+        header_skip_cfws(s);
         for (; n < s->n && n <= most && s->p[n] >= '0' && s->p[n] <= '9'; n++)
                 v = v * 10 + (s->p[n] - '0');
         *s = str_from_at(*s, n);

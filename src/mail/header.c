@@ -123,3 +123,22 @@ struct str header_unfold(struct arena *m, struct str raw)
         }
         return str_from(to, n);
 }
+
+void header_skip_cfws(struct str *s)
+{
+        size_t at = 0, depth = 0;
+
+        for (; at < s->n; at++) {
+                char c = s->p[at];
+
+                if (c == '(')
+                        depth++;
+                else if (depth && c == '\\')
+                        at++;
+                else if (depth && c == ')')
+                        depth--;
+                else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n')
+                        break;
+        }
+        *s = str_from_at(*s, at);
+}

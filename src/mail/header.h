@@ -42,3 +42,6 @@ struct str word_decode(struct arena *m, struct str raw);
 void charsets_open(void);
 /* Bytes in a charset to UTF-8, bad ones as U+FFFD. false: unknown charset, nothing made. */
 [[nodiscard]] bool charset_decode(struct arena *m, struct str charset, struct str bytes, struct str *out);
+/* Passes white space, folding and comments at the start of a value; comments nest, and a backslash takes the next byte
+ * with it, if there is one (RFC 5322 §3.2.2, §4.3). */
+void header_skip_cfws(struct str *s);

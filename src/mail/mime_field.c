@@ -44,27 +44,6 @@ struct str mime_keep_lower(struct mime *m, struct str s)
         return has_upper(s) ? arena_lower(&m->arena, s) : s;
 }
 
-/* White space, line ends of folding, and comments, which nest; a backslash takes the next byte with it, if there is
- * one. */
-static void skip_cfws(struct str *s)
-{
-        size_t at = 0, depth = 0;
-
-        for (; at < s->n; at++) {
-                char c = s->p[at];
-
-                if (c == '(')
-                        depth++;
-                else if (depth && c == '\\')
-                        at++;
-                else if (depth && c == ')')
-                        depth--;
-                else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-                        break;
-        }
-        *s = str_from_at(*s, at);
-}
-
 /* token -- RFC 2045 §5.1, except that 8-bit bytes are let in: file names come so. */
 static bool in_token(char c)
 {
@@ -93,7 +72,7 @@ bool mime_take_word(struct mime *m, struct str *raw, struct str *word)
 {
         struct str token;
 
-        skip_cfws(raw);
+        header_skip_cfws(raw);
         token = take(raw, in_token);
         *word = mime_keep_lower(m, token);
         return word->n > 0;
@@ -103,13 +82,13 @@ bool mime_take_type(struct mime *m, struct str *raw, struct str *type, struct st
 {
         struct str first, second;
 
-        skip_cfws(raw);
+        header_skip_cfws(raw);
         first = take(raw, in_token);
-        skip_cfws(raw);
+        header_skip_cfws(raw);
         if (!first.n || !raw->n || raw->p[0] != '/')
                 return false;
         *raw = str_from_at(*raw, 1);
-        skip_cfws(raw);
+        header_skip_cfws(raw);
         second = take(raw, in_token);
         if (!second.n)
                 return false;
@@ -189,7 +168,7 @@ static unsigned read_params(struct mime *m, struct str s, struct raw_param *list
 
                 while (s.n && s.p[0] != ';') {
                         if (s.p[0] == '(') {
-                                skip_cfws(&s);
+                                header_skip_cfws(&s);
                                 continue;
                         }
                         if (s.p[0] == '"')
@@ -198,9 +177,9 @@ static unsigned read_params(struct mime *m, struct str s, struct raw_param *list
                                 s = str_from_at(s, 1);
                 }
                 s = str_from_at(s, 1);
-                skip_cfws(&s);
+                header_skip_cfws(&s);
                 name = take(&s, in_token);
-                skip_cfws(&s);
+                header_skip_cfws(&s);
                 if (!name.n || !s.n || s.p[0] != '=')
                         continue;
                 if (n == max) {
@@ -208,7 +187,7 @@ static unsigned read_params(struct mime *m, struct str s, struct raw_param *list
                         break;
                 }
                 s = str_from_at(s, 1);
-                skip_cfws(&s);
+                header_skip_cfws(&s);
                 split_name(&list[n], name);
                 list[n++].value = s.n && s.p[0] == '"' ? take_quoted(m, &s) : take(&s, in_loose_value);
         }

@@ -60,20 +60,10 @@ static void supervisor_gone(struct channel *c, void *context)
         stop(NULL);
 }
 
-static int take_fd(struct channel_message *m)
-{
-        int fd = m->fd;
-
-        m->fd = -1;
-        if (fd < 0)
-                die("supervisor: a message %u without its descriptor", m->kind);
-        return fd;
-}
-
 static void new_front(struct channel_message *m)
 {
         if (!role.stopping)
-                keeper_front(role.keeper, take_fd(m));
+                keeper_front(role.keeper, role_take_fd(m));
 }
 
 static void new_key(struct channel_message *m)
@@ -81,7 +71,7 @@ static void new_key(struct channel_message *m)
         if (role.stopping)
                 return;
         role.busy++;
-        if (keeper_key(role.keeper, take_fd(m)) < 0)
+        if (keeper_key(role.keeper, role_take_fd(m)) < 0)
                 log_warn("key", "why=\"not usable: the old one stays\"");
         role.busy--;
 }

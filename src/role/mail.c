@@ -183,16 +183,6 @@ static void supervisor_gone(struct channel *c, void *context)
         stop(NULL);
 }
 
-static int take_fd(struct channel_message *m)
-{
-        int fd = m->fd;
-
-        m->fd = -1;
-        if (fd < 0)
-                die("supervisor: a message %u without its descriptor", m->kind);
-        return fd;
-}
-
 static void new_peer(struct channel_message *m)
 {
         struct unpack u = unpack_of(m->body);
@@ -200,7 +190,7 @@ static void new_peer(struct channel_message *m)
 
         if (mail.server.stopping) /* the store may be closed already */
                 return;
-        peers_join(mail.peers, index, take_fd(m));
+        peers_join(mail.peers, index, role_take_fd(m));
         intake_peer_new(mail.server.intake, index);
         /* Its segment is free now; whoever locks it first replays it. */
         replay();
@@ -208,7 +198,7 @@ static void new_peer(struct channel_message *m)
 
 static void new_keeper(struct channel_message *m)
 {
-        keeper_new(take_fd(m));
+        keeper_new(role_take_fd(m));
         fetch_ticket_key();
 }
 
@@ -228,7 +218,7 @@ static void new_settings(struct channel_message *m)
 
 static void new_certificate(struct channel_message *m)
 {
-        certificate_new(take_fd(m));
+        certificate_new(role_take_fd(m));
 }
 
 static void directory(struct channel_message *m)

@@ -1,5 +1,6 @@
 #include "role/start.h"
 
+#include "run/channel.h"
 #include "run/log.h"
 
 #include <errno.h>
@@ -172,4 +173,14 @@ void start_drop(const struct start *s)
         }
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 die("cannot give up rights: %m");
+}
+
+int role_take_fd(struct channel_message *m)
+{
+        int fd = m->fd;
+
+        m->fd = -1;
+        if (fd < 0)
+                die("supervisor: a message %u without its descriptor", m->kind);
+        return fd;
 }

@@ -64,6 +64,10 @@ enum role_kind {
         ROLE_DIRECTORY,   /* the directory has changed */
         ROLE_DUMP,        /* SIGQUIT: print your fibers */
 };
+struct channel_message;
+int role_take_fd(
+    struct channel_message *m); /* the descriptor of a ROLE_ message; without one the role ends */
+
 /* The roles' mains: called by `pail -x NAME`. */
 int role_mail(void);
 int role_keeper(void);
