@@ -4,6 +4,15 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define STOPPING (5 * SECOND) /* what a peer who reads nothing may hold up the end of the server */
+
+static nsec sooner(const struct conn *c, nsec deadline)
+{
+        nsec end = now() + STOPPING;
+
+        return c->stop && end < deadline ? end : deadline;
+}
+
 /* Sends v[0..count) whole, waiting where it must. */
 static int send_all(struct conn *c, struct iovec *v, int count, nsec deadline)
 {
@@ -18,6 +27,7 @@ static int send_all(struct conn *c, struct iovec *v, int count, nsec deadline)
                 }
                 n = c->tls ? tls_write(c, v->iov_base, v->iov_len) : raw_write(c, v, count);
                 if (n == -EAGAIN) {
+                        deadline = sooner(c, deadline);
                         rc = conn_wait(c, EPOLLOUT, "output", deadline);
                         if (rc < 0 && !c->writable) {
                                 conn_fail(c);

@@ -2,8 +2,10 @@
 import os
 import signal
 import socket
+import ssl
 import struct
 import subprocess
+import threading
 
 import pytest
 from pail import PAIL, PATIENCE, until
@@ -142,3 +144,43 @@ def test_a_client_silent_in_its_handshake_does_not_keep_the_server_from_ending(p
     assert not [line for line in pail.log[before:] if 'killed' in line]
     for s in silent:
         s.close()
+
+
+def test_a_client_that_never_reads_does_not_keep_the_server_from_ending(pail):
+    pail.send('Subject: long\r\n\r\n' + 70 * 'a' + '\r\n' + 20000 * (70 * 'b' + '\r\n'), ['jill@hill.com'])
+    until('it is filed', lambda: pail.count('jill@hill.com') == 1)
+    s = Line(pail, 110)
+    s.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    assert s.hear().startswith(b'+OK')
+    s.socket.sendall(b'USER jill\r\nPASS tumbling\r\n' + 200 * b'RETR 1\r\n')
+
+    def stuck():
+        pail.process.send_signal(signal.SIGQUIT)
+        return [line for line in pail.log if 'waiting for output' in line]
+    until('it waits for the client', stuck)
+    before = len(pail.log)
+    pail.stop()
+    assert not [line for line in pail.log[before:] if 'killed' in line]
+
+
+# ---- a keeper that cannot start ----
+
+def test_tls_comes_when_the_keeper_does(pail):
+    pail.stop()
+    secrets = f'{pail.folder}/secrets/secrets.db'
+    os.rename(secrets, secrets + '.kept')
+    with open(secrets, 'w') as f:
+        f.write('no database')
+
+    def mend():
+        pail.event('ticket-key', since=before)
+        os.rename(secrets + '.kept', secrets)
+    before = len(pail.log)
+    helper = threading.Thread(target=mend)
+    helper.start()
+    pail.start('--set', 'workers=1')
+    helper.join()
+    with socket.create_connection(('127.0.0.1', pail.port(995)), timeout=PATIENCE) as s:
+        trust = ssl.create_default_context(cafile=f'{pail.folder}/ca.pem')
+        with trust.wrap_socket(s, server_hostname='localhost') as t:
+            assert t.recv(100).startswith(b'+OK')
