@@ -100,37 +100,41 @@ static int options(struct serve *v, int argc, char **argv)
         return EX_CONFIG;
 }
 
+static int run(struct serve *v, struct settings *settings)
+{
+        struct folder folder;
+        int rc = read_settings(settings, v) < 0 ? EX_CONFIG : folder_enter(&folder, settings->data, false);
+
+        rc = rc ? rc : folder_lock(&folder);
+        if (rc)
+                return rc;
+        if (access("directory/directory.db", F_OK) < 0) {
+                fprintf(stderr, "pail serve: %s: no directory here: pail init DOMAIN makes it\n",
+                        settings->data);
+                return EX_NOINPUT;
+        }
+        return supervise(&(struct supervise){
+            .settings = settings,
+            .config = v->config,
+            .drop = folder.root,
+            .uid = folder.uid,
+            .gid = folder.gid,
+            .ready = say_ready,
+            .reread = read_settings,
+            .context = v,
+        });
+}
+
 int verb_serve(int argc, char **argv)
 {
         struct serve *v = &(struct serve){ 0 };
         struct settings settings;
-        struct folder folder;
         int rc = options(v, argc, argv);
 
         if (rc)
                 return rc < 0 ? cli_help("serve") : rc;
         settings_default(&settings);
-        if (read_settings(&settings, v) < 0)
-                return EX_CONFIG;
-        rc = folder_enter(&folder, settings.data, false);
-        if (!rc)
-                rc = folder_lock(&folder);
-        if (!rc && access("directory/directory.db", F_OK) < 0) {
-                fprintf(stderr, "pail serve: %s: no directory here: pail init DOMAIN makes it\n",
-                        settings.data);
-                rc = EX_NOINPUT;
-        }
-        if (!rc)
-                rc = supervise(&(struct supervise){
-                    .settings = &settings,
-                    .config = v->config,
-                    .drop = folder.root,
-                    .uid = folder.uid,
-                    .gid = folder.gid,
-                    .ready = say_ready,
-                    .reread = read_settings,
-                    .context = v,
-                });
+        rc = run(v, &settings);
         settings_free(&settings);
         return rc;
 }
