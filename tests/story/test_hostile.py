@@ -323,7 +323,7 @@ def test_a_letter_too_large_is_refused_at_once_at_its_end_or_not_awaited():
 
 def test_many_half_letters_cost_a_bounded_part_of_memory(pail):
     wires = [Wire(pail, 25).greeted().data() for _ in range(60)]
-    with bounded(pail, 16):
+    with bounded(pail, 48):     # up to some hundred KB each, and no more for all together than 64 MB
         for w in wires:
             w.send(LETTER + (b'x' * 70 + b'\r\n') * 10_000)
     for w in wires:
