@@ -25,8 +25,7 @@ struct verified {
 struct verified_cache {
         unsigned char key[32];
         struct verified *entries;
-        uint64_t
-            generation; /* changes with every drop: what was being verified meanwhile is not remembered */
+        uint64_t generation; /* changes with every drop: what was being verified meanwhile does not count */
 };
 void verified_init(struct verified_cache *c);
 void verified_free(struct verified_cache *c);

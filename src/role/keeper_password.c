@@ -181,12 +181,13 @@ enum signin_result keeper_check_password(struct keeper *k, const struct signin *
         }
         generation = k->verified.generation;
         rc = check(k, who->scope, name, password, a, account, &found);
+        if (rc == 0 && generation != k->verified.generation)
+                rc = -EAGAIN; /* it was changed meanwhile, and those who knew the old one were signed out */
         if (rc < 0)
                 return later(name, rc);
         if (!found || !account->n)
                 return failed(k, who, name, *account, "password");
-        if (generation == k->verified.generation)
-                verified_put(&k->verified, *account, password, found->id, found->scope, k->clock());
+        verified_put(&k->verified, *account, password, found->id, found->scope, k->clock());
         keeper_used(k, found->id);
         slow_success(k, who, *account);
         return SIGNIN_OK;
@@ -198,6 +199,7 @@ enum signin_result keeper_check_apop(struct keeper *k, const struct ask_apop *m,
 {
         unsigned char want[16];
         struct buf auto_buf text = { 0 }, auto_buf digest = { 0 };
+        uint64_t generation = k->verified.generation;
         const struct secret *own;
         struct secret *list;
         size_t n;
@@ -207,6 +209,8 @@ enum signin_result keeper_check_apop(struct keeper *k, const struct ask_apop *m,
         if (slow_refuses(k, m->who.peer))
                 return SIGNIN_NO;
         rc = keeper_secrets_of(k, a, m->name, account, &list, &n);
+        if (rc == 0 && generation != k->verified.generation)
+                rc = -EAGAIN;
         if (rc < 0)
                 return later(m->name, rc);
         if (!slow_may_try(k, *account, m->name))

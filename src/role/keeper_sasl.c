@@ -22,6 +22,7 @@ struct exchange {
         struct arena life; /* the account's name and the name that was given */
         struct str account, name;
         uint64_t secret;         /* its id */
+        uint64_t generation;     /* of what was verified, when it was looked up */
         enum signin_result said; /* by the password check */
 };
 
@@ -107,6 +108,7 @@ static int look_up(struct exchange *x)
         int rc;
 
         x->looked_up = true;
+        x->generation = x->keeper->verified.generation;
         x->name = arena_str(&x->life, str_of(gsasl_property_fast(x->session, GSASL_AUTHID)));
         arena_init(&a, (size_t)16 << 20);
         if (keeper_secrets_of(x->keeper, &a, x->name, &account, &list, &n) < 0 ||
@@ -252,6 +254,8 @@ static enum signin_result judge(struct exchange *x, int rc)
         if (rc == GSASL_OK && x->scram) {
                 if (!x->account.n || !acts_for_self(x, x->account))
                         return failed_scram(x);
+                if (x->generation != x->keeper->verified.generation)
+                        return SIGNIN_LATER; /* its secret may be another now */
                 keeper_used(x->keeper, x->secret);
                 slow_success(x->keeper, &x->who, x->account);
                 return SIGNIN_OK;

@@ -77,6 +77,38 @@ static void reconnecting_costs_nothing(void *arg)
         close_keeper();
 }
 
+/* Whoever was let in by the old password is told to leave when it changes; so nobody is let in by it afterwards. */
+static unsigned let_in, in_time;
+
+static void signs_in_by_the_old_one(void *arg)
+{
+        enum signin_result r = signin("127.0.0.1", SCOPE_POP3, "jill", "tumbling");
+
+        (void)arg;
+        in_time += r == SIGNIN_OK && !told[0];
+        let_in += r == SIGNIN_OK;
+}
+
+static void changes_it(void *arg)
+{
+        (void)arg;
+        secret(SET_PASSWORD, "jill@hill.com", "", "water", 0, 0, 0);
+}
+
+static void changed_while_it_is_tried(void *arg)
+{
+        (void)arg;
+        people();
+        spawn(changes_it, NULL);
+        for (int i = 0; i < 8; i++) /* more than are hashed at once */
+                spawn(signs_in_by_the_old_one, NULL);
+        while (fiber_count() > 1)
+                (void)fiber_sleep(now() + MSECOND);
+        assert_string_equal(told, "out jill@hill.com;");
+        assert_int_equal(let_in, in_time);
+        close_keeper();
+}
+
 static void app_passwords(void *arg)
 {
         struct str made, list;
@@ -364,6 +396,7 @@ int main(void)
                 {"passwords",                   passwords                 },
                 { "the_same_work",              the_same_work             },
                 { "reconnecting_costs_nothing", reconnecting_costs_nothing},
+                { "changed_while_it_is_tried",  changed_while_it_is_tried },
                 { "app_passwords",              app_passwords             },
                 { "apop",                       apop                      },
                 { "refusing_grows",             refusing_grows            },

@@ -43,12 +43,14 @@ int pop3_enter(struct session *s, enum signin_result result, struct str account)
         if (result != SIGNIN_OK)
                 return refused(s, result);
         s->state = POP3_AUTHORIZATION;
+        session_sign_in(s, account); /* first: whoever is signed out while this waits must be known */
         rc = take_view(s, account);
+        if (rc < 0)
+                session_sign_in(s, S(""));
         if (rc == -ENOENT)
                 return pop3_no(s, "[SYS/PERM] this account has no mailbox");
         if (rc < 0)
                 return pop3_trouble(s, rc);
-        session_sign_in(s, account);
         /* What is not needed any more goes now, to be used by the next one who signs in: given back only when thousands
          * park, it would be holes in the heap. */
         mem_free(pop3_of(s)->name);
