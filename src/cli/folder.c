@@ -50,7 +50,8 @@ int folder_enter(struct folder *f, const char *path, bool make)
 
 int folder_lock(struct folder *f)
 {
-        f->lock = open("pail.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        /* where root is not the owner, the owner may have put a link there to what shall become his */
+        f->lock = open("pail.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (f->lock < 0)
                 return bad(f, "pail.lock", EX_CANTCREAT);
         if (f->root && fchown(f->lock, f->uid, f->gid) < 0)

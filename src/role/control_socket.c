@@ -128,7 +128,7 @@ int control_open(struct children *all)
                      : 0;
 
         umask(old);
-        if (!rc && all->how->drop && chown(CONTROL_FILE, all->how->uid, all->how->gid) < 0)
+        if (!rc && all->how->drop && lchown(CONTROL_FILE, all->how->uid, all->how->gid) < 0)
                 rc = -errno;
         if (!rc)
                 rc = watch_add(&listening, EPOLLIN);

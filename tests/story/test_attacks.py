@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -184,3 +185,15 @@ def test_tls_comes_when_the_keeper_does(pail):
         trust = ssl.create_default_context(cafile=f'{pail.folder}/ca.pem')
         with trust.wrap_socket(s, server_hostname='localhost') as t:
             assert t.recv(100).startswith(b'+OK')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs root, who is lured')
+def test_root_follows_no_link_that_the_owner_laid(pail):
+    pail.stop()
+    with tempfile.NamedTemporaryFile() as precious:
+        os.unlink(f'{pail.folder}/pail.lock')
+        os.symlink(precious.name, f'{pail.folder}/pail.lock')
+        done = subprocess.run([PAIL, 'demo', '--dir', pail.folder, '--base-port', str(pail.base)],
+                              capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 73 and 'pail.lock' in done.stderr
+        assert os.stat(precious.name).st_uid == 0
