@@ -3,6 +3,7 @@ and run in a private mount and process namespace where that folder lies over the
 runner, however it ends. Needs root; without it pail runs alone."""
 import glob
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -232,8 +233,10 @@ service pop3 {{
             os.makedirs(f'{box}/{inner}')
         text = letter(size)
         first = None
+        like = random.Random(account)   # numbers as a busy day makes them: its hash of names dislikes regular ones
         for i in range(letters):
-            name = f'{box}/cur/{1000000000 + i}.M{i}P1.peer,S={len(text)},W={len(text)}:2,S'
+            name = (f'{box}/cur/{1700000000 + i}.M{like.randrange(10**6)}P{like.randrange(400, 30000)}.peer,'
+                    f'S={len(text)},W={len(text)}:2,S')
             if once and first:
                 os.link(first, name)
                 continue
