@@ -14,8 +14,10 @@
 
 #define CONTROL_FILE  "control.sock"
 #define KEEPER_ANSWER (30 * SECOND)
+#define VERBS_MOST    64
 
 static struct watch listening = { .fd = -1 };
+static struct channel *verbs[VERBS_MOST]; /* who is asking */
 static struct children *children;
 
 static void directory_changed(struct channel_message *m)
@@ -85,8 +87,17 @@ static const struct channel_kind from_verb[] = {
 
 static void verb_left(struct channel *c, void *context)
 {
-        (void)context;
-        channel_free(&c);
+        (void)c;
+        channel_free(context);
+}
+
+/* NULL: too many ask just now. */
+static struct channel **free_place(void)
+{
+        for (size_t i = 0; i < VERBS_MOST; i++)
+                if (!verbs[i])
+                        return &verbs[i];
+        return NULL;
 }
 
 static bool may_ask(int fd)
@@ -105,10 +116,14 @@ static void verb_came(struct watch *w, uint32_t events)
 
         (void)events;
         while ((fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-                if (may_ask(fd)) /* a verb may be of another version than the server */
-                        channel_survive(channel_new(fd, from_verb, NULL, verb_left));
-                else
+                struct channel **place = may_ask(fd) ? free_place() : NULL;
+
+                if (!place) {
                         close(fd);
+                        continue;
+                }
+                *place = channel_new(fd, from_verb, place, verb_left);
+                channel_survive(*place); /* a verb may be of another version than the server */
         }
 }
 
@@ -145,4 +160,6 @@ void control_close(void)
                 close(listening.fd);
         }
         listening.fd = -1;
+        for (size_t i = 0; i < VERBS_MOST; i++)
+                channel_free(&verbs[i]);
 }
