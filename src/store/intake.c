@@ -51,6 +51,8 @@ int intake_open(struct intake **out, int dir, struct accounts *accounts, struct 
         TAILQ_INIT(&i->segments);
         TAILQ_INIT(&i->ready);
         TAILQ_INIT(&i->later);
+        TAILQ_INIT(&i->gathering);
+        i->gathered.fire = queues_gather_tick;
         i->pending_last = &i->pending;
         i->done_last = &i->done;
         i->iov = mem_array(IOV_MAX, sizeof *i->iov);
@@ -120,6 +122,7 @@ int intake_drain(struct intake *i, nsec deadline)
         int rc = 0;
 
         i->draining = true;
+        queues_gathered(i, NEVER);
         if (!fiber_self() || !i->threaded) {
                 rc = drain_here(i, deadline);
         } else {

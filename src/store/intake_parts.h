@@ -76,9 +76,9 @@ struct letter {
 };
 
 /* What waits for one account; name "" is the outbox. It exists while there is something in it. */
-enum queue_state { QUEUE_EMPTY, QUEUE_READY, QUEUE_BUSY, QUEUE_LATER };
+enum queue_state { QUEUE_EMPTY, QUEUE_READY, QUEUE_BUSY, QUEUE_LATER, QUEUE_GATHERS };
 struct queue {
-        TAILQ_ENTRY(queue) link; /* in ready, or in later */
+        TAILQ_ENTRY(queue) link; /* in ready, later or gathering */
         struct queue *bucket;
         char *name;
         struct works works;
@@ -160,6 +160,8 @@ struct intake {
         /* what is to be done */
         struct queue *buckets[QUEUES];
         struct queues ready, later;
+        struct queues gathering; /* filed a moment ago, in the order in which they may be filed again */
+        struct timer gathered;
         size_t open_bytes, open_works, kept_bytes;
         unsigned filers;
         struct waitlist room; /* for intake_begin, replay and drain: something was done */
@@ -205,6 +207,8 @@ void letter_unref(struct letter **l);
 void letter_queue(struct intake *i, struct letter *l); /* all its actions; the reference is the queues' */
 struct queue *queue_of(struct intake *i, struct str name);
 struct queue *queue_next(struct intake *i); /* the next that has work; ours until queue_back */
+void queues_gather_tick(struct timer *t);
+void queues_gathered(struct intake *i, nsec t); /* those whose time has come by t may be filed */
 unsigned queue_take(struct queue *q, struct work **list, unsigned most, size_t bytes);
 void queue_back(struct intake *i, struct queue *q, struct work *const *failed,
                 unsigned n);               /* those later again */

@@ -6,6 +6,10 @@
 #define BACKOFF_FIRST (100 * MSECOND)
 #define BACKOFF_MOST  (10 * SECOND)
 
+/* An account that was filed into just now is left alone for a moment, so that what comes meanwhile shares a
+ * transaction: under load that saves two thirds of filing's cost. The first letter after a pause is filed at once. */
+#define GATHER (25 * MSECOND)
+
 /* A letter that reaches a mailbox by several addresses is filed once: which of its actions that is follows from the
  * envelope alone, so that replay sees it the same way. */
 struct target {
@@ -124,6 +128,8 @@ void queues_free(struct intake *i)
 {
         TAILQ_INIT(&i->ready);
         TAILQ_INIT(&i->later);
+        TAILQ_INIT(&i->gathering);
+        timer_stop(&i->gathered);
         for (unsigned k = 0; k < QUEUES; k++)
                 while (i->buckets[k])
                         queue_free(i, i->buckets[k]);
@@ -175,6 +181,15 @@ unsigned queue_take(struct queue *q, struct work **list, unsigned most, size_t b
         return n;
 }
 
+/* Nothing holds q back any more. */
+static void gathered(struct intake *i, struct queue *q)
+{
+        if (TAILQ_EMPTY(&q->works))
+                queue_free(i, q);
+        else
+                queue_ready(i, q);
+}
+
 void queue_back(struct intake *i, struct queue *q, struct work *const *failed, unsigned n)
 {
         assert(q->state == QUEUE_BUSY);
@@ -189,12 +204,39 @@ void queue_back(struct intake *i, struct queue *q, struct work *const *failed, u
                 q->state = QUEUE_LATER;
                 TAILQ_INSERT_TAIL(&i->later, q, link);
                 keeper_wake(i, q->retry);
-        } else if (!TAILQ_EMPTY(&q->works)) {
-                q->backoff = 0;
-                queue_ready(i, q);
-        } else {
-                queue_free(i, q);
+                return;
         }
+        q->backoff = 0;
+        if (TAILQ_EMPTY(&q->works) && i->threaded && !i->draining && !i->closing) {
+                q->retry = now() + GATHER;
+                q->state = QUEUE_GATHERS;
+                TAILQ_INSERT_TAIL(&i->gathering, q, link);
+                if (TAILQ_FIRST(&i->gathering) == q)
+                        timer_set(&i->gathered, q->retry);
+        } else {
+                gathered(i, q);
+        }
+}
+
+void queues_gathered(struct intake *i, nsec t)
+{
+        struct queue *q;
+
+        while ((q = TAILQ_FIRST(&i->gathering)) && q->retry <= t) {
+                TAILQ_REMOVE(&i->gathering, q, link);
+                q->state = QUEUE_EMPTY;
+                gathered(i, q);
+        }
+        if (q)
+                timer_set(&i->gathered, q->retry);
+        else if (i->threaded)
+                timer_stop(&i->gathered);
+        filers_wake(i);
+}
+
+void queues_gather_tick(struct timer *t)
+{
+        queues_gathered((struct intake *)((char *)t - offsetof(struct intake, gathered)), now());
 }
 
 nsec queues_due(struct intake *i, nsec t)
