@@ -399,6 +399,8 @@ static void client_starts(void *arg)
         struct dialog *d = arg;
 
         d->client_result = conn_starttls_client(d->client, d->host, d->ca, SOON);
+        if (d->client_result < 0) /* else the server waits for its deadline */
+                shutdown(d->client->watch.fd, SHUT_WR);
         d->client_done = true;
         wake_all(&d->told);
 }
