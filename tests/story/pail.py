@@ -20,6 +20,10 @@ PEOPLE = {
     'bob@hamburger.edu': 'hungry', 'forouzanb@adelphia.net': 'lecture', 'srinivas.narayana@rutgers.edu': 'goodbye',
 }
 
+# the lectures' session, line by line, as a person types it
+LETTER_OF_JACK = ['HELO town.com', 'MAIL FROM:<jack@town.com>', 'RCPT TO:<jill@hill.com>', 'DATA',
+                  "Jill, I'm not feeling up to hiking today. Will you please fetch me a pail of water?", '.', 'QUIT']
+
 
 def until(what, condition):
     """Waits for an event, not for a time; fails with `what` after PATIENCE."""
