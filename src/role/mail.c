@@ -273,7 +273,9 @@ static long share_descriptors(const struct settings *s)
         have = l.rlim_cur < (1 << 30) ? (long)l.rlim_cur : 1 << 30;
         accounts = s->max_open_accounts < have / 8 ? s->max_open_accounts : have / 8;
         connections = have - 3 * accounts - DESCRIPTORS_OURS - (long)mail.start.listener_count;
-        mail.server.session_most = connections > 16 ? (unsigned)connections : 16;
+        if (connections < 16) /* hardly a server: accepting will pause */
+                connections = 16;
+        mail.server.session_most = (unsigned)connections;
         if (s->max_connections < connections)
                 connections = s->max_connections;
         log_event("shares", "connections=%ld accounts=%ld", connections, accounts);
