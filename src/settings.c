@@ -77,7 +77,7 @@ const struct setting settings_table[] = {
         { "Store", TITLE },
         { "max-open-accounts", NUMBER, AT(max_open_accounts), "256", 4, 100000, "of one process", AT_START },
         { "disk-reserve", SIZE, AT(disk_reserve), "100M", 0, LONG_MAX, "must stay free, else letters are put off", AT_START },
-        { "segment-size", SIZE, AT(segment_size), "16M", 64 * K, G, "of the intake log", AT_START },
+        { "segment-size", SIZE, AT(segment_size), "64M", 64 * K, G, "of the intake log", AT_START },
         { "max-log-size", SIZE, AT(max_log_size), "1G", M, LONG_MAX, "all segments together, else letters are put off", AT_START },
         { "settle-after", TIME, AT(settle_after), "5s", 1, HOUR, "a segment older than this is settled", AT_START },
         { "default-quota", SIZE, AT(default_quota), "0", 0, LONG_MAX, "of an account that has none of its own; 0: no limit" },
