@@ -31,6 +31,7 @@
 #define TIDY_EVERY       (20 * SECOND)
 #define UNUSED_FOR       (10 * SECOND)
 #define DESCRIPTORS_OURS 100
+#define PEERS_WAIT       (20 * SECOND) /* the supervisor kills after 30 */
 #define DRAIN_WAIT       (10 * SECOND)
 
 struct mail {
@@ -149,6 +150,8 @@ static void fetch_ticket_key(void)
 
 static void finish(void *arg)
 {
+        nsec asked = now();
+
         (void)arg;
         sessions_stop(&mail.server);
         while (mail.server.session_count || mail.busy)
@@ -156,6 +159,11 @@ static void finish(void *arg)
                         break;
         if (intake_drain(mail.server.intake, now() + DRAIN_WAIT))
                 log_warn("stop", "why=\"not all letters are filed yet: the log keeps them\"");
+        /* The others may still be listening to a last letter, for an account whose home is here. */
+        peers_tell_quiet(mail.peers);
+        while (!peers_are_quiet(mail.peers) && now() < asked + PEERS_WAIT)
+                if (fiber_sleep(now() + 10 * MSECOND))
+                        break;
         intake_close(&mail.server.intake); /* it still uses the two below */
         accounts_close(&mail.server.accounts);
         outbox_close(&mail.server.outbox);

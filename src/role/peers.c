@@ -7,11 +7,12 @@
 
 #include <errno.h>
 
-enum { PEER_FILE = 200, PEER_DONE };
+enum { PEER_FILE = 200, PEER_DONE, PEER_QUIET };
 
 struct peer {
         struct peers *all;
         struct channel *channel; /* NULL: not there just now */
+        bool quiet;
 };
 struct peers {
         struct intake **intake;
@@ -84,9 +85,17 @@ static void peer_done(struct channel_message *m)
                 intake_done_by_peer(*from->all->intake, &p);
 }
 
+static void peer_quiet(struct channel_message *m)
+{
+        struct peer *from = m->context;
+
+        from->quiet = true;
+}
+
 static const struct channel_kind from_peer[] = {
         {PEER_FILE,  "file", peer_file },
         { PEER_DONE, "done", peer_done },
+        { PEER_QUIET, "quiet", peer_quiet },
         { 0},
 };
 
@@ -117,5 +126,21 @@ void peers_join(struct peers *p, unsigned index, int fd)
 
         channel_free(&peer->channel);
         peer->all = p;
+        peer->quiet = false;
         peer->channel = channel_new(fd, from_peer, peer, peer_gone);
+}
+
+void peers_tell_quiet(struct peers *p)
+{
+        for (unsigned i = 0; i < START_PEERS; i++)
+                if (p->list[i].channel)
+                        channel_tell(p->list[i].channel, PEER_QUIET, S(""), -1);
+}
+
+bool peers_are_quiet(const struct peers *p)
+{
+        for (unsigned i = 0; i < START_PEERS; i++)
+                if (p->list[i].channel && !p->list[i].quiet)
+                        return false;
+        return true;
 }

@@ -6,7 +6,7 @@ import subprocess
 
 import pexpect
 import pytest
-from pail import PAIL, PATIENCE, Pail, free_base, until
+from pail import PAIL, PATIENCE, PEOPLE, Pail, free_base, until
 
 
 @pytest.fixture
@@ -154,3 +154,22 @@ def test_more_domains_also_on_a_folder_that_is_there():
             pail.send('Subject: to the fish\r\n\r\nhello\r\n', [f'anybody@{domain}'])
             until('it is filed', lambda: pail.count(f'inbox@{domain}', 'pail') == 1)
         assert pail.count('bob@hamburger.edu') == 2
+
+
+def test_the_last_letter_is_filed_before_the_end():
+    """Whichever process hears it, some of its readers' accounts are at home in the other, which has nothing else to do."""
+    with Pail(settings={'workers': 2}) as pail:
+        last = pail.smtp()
+        last.helo('town.com')
+        last.mail('jack@town.com')
+        for who in PEOPLE:
+            last.rcpt(who)
+        assert last.docmd('DATA')[0] == 354
+        pail.process.terminate()
+        pail.event('stop', 'signal=15')
+        last.send('Subject: the last one\r\n\r\nhello\r\n.\r\n')
+        assert last.getreply()[0] == 250
+        last.close()
+        assert pail.process.wait(PATIENCE) == 0
+        assert not [line for line in pail.events('stop') if 'not all letters are filed' in line]
+        assert pail.events('stopped')
