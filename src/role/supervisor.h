@@ -9,7 +9,7 @@
  *   mail         keeper                     ASK_PASSWORD .. ASK_TICKET_KEY (proto/keeper.h)
  *   keeper       mail                       TELL_TICKET_KEY, TELL_BAN, TELL_SIGN_OUT
  *   supervisor   keeper                     ASK_SET_SECRET, ASK_SECRETS, ASK_BANS, ASK_UNBAN, for a verb
- *   mail         mail                       PEER_FILE, PEER_DONE (role/peers.c)
+ *   mail         mail                       PEER_FILE, PEER_DONE, PEER_QUIET (role/peers.c)
  *   verbs        supervisor                 CONTROL_* (role/control.h); root or the owner of D only
  *
  * Whoever sends a kind that its channel's table does not have: supervisor and keeper end that channel and say so, and the
