@@ -20,6 +20,7 @@
 #include "store/intake.h"
 #include "store/intake_record.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #define FILERS          2                         /* fibers */
@@ -97,7 +98,7 @@ struct segment {
         /* the writer's end */
         uint64_t end, zeroed, sequence;
         bool failed;        /* never written again; under mutex */
-        bool closed;        /* nobody appends; under mutex */
+        atomic_bool closed; /* nobody appends; written under mutex, looked at by the loop without */
         unsigned in_flight; /* written, not yet handed to the loop; under mutex */
         unsigned arriving;  /* letters whose staged body bears our id; under mutex */
         /* the loop's end */
