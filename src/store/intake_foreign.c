@@ -81,8 +81,7 @@ static int make_letter(struct foreign *f, const struct intake_place *place, cons
                 e.count = 1;
                 l = letter_new(&e);
                 l->place = *place;
-                l->foreign = f;
-                f->references++;
+                l->foreign = f; /* counted by the loop: it counts down meanwhile */
                 l->size = r->kind == RECORD_STAGED ? r->size : r->text.n;
                 buf_puts(&l->envelope, r->envelope);
                 if (r->kind == RECORD_STAGED)
@@ -152,6 +151,7 @@ bool foreign_read(struct intake *i)
         offload(QUICK, read_places, g);
         for (unsigned k = 0; k < g->n; k++) {
                 if (g->letters[k]) {
+                        g->letters[k]->foreign->references++;
                         letter_queue(i, g->letters[k]);
                         continue;
                 }
