@@ -88,7 +88,7 @@ class Bench:
                                         password=server.password, in_flight=in_flight, **options)
                     for key, value in got.items():
                         if rounds:
-                            found.setdefault((server, in_flight, key), []).append(value)
+                            found.setdefault((server, in_flight if key.startswith('retr') else 1, key), []).append(value)
         peer = dovecot.title if dovecot else ''
 
         def row(title, unit, in_flight, key, promise, per=False):
