@@ -11,6 +11,7 @@
 #define GUARD ((size_t)16 * 1024) /* four pages: libraries are not compiled to touch each page in turn */
 #define HOT   ((size_t)12 * 1024) /* what a pooled stack keeps resident, at its top */
 #define POOL  128                 /* most stacks kept: 128 * HOT resident */
+#define WHOLE 32                  /* of these, the ones used last keep all: they are used again at once */
 
 /* A pooled stack's first word at its top links to the next. */
 struct pooled {
@@ -80,7 +81,8 @@ void stack_put(void *low)
                 munmap((char *)low - GUARD, GUARD + SIZE);
                 return;
         }
-        (void)madvise(low, SIZE - HOT, MADV_DONTNEED);
+        if (pooled >= WHOLE)
+                (void)madvise(low, SIZE - HOT, MADV_DONTNEED);
         p = link_of(low);
         p->next = pool;
         pool = p;

@@ -8,7 +8,7 @@
 
 /* An account that was filed into just now is left alone for a moment, so that what comes meanwhile shares a
  * transaction: under load that saves two thirds of filing's cost. The first letter after a pause is filed at once. */
-#define GATHER (25 * MSECOND)
+#define GATHER (50 * MSECOND)
 
 /* A letter that reaches a mailbox by several addresses is filed once: which of its actions that is follows from the
  * envelope alone, so that replay sees it the same way. */
