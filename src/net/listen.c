@@ -37,7 +37,7 @@ static void pause_accepting(struct listener *l, int error)
 {
         if (!l->told || now() - l->told > 60 * SECOND) {
                 l->told = now();
-                log_warn("accept", "listen=%s:%u paused=%s", addr_text(l->local).z, l->local.port,
+                log_warn("accept", "listen=%s:%u paused=\"%s\"", addr_text(l->local).z, l->local.port,
                          strerrordesc_np(error));
         }
         if (l->watching)

@@ -60,7 +60,8 @@ int accounts_settle_all(struct accounts *a)
         if (rc) { /* the kernel says it once, and may have dropped what it could not write: nothing settles any more */
                 a->sync_failed = rc;
                 log_warn("settle",
-                         "error=%s: the log keeps everything from now on; look at the disk, then restart",
+                         "error=\"%s\" what=\"the log keeps everything from now on; look at the disk, then "
+                         "restart\"",
                          strerrordesc_np(-rc));
         }
         for (size_t i = 0; i < n; i++) {

@@ -174,7 +174,7 @@ static bool set_aside(struct turn *t, unsigned k, nsec at)
         int rc;
 
         if (!w->failing)
-                log_warn("intake-file", "account=%s segment=%016llx sequence=%llu number=%u error=%s",
+                log_warn("intake-file", "account=%s segment=%016llx sequence=%llu number=%u error=\"%s\"",
                          log_str(str_of(*w->account ? w->account : "(outbox)")),
                          (unsigned long long)w->letter->place.segment,
                          (unsigned long long)w->letter->place.sequence, w->number,
@@ -186,7 +186,7 @@ static bool set_aside(struct turn *t, unsigned k, nsec at)
                 return false;
         rc = offload(LONG, to_unfiled, &u);
         if (rc < 0) {
-                log_warn("intake-unfiled", "account=%s error=%s", log_str(str_of(w->account)),
+                log_warn("intake-unfiled", "account=%s error=\"%s\"", log_str(str_of(w->account)),
                          strerrordesc_np(-rc));
                 return false;
         }

@@ -155,7 +155,7 @@ bool foreign_read(struct intake *i)
                         letter_queue(i, g->letters[k]);
                         continue;
                 }
-                log_warn("intake-told", "segment=%016llx sequence=%llu error=%s",
+                log_warn("intake-told", "segment=%016llx sequence=%llu error=\"%s\"",
                          (unsigned long long)g->places[k].segment, (unsigned long long)g->places[k].sequence,
                          strerrordesc_np(-g->errors[k]));
                 if (g->errors[k] == -ENOENT) /* its owner is gone, and whoever replayed it told us again */

@@ -149,7 +149,7 @@ static int stage_drop(void *arg)
         if (in->stage)
                 body_stage_close(&in->stage, false);
         else if (disk_unlink(in->intake->dir, in->name) < 0) /* finished, not committed */
-                log_warn("intake-body", "file=%s cannot be removed", in->name);
+                log_warn("intake-body", "file=%s what=\"cannot be removed\"", in->name);
         return 0;
 }
 

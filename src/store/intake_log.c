@@ -122,7 +122,7 @@ static void give_up(struct intake *i, struct segment *s, uint64_t first, int rc)
         struct record_void v = { s->id, first, s->sequence };
         struct segment *next;
 
-        log_warn("intake-flush", "segment=%016llx records=%llu error=%s", (unsigned long long)s->id,
+        log_warn("intake-flush", "segment=%016llx records=%llu error=\"%s\"", (unsigned long long)s->id,
                  (unsigned long long)(v.last - v.first + 1), strerrordesc_np(-rc));
         pthread_mutex_lock(&i->mutex);
         s->failed = s->closed = true;
@@ -133,7 +133,7 @@ static void give_up(struct intake *i, struct segment *s, uint64_t first, int rc)
         pthread_mutex_unlock(&i->mutex);
         (void)disk_truncate(s->fd, (off_t)s->end);
         if (log_segment_make(i, &next) < 0)
-                log_warn("intake-void", "segment=%016llx: its failed records could not be voided",
+                log_warn("intake-void", "segment=%016llx what=\"its failed records could not be voided\"",
                          (unsigned long long)s->id);
 }
 

@@ -172,11 +172,11 @@ static int survey(struct replay *r, struct segment *s)
         }
         if (rc == 0 && reader.damage)
                 log_warn("intake-damaged",
-                         "segment=%016llx places=%u: records that were accepted cannot be read; "
-                         "a copy stays as damaged-%016llx.log",
+                         "segment=%016llx places=%u what=\"records that were accepted cannot be read\" "
+                         "kept=damaged-%016llx.log",
                          (unsigned long long)s->id, reader.damage, (unsigned long long)s->id);
         else if (rc == 0 && (reader.torn || reader.gaps) && !r->settled)
-                log_warn("intake-torn", "segment=%016llx at=%llu: its end was never acknowledged",
+                log_warn("intake-torn", "segment=%016llx at=%llu what=\"its end was never acknowledged\"",
                          (unsigned long long)s->id, (unsigned long long)reader.end);
         s->start = reader.start;
         s->end = reader.end;
@@ -207,7 +207,7 @@ static int take_segment(void *arg)
                 return -EAGAIN; /* its owner has just finished with it */
         rc = survey(r, s);
         if (rc == -EBADMSG) {
-                log_warn("intake-damaged", "segment=%016llx: its head cannot be read; it stays as %s",
+                log_warn("intake-damaged", "segment=%016llx what=\"its head cannot be read\" kept=%s",
                          (unsigned long long)s->id, damaged);
                 rc = disk_rename(r->intake->dir, name, r->intake->dir, damaged);
                 return rc < 0 ? rc : -EAGAIN;
@@ -256,7 +256,7 @@ static int read_letters(void *arg)
                         bytes += record.length;
                 } else {
                         log_warn("intake-envelope",
-                                 "segment=%016llx sequence=%llu: of another version of pail",
+                                 "segment=%016llx sequence=%llu what=\"of another version of pail\"",
                                  (unsigned long long)s->id, (unsigned long long)record.sequence);
                         rc = -EPROTONOSUPPORT;
                 }
@@ -326,7 +326,7 @@ static int replay_segment(struct replay *r, uint64_t id)
         if (rc == 0)
                 s->reading = false;
         else /* it stays as it is until it can be read; what was read is delivered */
-                log_warn("intake-replay", "segment=%016llx error=%s", (unsigned long long)id,
+                log_warn("intake-replay", "segment=%016llx error=\"%s\"", (unsigned long long)id,
                          strerrordesc_np(-rc));
         keeper_wake(i, now());
         return rc;

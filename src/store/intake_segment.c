@@ -91,7 +91,7 @@ int log_segment_make(struct intake *i, struct segment **out)
         if (rc >= 0)
                 rc = disk_sync_dir(i->dir);
         if (rc < 0) {
-                log_warn("intake-segment", "error=%s", strerrordesc_np(-rc));
+                log_warn("intake-segment", "error=\"%s\"", strerrordesc_np(-rc));
                 if (s->fd >= 0 && disk_unlink(i->dir, making) < 0)
                         (void)disk_unlink(i->dir, name);
                 segment_free(&s);

@@ -204,7 +204,7 @@ static bool settle_all(struct intake *i)
                 pthread_mutex_unlock(&i->mutex);
                 gone |= rc == 1;
                 if (rc < 0)
-                        log_warn("intake-settle", "segment=%016llx error=%s", id, strerrordesc_np(-rc));
+                        log_warn("intake-settle", "segment=%016llx error=\"%s\"", id, strerrordesc_np(-rc));
         }
         if (gone)
                 accounts_checkpoint(i->accounts);

@@ -349,8 +349,8 @@ int outbox_settle(struct outbox *o)
         if (rc >= 0)
                 rc = db_sync(o->db);
         if (rc >= 0 && o->exists && db_transact(o->db, "outbox forget", forget, o, DB_WRITE) < 0)
-                log_warn("outbox-forget", "what the log has forgotten stays for now");
+                log_warn("outbox-forget", "what=\"what the log has forgotten stays for now\"");
         if (rc >= 0 && db_checkpoint(o->db, &complete) < 0)
-                log_warn("outbox-checkpoint", "failed; the next one follows");
+                log_warn("outbox-checkpoint", "what=\"failed; the next one follows\"");
         return rc;
 }

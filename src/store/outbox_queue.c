@@ -148,7 +148,7 @@ int outbox_remove(struct outbox *o, uint64_t id)
         int rc = db_transact(o->db, "outbox remove", remove_letter, &r, DB_SYNC);
 
         if (rc >= 0 && r.kind == 2 && offload(LONG, drop_body, &r) < 0)
-                log_warn("outbox-body", "letter=%llu: its body goes at the next start",
+                log_warn("outbox-body", "letter=%llu what=\"its body goes at the next start\"",
                          (unsigned long long)id);
         return rc;
 }

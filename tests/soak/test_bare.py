@@ -101,6 +101,13 @@ def demo(root, story):
     return ''.join(out)
 
 
+def test_who_may_not_install_is_told_the_one_line(root):
+    done = inside(root, 'useradd -m visitor && cp -r . ~visitor/pail && chown -R visitor: ~visitor/pail && '
+                        "exec su visitor -c 'cd ~/pail && make demo'")
+    assert done.returncode != 0
+    assert re.search(r'^setup: .*as root, run:\napt-get install --no-install-recommends gcc ', done.stdout, re.M)
+
+
 def test_make_demo_installs_builds_and_serves(root):
     def jack_writes_jill_reads(base):
         with socket.create_connection(('127.0.0.1', base + 25)) as s:

@@ -20,6 +20,8 @@ PEOPLE = {
     'bob@hamburger.edu': 'hungry', 'forouzanb@adelphia.net': 'lecture', 'srinivas.narayana@rutgers.edu': 'goodbye',
 }
 
+LOG_LINE = re.compile(r'time=\S+ role=\S+ event=[a-z-]+( [a-z_-]+=("([^"\\]|\\.)*"|[^" ]*))*')
+
 # the lectures' session, line by line, as a person types it
 LETTER_OF_JACK = ['HELO town.com', 'MAIL FROM:<jack@town.com>', 'RCPT TO:<jill@hill.com>', 'DATA',
                   "Jill, I'm not feeling up to hiking today. Will you please fetch me a pail of water?", '.', 'QUIT']
@@ -141,6 +143,10 @@ class Pail:
 
     def events(self, name, since=0):
         return [line for line in self.log[since:] if f' event={name} ' in line + ' ']
+
+    def malformed(self):
+        """Lines of the log that are not key=value."""
+        return [line for line in self.log if line.startswith('time=') and not LOG_LINE.fullmatch(line)]
 
     def event(self, name, *words, since=0):
         """Waits for a line of the log."""

@@ -149,6 +149,7 @@ def test_a_failed_flush_is_451_for_whoever_waited_and_never_delivered(faults):
     pail.start()
     assert send(pail, 'n3', ['jill@hill.com']) == 250
     has_once(pail, 'jill@hill.com', ['n1', 'n2', 'n3'])
+    assert not pail.malformed()
 
 
 def test_a_deletion_that_cannot_be_synced_is_refused(faults):
@@ -173,6 +174,7 @@ def test_while_nothing_can_be_synced_nothing_is_forgotten(faults):
     pail.start()
     for who in PEOPLE:
         has_once(pail, who, [f'n{i}' for i in range(5)])
+    assert not pail.malformed()
 
 
 # ---- damaged ----
@@ -222,6 +224,7 @@ def test_a_damaged_account_is_its_owners_trouble_alone(pail, how):
         if who != 'alice@crepes.fr':
             pail.pop3(who).quit()
     assert not pail.events('role-died')
+    assert not pail.malformed()
     done = pail.verb('check', check=False)
     assert done.returncode == 65 and 'alice@crepes.fr' in done.stdout and 'jill@hill.com' not in done.stdout
     pail.kill()     # asked to end, it would try for a while to file alice's letters
@@ -319,6 +322,7 @@ def test_a_log_cut_in_its_last_record_gives_all_the_others():
         for who in PEOPLE:
             until(f'{who} has the others', lambda: set(sent[:-1]) <= set(names(pail, who)))
             assert len(names(pail, who)) == len(set(names(pail, who)))
+        assert not pail.malformed()
 
 
 def test_letters_for_an_account_that_is_gone_wait_in_the_queue_until_it_is_back():
