@@ -1,8 +1,10 @@
 /* Mail processes among each other: who files what (store/intake.h). A process that accepted a letter for an account at
  * home elsewhere says where the record lies; the other says when it is filed.
  *
- *   PEER_FILE, PEER_DONE: u64 segment | u64 sequence | u64 offset | u32 length | u32 number | u32 owner
- *   PEER_QUIET: nothing; the sender is about to end, and has no letter any more that the other must file */
+ *   PEER_FILE, PEER_DONE: of each record u64 segment | u64 sequence | u64 offset | u32 length | u32 number | u32 owner
+ *   PEER_QUIET: nothing; the sender is about to end, and has no letter any more that the other must file
+ *
+ * What is told within a turn of the loop goes out at its end, in as few messages as hold it. */
 #pragma once
 #include "store/intake.h"
 
