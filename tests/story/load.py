@@ -110,6 +110,7 @@ class Ledger:
 
     def check(self, pail):
         """Nobody sends or reads any more. Filing may take its time; then all must be right."""
+        until('the keeper is back', lambda: pail.signs_in(next(iter(self.people))))
         for who in self.people:
             until(f'{who} has every letter that was accepted', lambda: len(self.due(who)) <= pail.count(who))
             names = self.holds(pail, who)
