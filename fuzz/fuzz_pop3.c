@@ -195,10 +195,7 @@ struct run {
 
 static void converse(void *arg)
 {
-        static const struct addr here = {
-                .ip = {127, 0, 0, 1},
-                  .family = 4
-        };
+        static const struct addr here = { .ip = { 127, 0, 0, 1 }, .family = 4 };
         struct run *r = arg;
         struct conn *c = conn_new(r->fds[0], here, here);
 

@@ -287,9 +287,7 @@ static void prepare(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        struct addr peer = {
-                .family = 4, .ip = {127, 0, 0, 1}
-        };
+        struct addr peer = { .family = 4, .ip = { 127, 0, 0, 1 } };
         struct talk t = { .input = str_from(data, size) };
         int fds[2];
 

@@ -12,8 +12,8 @@ static const struct {
         const char *name;
         int (*run)(void);
 } roles[] = {
-        {"mail",    role_mail  },
-        { "keeper", role_keeper},
+        { "mail", role_mail },
+        { "keeper", role_keeper },
 };
 
 /* What we open must never become descriptor 2: the log would be written into it. */

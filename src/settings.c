@@ -114,7 +114,8 @@ static const struct unit {
         long times;
 } size_units[] = { { "", 1 }, { "k", K }, { "m", M }, { "g", G }, { "t", 1024 * G }, { NULL, 0 } },
   time_units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", HOUR }, { "d", DAY }, { NULL, 0 } },
-  milli_units[] = { { "ms", 1 }, { "", 1000 }, { "s", 1000 }, { "m", 60000 }, { "h", HOUR * 1000 }, { "d", DAY * 1000 }, { NULL, 0 } },
+  milli_units[] = { { "ms", 1 },          { "", 1000 },        { "s", 1000 }, { "m", 60000 },
+                    { "h", HOUR * 1000 }, { "d", DAY * 1000 }, { NULL, 0 } },
   no_units[] = { { "", 1 }, { NULL, 0 } };
 
 /* digits and a unit, in any case; "never" is -1 where -1 is allowed */
@@ -182,14 +183,8 @@ static int set_flag(struct settings *s, const struct setting *e, struct str valu
         static const struct {
                 const char *word;
                 bool yes;
-        } words[] = {
-                {"yes",    true },
-                { "no",    false},
-                { "true",  true },
-                { "false", false},
-                { "on",    true },
-                { "off",   false}
-        };
+        } words[] = { { "yes", true },    { "no", false }, { "true", true },
+                      { "false", false }, { "on", true },  { "off", false } };
 
         for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
                 if (str_ieq(value, str_of(words[i].word))) {

@@ -302,25 +302,25 @@ static int may_send_as(struct tool *t)
 int verb_account(int argc, char **argv)
 {
         static const struct tool_option options[] = {
-                {"quota",  &quota, NULL },
-                { "name",    &real_name, NULL },
-                { "again",  NULL, &again },
-                { "off",    NULL, &off },
+                { "quota", &quota, NULL },
+                { "name", &real_name, NULL },
+                { "again", NULL, &again },
+                { "off", NULL, &off },
                 { "purge", NULL, &purge },
-                { "copy",  NULL, &copy },
-                { 0  },
+                { "copy", NULL, &copy },
+                { 0 },
         };
         static const struct tool_choice choices[] = {
-                {"add",       1, 1, add },
-                { "remove",          1, 1, remove_one },
-                { "list",          0, 1, list },
+                { "add", 1, 1, add },
+                { "remove", 1, 1, remove_one },
+                { "list", 0, 1, list },
                 { "show", 1, 1, show },
                 { "set", 3, 3, set },
-                { "moved",     1, 2, moved },
-                { "login",          2, 2, login },
-                { "forward",          1, 21, forward },
-                { "may-send-as",          2, 2, may_send_as },
-                { 0      },
+                { "moved", 1, 2, moved },
+                { "login", 2, 2, login },
+                { "forward", 1, 21, forward },
+                { "may-send-as", 2, 2, may_send_as },
+                { 0 },
         };
         struct tool t;
         int rc = tool_begin(&t, argc, argv, options);

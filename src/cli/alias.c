@@ -52,10 +52,10 @@ static int list(struct tool *t)
 int verb_alias(int argc, char **argv)
 {
         static const struct tool_choice choices[] = {
-                {"add", 2, 1000, add },
+                { "add", 2, 1000, add },
                 { "remove", 1, 2, remove_one },
-                { "list",    0, 1, list },
-                { 0   },
+                { "list", 0, 1, list },
+                { 0 },
         };
         struct tool t;
         int rc = tool_begin(&t, argc, argv, NULL);

@@ -60,11 +60,9 @@ static int remove_some(struct tool *t)
 
 int verb_bans(int argc, char **argv)
 {
-        static const struct tool_choice choices[] = {
-                {"list", 0, 0, list },
-                { "remove",     1, 1000, remove_some },
-                { 0    }
-        };
+        static const struct tool_choice choices[] = { { "list", 0, 0, list },
+                                                      { "remove", 1, 1000, remove_some },
+                                                      { 0 } };
         struct tool t;
         int rc = tool_begin(&t, argc, argv, NULL);
 

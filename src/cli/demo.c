@@ -187,12 +187,9 @@ static void print_table(void *context)
 static int options(struct demo *d, int argc, char **argv)
 {
         static const struct option long_options[] = {
-                {"dir",              required_argument, NULL, 'd' },
-                { "base-port",              required_argument, NULL, 'p' },
-                { "domains",                 required_argument, NULL, 'D' },
-                { "set",required_argument, NULL, 's' },
-                { "help",               no_argument, NULL, 'h' },
-                { 0        },
+                { "dir", required_argument, NULL, 'd' },     { "base-port", required_argument, NULL, 'p' },
+                { "domains", required_argument, NULL, 'D' }, { "set", required_argument, NULL, 's' },
+                { "help", no_argument, NULL, 'h' },          { 0 },
         };
         int c;
         uint64_t port;

@@ -16,12 +16,12 @@
 static const struct {
         const char *account, *password, *login;
 } people[] = {
-        {"jack@town.com",                  "crown",    NULL      },
-        { "jill@hill.com",                 "tumbling", NULL      },
-        { "alice@crepes.fr",               "rabbit",   NULL      },
-        { "bob@hamburger.edu",             "hungry",   NULL      },
-        { "forouzanb@adelphia.net",        "lecture",  "forouzan"},
-        { "srinivas.narayana@rutgers.edu", "goodbye",  NULL      },
+        { "jack@town.com", "crown", NULL },
+        { "jill@hill.com", "tumbling", NULL },
+        { "alice@crepes.fr", "rabbit", NULL },
+        { "bob@hamburger.edu", "hungry", NULL },
+        { "forouzanb@adelphia.net", "lecture", "forouzan" },
+        { "srinivas.narayana@rutgers.edu", "goodbye", NULL },
 };
 static const char *const domains_of_people[] = { "town.com",      "hill.com",     "crepes.fr",
                                                  "hamburger.edu", "adelphia.net", "rutgers.edu" };
@@ -153,8 +153,8 @@ static int fill_accounts(struct directory *d, struct accounts *accounts, struct 
 static int file_letters(struct accounts *accounts)
 {
         struct filing filings[] = {
-                {.mailbox = INBOX,  .received = wall_usec(), .text = str_of(ketchup), .staged_dir = -1},
-                { .mailbox = INBOX, .received = wall_usec(), .text = str_of(hill),    .staged_dir = -1},
+                { .mailbox = INBOX, .received = wall_usec(), .text = str_of(ketchup), .staged_dir = -1 },
+                { .mailbox = INBOX, .received = wall_usec(), .text = str_of(hill), .staged_dir = -1 },
         };
         struct account *bob;
         int rc = account_get(accounts, S("bob@hamburger.edu"), &bob);

@@ -59,16 +59,13 @@ static int list(struct tool *t)
 
 int verb_domain(int argc, char **argv)
 {
-        static const struct tool_option options[] = {
-                {"alias-of", &alias_of, NULL },
-                { 0     }
-        };
+        static const struct tool_option options[] = { { "alias-of", &alias_of, NULL }, { 0 } };
         static const struct tool_choice choices[] = {
-                {"add",       1, 1, add },
-                { "remove",          1, 1, remove_one },
-                { "catch-all",          1, 2, catch_all },
+                { "add", 1, 1, add },
+                { "remove", 1, 1, remove_one },
+                { "catch-all", 1, 2, catch_all },
                 { "list", 0, 0, list },
-                { 0},
+                { 0 },
         };
         struct tool t;
         int rc = tool_begin(&t, argc, argv, options);

@@ -138,12 +138,10 @@ static void print_records(const struct init *v)
         static const struct {
                 const char *service;
                 unsigned priority, port;
-        } services[] = {
-                {"_submissions", 0,  465},
-                { "_submission", 10, 587},
-                { "_pop3s",      0,  995},
-                { "_pop3",       10, 110}
-        };
+        } services[] = { { "_submissions", 0, 465 },
+                         { "_submission", 10, 587 },
+                         { "_pop3s", 0, 995 },
+                         { "_pop3", 10, 110 } };
 
         printf(
             "\nDNS records to publish. Put this machine's own addresses in place of the two examples:\n\n");
@@ -240,11 +238,9 @@ static int prepare(struct init *v)
 
 int verb_init(int argc, char **argv)
 {
-        static const struct tool_option options[] = {
-                {"host",     &host_option, NULL },
-                { "account",      &account_option, NULL },
-                { 0}
-        };
+        static const struct tool_option options[] = { { "host", &host_option, NULL },
+                                                      { "account", &account_option, NULL },
+                                                      { 0 } };
         struct tool t;
         struct init v = { .t = &t };
         int rc = tool_options(&t, argc, argv, options);

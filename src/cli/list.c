@@ -100,13 +100,13 @@ static int list(struct tool *t)
 int verb_list(int argc, char **argv)
 {
         static const struct tool_choice choices[] = {
-                {"add",       1, 10001, add },
-                { "remove",      1, 1, remove_one },
-                { "join",          2, 10001, join },
-                { "leave",     2, 10001, leave },
+                { "add", 1, 10001, add },
+                { "remove", 1, 1, remove_one },
+                { "join", 2, 10001, join },
+                { "leave", 2, 10001, leave },
                 { "show", 1, 1, show },
-                { "list",     0, 0, list },
-                { 0     },
+                { "list", 0, 0, list },
+                { 0 },
         };
         struct tool t;
         int rc = tool_begin(&t, argc, argv, NULL);

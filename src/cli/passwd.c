@@ -17,13 +17,11 @@ static bool scram, apop, list;
 static const struct {
         const char *name;
         unsigned bit;
-} scopes[] = {
-        {"smtp",  SCOPE_SMTP},
-        { "pop3", SCOPE_POP3},
-        { "imap", SCOPE_IMAP},
-        { "ftp",  SCOPE_FTP },
-        { "http", SCOPE_HTTP}
-};
+} scopes[] = { { "smtp", SCOPE_SMTP },
+               { "pop3", SCOPE_POP3 },
+               { "imap", SCOPE_IMAP },
+               { "ftp", SCOPE_FTP },
+               { "http", SCOPE_HTTP } };
 #define SCOPES (sizeof(scopes) / sizeof(scopes[0]))
 
 /* ---- asking for it ---- */
@@ -233,12 +231,12 @@ static int list_secrets(struct tool *t, struct str account)
 int verb_passwd(int argc, char **argv)
 {
         static const struct tool_option options[] = {
-                {"app",     &app, NULL },
-                { "scope",     &scope, NULL },
-                { "remove",  &remove_label, NULL },
-                { "scram",     NULL, &scram },
+                { "app", &app, NULL },
+                { "scope", &scope, NULL },
+                { "remove", &remove_label, NULL },
+                { "scram", NULL, &scram },
                 { "apop", NULL, &apop },
-                { "list",     NULL, &list },
+                { "list", NULL, &list },
                 { 0 },
         };
         struct tool t;

@@ -153,10 +153,10 @@ static int remove_some(struct tool *t)
 int verb_queue(int argc, char **argv)
 {
         static const struct tool_choice choices[] = {
-                {"list", 0, 0, list },
-                { "show",     1, 1, show },
-                { "remove",     1, 1000, remove_some },
-                { 0},
+                { "list", 0, 0, list },
+                { "show", 1, 1, show },
+                { "remove", 1, 1000, remove_some },
+                { 0 },
         };
         struct tool t;
         int rc = tool_begin(&t, argc, argv, NULL);

@@ -65,10 +65,10 @@ bad:
 static int options(struct serve *v, int argc, char **argv)
 {
         static const struct option long_options[] = {
-                {"config",           required_argument, NULL, 'c' },
-                { "set",              required_argument, NULL, 's' },
-                { "help",                 no_argument, NULL, 'h' },
-                { 0},
+                { "config", required_argument, NULL, 'c' },
+                { "set", required_argument, NULL, 's' },
+                { "help", no_argument, NULL, 'h' },
+                { 0 },
         };
         const char *config = SYSTEM_CONFIG;
         int c;

@@ -84,11 +84,11 @@ int tool_options(struct tool *t, int argc, char **argv, const struct tool_option
 {
         static const struct tool_option none = { 0 };
         struct tool_option shared[] = {
-                {"dir",     &t->dir, NULL },
-                { "config",     &t->config, NULL },
+                { "dir", &t->dir, NULL },
+                { "config", &t->config, NULL },
                 { "json", NULL, &t->json },
-                { "help",     NULL, &t->help },
-                { 0  },
+                { "help", NULL, &t->help },
+                { 0 },
         };
         bool options = true;
         int rc;

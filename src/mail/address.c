@@ -175,11 +175,7 @@ static void scan_route(struct scan *a)
         scan_char(a, ':');
 }
 
-static const struct path no_path = {
-        .local = {"",  0},
-          .domain = { "", 0},
-          .text = { "", 0}
-};
+static const struct path no_path = { .local = { "", 0 }, .domain = { "", 0 }, .text = { "", 0 } };
 
 /* Mailbox = Local-part "@" ( Domain / address-literal ) */
 static void scan_mailbox(struct scan *a, struct arena *m, struct path *p, bool bare_postmaster)

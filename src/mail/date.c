@@ -87,16 +87,8 @@ static int zone(struct str *s, bool *bad)
         static const struct {
                 char name[4];
                 int hours;
-        } names[] = {
-                {"EST",  -5},
-                { "EDT", -4},
-                { "CST", -6},
-                { "CDT", -5},
-                { "MST", -7},
-                { "MDT", -6},
-                { "PST", -8},
-                { "PDT", -7}
-        };
+        } names[] = { { "EST", -5 }, { "EDT", -4 }, { "CST", -6 }, { "CDT", -5 },
+                      { "MST", -7 }, { "MDT", -6 }, { "PST", -8 }, { "PDT", -7 } };
         bool minus = try_char(s, '-');
         struct str name;
         int v;

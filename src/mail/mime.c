@@ -188,17 +188,17 @@ static void skip_header(struct scanner *c)
 static bool envelope_field(struct mime *m, struct mime_envelope *e, struct str letter, const struct field *f)
 {
         static const struct str names[MIME_ENVELOPE_FIELDS] = {
-                [MIME_DATE] = {"date",         4 },
-                [MIME_SUBJECT] = { "subject",     7 },
-                [MIME_FROM] = { "from",        4 },
-                [MIME_SENDER] = { "sender",      6 },
-                [MIME_REPLY_TO] = { "reply-to",    8 },
-                [MIME_TO] = { "to",          2 },
-                [MIME_CC] = { "cc",          2 },
-                [MIME_BCC] = { "bcc",         3 },
-                [MIME_IN_REPLY_TO] = { "in-reply-to", 11},
-                [MIME_MESSAGE_ID] = { "message-id",  10},
-                [MIME_REFERENCES] = { "references",  10},
+                [MIME_DATE] = { "date", 4 },
+                [MIME_SUBJECT] = { "subject", 7 },
+                [MIME_FROM] = { "from", 4 },
+                [MIME_SENDER] = { "sender", 6 },
+                [MIME_REPLY_TO] = { "reply-to", 8 },
+                [MIME_TO] = { "to", 2 },
+                [MIME_CC] = { "cc", 2 },
+                [MIME_BCC] = { "bcc", 3 },
+                [MIME_IN_REPLY_TO] = { "in-reply-to", 11 },
+                [MIME_MESSAGE_ID] = { "message-id", 10 },
+                [MIME_REFERENCES] = { "references", 10 },
         };
         struct mime_field *out;
         unsigned i = 0;

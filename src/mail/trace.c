@@ -57,9 +57,9 @@ static size_t shown(struct str s)
 struct str trace_protocol(bool lmtp, bool extended, bool tls, bool signed_in, bool utf8)
 {
         static const char *const names[3][4] = {
-                {"ESMTP",     "ESMTPS",    "ESMTPA",    "ESMTPSA"   },
-                { "LMTP",     "LMTPS",     "LMTPA",     "LMTPSA"    },
-                { "UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
+                { "ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA" },
+                { "LMTP", "LMTPS", "LMTPA", "LMTPSA" },
+                { "UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA" },
         };
         static const char *const utf8_lmtp[4] = { "UTF8LMTP", "UTF8LMTPS", "UTF8LMTPA", "UTF8LMTPSA" };
         int how = (tls ? 1 : 0) + (signed_in ? 2 : 0);

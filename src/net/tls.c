@@ -7,7 +7,11 @@
 enum { CHAIN_MOST = 8, TICKET_KEY = 64 };
 
 /* No RSA key exchange: it has no forward secrecy, and the keeper only signs. */
-const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE";
+const char tls_priorities[] =
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA"
+    ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"
+    ":-CIPHER-ALL:+AES-128-GCM:+CHACHA20-POLY1305:+AES-256-GCM:+AES-128-CBC:+AES-256-CBC"
+    ":%SERVER_PRECEDENCE";
 
 struct tls_context {
         unsigned holders;

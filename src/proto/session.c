@@ -324,9 +324,7 @@ bool session_plaintext_ok(const struct session *s)
 
 struct signin session_signin(const struct session *s, unsigned scope, struct conn_tls_facts *room)
 {
-        static const struct addr loopback = {
-                .family = 4, .ip = {127, 0, 0, 1}
-        };
+        static const struct addr loopback = { .family = 4, .ip = { 127, 0, 0, 1 } };
         struct signin who = { .scope = scope,
                               .peer = own(s->conn) ? loopback : conn_peer(s->conn),
                               .tls = conn_has_tls(s->conn) };

@@ -18,11 +18,11 @@ static const struct service {
         const char *name;
         size_t port; /* offset in struct settings */
 } services[] = {
-        {PROTOCOL_SMTP,         "SMTP",        offsetof(struct settings, smtp_port)       },
-        { PROTOCOL_SUBMISSION,  "submission",  offsetof(struct settings, submission_port) },
-        { PROTOCOL_SUBMISSIONS, "submissions", offsetof(struct settings, submissions_port)},
-        { PROTOCOL_POP3,        "POP3",        offsetof(struct settings, pop3_port)       },
-        { PROTOCOL_POP3S,       "POP3S",       offsetof(struct settings, pop3s_port)      },
+        { PROTOCOL_SMTP, "SMTP", offsetof(struct settings, smtp_port) },
+        { PROTOCOL_SUBMISSION, "submission", offsetof(struct settings, submission_port) },
+        { PROTOCOL_SUBMISSIONS, "submissions", offsetof(struct settings, submissions_port) },
+        { PROTOCOL_POP3, "POP3", offsetof(struct settings, pop3_port) },
+        { PROTOCOL_POP3S, "POP3S", offsetof(struct settings, pop3s_port) },
 };
 #define SERVICES (sizeof(services) / sizeof(*services))
 

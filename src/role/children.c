@@ -41,8 +41,8 @@ static void role_ready(struct channel_message *m)
 }
 
 static const struct channel_kind from_role[] = {
-        {ROLE_READY,  "ready", role_ready },
-        { 0},
+        { ROLE_READY, "ready", role_ready },
+        { 0 },
 };
 
 /* A role ends its channel by ending, or by sending what it may not: then it is broken, or not ours any more. */

@@ -76,13 +76,13 @@ static void unban(struct channel_message *m)
 }
 
 static const struct channel_kind from_verb[] = {
-        {CONTROL_DIRECTORY_CHANGED, "directory changed", directory_changed },
-        { CONTROL_STATUS,        "status", status },
-        { CONTROL_SET_SECRET,           "set secret", set_secret },
-        { CONTROL_SECRETS,                   "secrets", secrets },
-        { CONTROL_BANS,       "bans", bans },
-        { CONTROL_UNBAN,               "unban", unban },
-        { 0         },
+        { CONTROL_DIRECTORY_CHANGED, "directory changed", directory_changed },
+        { CONTROL_STATUS, "status", status },
+        { CONTROL_SET_SECRET, "set secret", set_secret },
+        { CONTROL_SECRETS, "secrets", secrets },
+        { CONTROL_BANS, "bans", bans },
+        { CONTROL_UNBAN, "unban", unban },
+        { 0 },
 };
 
 static void verb_left(struct channel *c, void *context)

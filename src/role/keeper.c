@@ -144,14 +144,10 @@ static void on_ticket_key(struct channel_message *m)
 }
 
 static const struct channel_kind from_front[] = {
-        {ASK_PASSWORD,    "password", on_password },
-        { ASK_APOP,    "apop", on_apop },
-        { ASK_SASL_START,       "sasl start", on_sasl_start },
-        { ASK_SASL_STEP,        "sasl step", on_sasl_step },
-        { TELL_SASL_DROP, "sasl drop", on_sasl_drop },
-        { ASK_SIGN,  "sign", on_sign },
-        { ASK_TICKET_KEY,  "ticket key", on_ticket_key },
-        { 0  },
+        { ASK_PASSWORD, "password", on_password },       { ASK_APOP, "apop", on_apop },
+        { ASK_SASL_START, "sasl start", on_sasl_start }, { ASK_SASL_STEP, "sasl step", on_sasl_step },
+        { TELL_SASL_DROP, "sasl drop", on_sasl_drop },   { ASK_SIGN, "sign", on_sign },
+        { ASK_TICKET_KEY, "ticket key", on_ticket_key }, { 0 },
 };
 
 /* A handler may just have been given this front, and not have begun: it is freed later. */

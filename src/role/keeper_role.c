@@ -174,17 +174,17 @@ static void unban(struct channel_message *m)
 }
 
 static const struct channel_kind from_supervisor[] = {
-        {ROLE_STOP,       "stop", stop },
-        { ROLE_FRONT,           "front", new_front },
-        { ROLE_KEY,     "key", new_key },
-        { ROLE_SETTINGS,      "settings", new_settings },
-        { ROLE_DIRECTORY,       "directory", directory },
-        { ROLE_DUMP,        "dump", dump },
-        { ASK_SET_SECRET,  "set secret", set_secret },
-        { ASK_SECRETS,   "secrets", secrets },
+        { ROLE_STOP, "stop", stop },
+        { ROLE_FRONT, "front", new_front },
+        { ROLE_KEY, "key", new_key },
+        { ROLE_SETTINGS, "settings", new_settings },
+        { ROLE_DIRECTORY, "directory", directory },
+        { ROLE_DUMP, "dump", dump },
+        { ASK_SET_SECRET, "set secret", set_secret },
+        { ASK_SECRETS, "secrets", secrets },
         { ASK_BANS, "bans", bans },
-        { ASK_UNBAN,      "unban", unban },
-        { 0     },
+        { ASK_UNBAN, "unban", unban },
+        { 0 },
 };
 
 static void housekeeping(void *arg)
@@ -239,7 +239,7 @@ static void mend_directory(void)
 int role_keeper(void)
 {
         static const struct sandbox_path paths[] = {
-                {"secrets",    SANDBOX_WRITE},
+                { "secrets", SANDBOX_WRITE },
                 { "directory", SANDBOX_READ }, /* no WAL there: whoever reads it writes nothing */
         };
 

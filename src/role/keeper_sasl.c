@@ -31,11 +31,11 @@ static const struct mechanism {
         enum secret_kind scram;
         bool plus;
 } mechanisms[] = {
-        {"PLAIN",               0,                   false},
-        { "LOGIN",              0,                   false},
-        { "SCRAM-SHA-1",        SECRET_SCRAM_SHA1,   false},
-        { "SCRAM-SHA-1-PLUS",   SECRET_SCRAM_SHA1,   true },
-        { "SCRAM-SHA-256",      SECRET_SCRAM_SHA256, false},
+        { "PLAIN", 0, false },
+        { "LOGIN", 0, false },
+        { "SCRAM-SHA-1", SECRET_SCRAM_SHA1, false },
+        { "SCRAM-SHA-1-PLUS", SECRET_SCRAM_SHA1, true },
+        { "SCRAM-SHA-256", SECRET_SCRAM_SHA256, false },
         { "SCRAM-SHA-256-PLUS", SECRET_SCRAM_SHA256, true },
 };
 

@@ -100,10 +100,10 @@ static void keeper_sign_out(struct channel_message *m)
 }
 
 static const struct channel_kind from_keeper[] = {
-        {TELL_TICKET_KEY,    "ticket key", keeper_ticket_key },
+        { TELL_TICKET_KEY, "ticket key", keeper_ticket_key },
         { TELL_BAN, "ban", keeper_ban },
-        { TELL_SIGN_OUT,          "sign out", keeper_sign_out },
-        { 0       },
+        { TELL_SIGN_OUT, "sign out", keeper_sign_out },
+        { 0 },
 };
 
 static void keeper_new(int fd)
@@ -243,12 +243,12 @@ static void dump(struct channel_message *m)
 }
 
 static const struct channel_kind from_supervisor[] = {
-        {ROLE_STOP,      "stop", stop },
-        { ROLE_PEER,          "peer", new_peer },
-        { ROLE_KEEPER,     "keeper", new_keeper },
-        { ROLE_SETTINGS,      "settings", new_settings },
-        { ROLE_CERTIFICATE,   "certificate", new_certificate },
-        { ROLE_DIRECTORY,    "directory", directory },
+        { ROLE_STOP, "stop", stop },
+        { ROLE_PEER, "peer", new_peer },
+        { ROLE_KEEPER, "keeper", new_keeper },
+        { ROLE_SETTINGS, "settings", new_settings },
+        { ROLE_CERTIFICATE, "certificate", new_certificate },
+        { ROLE_DIRECTORY, "directory", directory },
         { ROLE_DUMP, "dump", dump },
         { 0 },
 };
@@ -359,10 +359,8 @@ static void begin(void *arg)
 int role_mail(void)
 {
         static const struct sandbox_path paths[] = {
-                {"mail",            SANDBOX_WRITE},
-                { "intake",         SANDBOX_WRITE},
-                { "outbox",         SANDBOX_WRITE},
-                { "directory",      SANDBOX_READ }, /* no WAL there: whoever reads it writes nothing */
+                { "mail", SANDBOX_WRITE },          { "intake", SANDBOX_WRITE }, { "outbox", SANDBOX_WRITE },
+                { "directory", SANDBOX_READ }, /* no WAL there: whoever reads it writes nothing */
                 { "/etc/localtime", SANDBOX_READ },
         };
         static char name[16];

@@ -129,10 +129,10 @@ static void peer_quiet(struct channel_message *m)
 }
 
 static const struct channel_kind from_peer[] = {
-        {PEER_FILE,  "file", peer_file },
+        { PEER_FILE, "file", peer_file },
         { PEER_DONE, "done", peer_done },
         { PEER_QUIET, "quiet", peer_quiet },
-        { 0},
+        { 0 },
 };
 
 static void peer_gone(struct channel *c, void *context)

@@ -87,10 +87,7 @@ static int send_now(struct channel *c, struct head head, struct str body, int fd
                 struct cmsghdr align;
                 char space[CMSG_SPACE(sizeof fd)];
         } control = { 0 };
-        struct iovec parts[] = {
-                {&head,                      sizeof head},
-                { (void *)(uintptr_t)body.p, body.n     }
-        };
+        struct iovec parts[] = { { &head, sizeof head }, { (void *)(uintptr_t)body.p, body.n } };
         struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
 
         if (c->gone)

@@ -111,7 +111,7 @@ int fiber_spawn(const char *name, fiber_fn *fn, void *arg)
                 .cancelled = fibers.ending,
                 .since = fibers.slice,
                 .older = fibers.youngest,
-                .deadline = {.at = NEVER, .fire = deadline_passed},
+                .deadline = { .at = NEVER, .fire = deadline_passed },
         };
         annotate_new(&f->annotation, low, size);
         f->sp = switch_prepare(low, size, first, f);

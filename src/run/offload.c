@@ -36,8 +36,8 @@ struct workers {
 };
 
 static struct workers pools[] = {
-        [QUICK] = {"quick", "quick work", PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, PTHREAD_COND_INITIALIZER},
-        [LONG] = { "long", "long work",  PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, PTHREAD_COND_INITIALIZER},
+        [QUICK] = { "quick", "quick work", PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, PTHREAD_COND_INITIALIZER },
+        [LONG] = { "long", "long work", PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, PTHREAD_COND_INITIALIZER },
 };
 #define POOLS (sizeof pools / sizeof pools[0])
 

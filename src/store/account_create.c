@@ -15,12 +15,8 @@
 static const struct {
         struct str name, role;
 } standard[] = {
-        {S("INBOX"),    S("inbox")  },
-        { S("Drafts"),  S("drafts") },
-        { S("Sent"),    S("sent")   },
-        { S("Junk"),    S("junk")   },
-        { S("Trash"),   S("trash")  },
-        { S("Archive"), S("archive")},
+        { S("INBOX"), S("inbox") }, { S("Drafts"), S("drafts") }, { S("Sent"), S("sent") },
+        { S("Junk"), S("junk") },   { S("Trash"), S("trash") },   { S("Archive"), S("archive") },
 };
 
 static int add_counter(struct db *d, uint32_t mailbox)

@@ -119,11 +119,7 @@ int edit_free(struct edit *e, struct db *db, bool alias_may_stand)
         static const struct {
                 unsigned statement;
                 const char *what;
-        } kinds[] = {
-                {GET_ACCOUNT, "an account"},
-                { GET_LIST,   "a list"    },
-                { GET_ALIAS,  "an alias"  }
-        };
+        } kinds[] = { { GET_ACCOUNT, "an account" }, { GET_LIST, "a list" }, { GET_ALIAS, "an alias" } };
 
         for (size_t i = 0; i < 3; i++) {
                 int rc = alias_may_stand && kinds[i].statement == GET_ALIAS

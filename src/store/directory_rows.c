@@ -174,11 +174,7 @@ int directory_check(struct directory *d, struct buf *out, unsigned *wrong)
         static const struct {
                 enum directory_what what;
                 const char *name;
-        } named[] = {
-                {DIR_ACCOUNTS, "account"},
-                { DIR_ALIASES, "alias"  },
-                { DIR_LISTS,   "list"   }
-        };
+        } named[] = { { DIR_ACCOUNTS, "account" }, { DIR_ALIASES, "alias" }, { DIR_LISTS, "list" } };
         struct arena auto_arena a = { 0 };
         struct directory_row *rows;
         size_t n;

@@ -32,11 +32,8 @@ static const struct service {
         unsigned port;
         bool tls;
 } services[] = {
-        {"smtp",         25,  false},
-        { "submission",  587, false},
-        { "submissions", 465, true },
-        { "pop3",        110, false},
-        { "pop3s",       995, true },
+        { "smtp", 25, false },  { "submission", 587, false }, { "submissions", 465, true },
+        { "pop3", 110, false }, { "pop3s", 995, true },
 };
 
 static const struct service *service_of(struct str name)
@@ -280,18 +277,12 @@ static const struct directive {
         size_t least, most; /* words behind the name */
         bool open;          /* the connection must be */
 } directives[] = {
-        {"connect",       do_connect,      1, 3,              false},
-        { "starttls",     do_starttls,     0, 0,              true },
-        { "close",        do_close,        0, 0,              true },
-        { "expect-close", do_expect_close, 0, 0,              true },
-        { "raw",          do_raw,          1, 1,              true },
-        { "split",        do_split,        2, WORDS_MOST - 1, true },
-        { "repeat",       do_repeat,       2, 2,              true },
-        { "auth",         do_auth,         4, 4,              true },
-        { "poll",         do_poll,         5, 5,              false},
-        { "do",           do_do,           2, WORDS_MOST - 1, false},
-        { "set",          do_nothing,      1, 1,              false},
-        { "fresh",        do_nothing,      0, 0,              false},
+        { "connect", do_connect, 1, 3, false }, { "starttls", do_starttls, 0, 0, true },
+        { "close", do_close, 0, 0, true },      { "expect-close", do_expect_close, 0, 0, true },
+        { "raw", do_raw, 1, 1, true },          { "split", do_split, 2, WORDS_MOST - 1, true },
+        { "repeat", do_repeat, 2, 2, true },    { "auth", do_auth, 4, 4, true },
+        { "poll", do_poll, 5, 5, false },       { "do", do_do, 2, WORDS_MOST - 1, false },
+        { "set", do_nothing, 1, 1, false },     { "fresh", do_nothing, 0, 0, false },
 };
 
 static bool run(struct call *c, const struct directive *t)

@@ -55,9 +55,9 @@ static inline void hears_sign_out(struct channel_message *m)
 }
 
 static const struct channel_kind to_front[] = {
-        {TELL_BAN,       "ban", hears_ban },
-        { TELL_SIGN_OUT,     "sign out", hears_sign_out },
-        { 0},
+        { TELL_BAN, "ban", hears_ban },
+        { TELL_SIGN_OUT, "sign out", hears_sign_out },
+        { 0 },
 };
 
 static inline void let_others_run(void)

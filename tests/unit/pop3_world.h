@@ -22,10 +22,7 @@
 #define must(what) ((what) ? (void)0 : die("%s:%d: not so: %s", __FILE__, __LINE__, #what))
 #define SOON       in_seconds(120) /* reached by no test that passes */
 
-static const struct addr here = {
-        .ip = {127, 0, 0, 1},
-          .family = 4, .port = 110
-};
+static const struct addr here = { .ip = { 127, 0, 0, 1 }, .family = 4, .port = 110 };
 
 /* ---- the keeper: jill's password is tumbling, her name also jill@hill.com ---- */
 

@@ -2,12 +2,8 @@
 #pragma once
 #include "proto/session.h"
 
-static const struct addr here = {
-        .family = 4, .ip = {127, 0, 0, 1}
-};
-static const struct addr elsewhere = {
-        .family = 4, .ip = {192, 0, 2, 7}
-};
+static const struct addr here = { .family = 4, .ip = { 127, 0, 0, 1 } };
+static const struct addr elsewhere = { .family = 4, .ip = { 192, 0, 2, 7 } };
 
 /* clang-format off */
 #define TO_JILL "C: MAIL FROM:<jack@town.com>\nS: 250*\nC: RCPT TO:<jill@hill.com>\nS: 250*\n"

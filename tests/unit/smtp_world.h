@@ -120,10 +120,10 @@ static void keeper_drop(struct channel_message *m)
 }
 
 static const struct channel_kind keeper_kinds[] = {
-        {ASK_SASL_START, "start", keeper_start },
-        { ASK_SASL_STEP,  "step", keeper_step },
+        { ASK_SASL_START, "start", keeper_start },
+        { ASK_SASL_STEP, "step", keeper_step },
         { TELL_SASL_DROP, "drop", keeper_drop },
-        { 0  },
+        { 0 },
 };
 static const struct channel_kind front_kinds[] = { { 0 } };
 static struct channel *keeper_side;

@@ -270,14 +270,14 @@ static void joins_threads(void **state)
                 const char *id, *refs, *subject;
                 unsigned thread;
         } rows[] = {
-                {"a@x",  "",             "water",     0},
-                { "b@x", "<a@x>",        "Re: water", 0},
-                { "c@x", "<b@x> <zz@x>", "Re: water", 0},
-                { "d@x", "<a@x>",        "hill",      3}, /* another subject */
-                { "e@x", "<f@x>",        "Re: late",  4},
-                { "f@x", "",             "late",      4}, /* the first letter comes after its answer */
-                { "",    "",             "water",     6}, /* nothing to go by */
-                { "g@x", "<zz@x>",       "water",     0},
+                { "a@x", "", "water", 0 },
+                { "b@x", "<a@x>", "Re: water", 0 },
+                { "c@x", "<b@x> <zz@x>", "Re: water", 0 },
+                { "d@x", "<a@x>", "hill", 3 }, /* another subject */
+                { "e@x", "<f@x>", "Re: late", 4 },
+                { "f@x", "", "late", 4 }, /* the first letter comes after its answer */
+                { "", "", "water", 6 },   /* nothing to go by */
+                { "g@x", "<zz@x>", "water", 0 },
         };
         uint32_t letters[LENGTH(rows)];
 

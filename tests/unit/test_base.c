@@ -19,15 +19,15 @@ static void str_compares(void **state)
                 bool eq, ieq, starts, istarts, ends;
                 int cmp;
         } rows[] = {
-                {S("RCPT"),        S("RCPT"), true,  true,  true,  true,  true,  0 },
-                { S("RCPT"),       S("rcpt"), false, true,  false, true,  false, -1},
-                { S("RCPT TO"),    S("RCPT"), false, false, true,  true,  false, 1 },
-                { S("x.hill.com"), S(".com"), false, false, false, false, true,  1 },
-                { S("a\0b"),       S("a\0c"), false, false, false, false, false, -1},
-                { S("@["),         S("`{"),   false, false, false, false, false, -1},
-                { S("\xe4"),       S("z"),    false, false, false, false, false, 1 },
-                { nothing,         S(""),     true,  true,  true,  true,  true,  0 },
-                { nothing,         S("a"),    false, false, false, false, false, -1},
+                { S("RCPT"), S("RCPT"), true, true, true, true, true, 0 },
+                { S("RCPT"), S("rcpt"), false, true, false, true, false, -1 },
+                { S("RCPT TO"), S("RCPT"), false, false, true, true, false, 1 },
+                { S("x.hill.com"), S(".com"), false, false, false, false, true, 1 },
+                { S("a\0b"), S("a\0c"), false, false, false, false, false, -1 },
+                { S("@["), S("`{"), false, false, false, false, false, -1 },
+                { S("\xe4"), S("z"), false, false, false, false, false, 1 },
+                { nothing, S(""), true, true, true, true, true, 0 },
+                { nothing, S("a"), false, false, false, false, false, -1 },
         };
 
         (void)state;
@@ -92,18 +92,18 @@ static void numbers(void **state)
                 bool good;
                 uint64_t v;
         } rows[] = {
-                {S("0"),                        true,  0         },
-                { S("007"),                     true,  7         },
-                { S("18446744073709551615"),    true,  UINT64_MAX},
-                { S("18446744073709551616"),    false, 0         },
-                { S("99999999999999999999999"), false, 0         },
-                { S(""),                        false, 0         },
-                { S("-1"),                      false, 0         },
-                { S("+1"),                      false, 0         },
-                { S(" 1"),                      false, 0         },
-                { S("1 "),                      false, 0         },
-                { S("1\0"),                     false, 0         },
-                { S("0x1"),                     false, 0         },
+                { S("0"), true, 0 },
+                { S("007"), true, 7 },
+                { S("18446744073709551615"), true, UINT64_MAX },
+                { S("18446744073709551616"), false, 0 },
+                { S("99999999999999999999999"), false, 0 },
+                { S(""), false, 0 },
+                { S("-1"), false, 0 },
+                { S("+1"), false, 0 },
+                { S(" 1"), false, 0 },
+                { S("1 "), false, 0 },
+                { S("1\0"), false, 0 },
+                { S("0x1"), false, 0 },
         };
 
         (void)state;
@@ -325,15 +325,11 @@ static void scan_failure_sticks(void **state)
                 struct str s;
                 size_t at;
         } rows[] = {
-                {fail_char,    S("a"),                       0},
-                { fail_char,   S(""),                        0},
-                { fail_word,   S("xy"),                      0},
-                { scan_space,  S("\t"),                      0},
-                { NULL,        S("a"),                       0},
-                { fail_number, S("255"),                     0},
-                { fail_number, S("x"),                       0},
-                { fail_number, S("99999999999999999999999"), 0},
-                { fail_while,  S("xxy"),                     2},
+                { fail_char, S("a"), 0 },    { fail_char, S(""), 0 },
+                { fail_word, S("xy"), 0 },   { scan_space, S("\t"), 0 },
+                { NULL, S("a"), 0 },         { fail_number, S("255"), 0 },
+                { fail_number, S("x"), 0 },  { fail_number, S("99999999999999999999999"), 0 },
+                { fail_while, S("xxy"), 2 },
         };
 
         (void)state;
@@ -370,13 +366,13 @@ static void base64(void **state)
         static const struct {
                 struct str plain, coded;
         } rows[] = {
-                {S(""),                  S("")                    },
-                { S("f"),                S("Zg==")                },
-                { S("fo"),               S("Zm8=")                },
-                { S("foo"),              S("Zm9v")                },
-                { S("foob"),             S("Zm9vYg==")            },
-                { S("\0jill\0tumbling"), S("AGppbGwAdHVtYmxpbmc=")},
-                { S("\xff\xef\xbe"),     S("/+++")                },
+                { S(""), S("") },
+                { S("f"), S("Zg==") },
+                { S("fo"), S("Zm8=") },
+                { S("foo"), S("Zm9v") },
+                { S("foob"), S("Zm9vYg==") },
+                { S("\0jill\0tumbling"), S("AGppbGwAdHVtYmxpbmc=") },
+                { S("\xff\xef\xbe"), S("/+++") },
         };
         static const struct str wrong[] = { S("Z"),    S("Zg"),   S("Zg="),  S("Zg==="),    S("===="),
                                             S("Z==="), S("Zh=="), S("Zm9="), S("Zg==Zg=="), S("Zm9v\n"),
@@ -425,24 +421,24 @@ static void utf8(void **state)
                 struct str s;
                 bool good;
         } rows[] = {
-                {S("plain\0text"),                                                                   true },
-                { S("\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x8c"),                                         true },
+                { S("plain\0text"), true },
+                { S("\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x8c"), true },
                 { S("\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\xf0\x90\x80\x80\xe0\xa0\x80\xc2\x80"), true },
-                { S("\x80"),                                                                         false}, /* no first byte */
-                { S("\xc3"),                                                                         false}, /* cut short, as are the next two */
-                { S("\xe2\x82"),                                                                     false},
-                { S("\xf0\x9f\x90"),                                                                 false},
-                { S("\xc0\xaf"),                                                                     false}, /* overlong, as are the next three */
-                { S("\xc1\xbf"),                                                                     false},
-                { S("\xe0\x9f\xbf"),                                                                 false},
-                { S("\xf0\x8f\xbf\xbf"),                                                             false},
-                { S("\xed\xa0\x80"),                                                                 false}, /* a surrogate */
-                { S("\xf4\x90\x80\x80"),                                                             false}, /* beyond U+10FFFF, as is the next */
-                { S("\xf5\x80\x80\x80"),                                                             false},
-                { S("\xe2\x82\x41"),                                                                 false},
+                { S("\x80"), false }, /* no first byte */
+                { S("\xc3"), false }, /* cut short, as are the next two */
+                { S("\xe2\x82"), false },
+                { S("\xf0\x9f\x90"), false },
+                { S("\xc0\xaf"), false }, /* overlong, as are the next three */
+                { S("\xc1\xbf"), false },
+                { S("\xe0\x9f\xbf"), false },
+                { S("\xf0\x8f\xbf\xbf"), false },
+                { S("\xed\xa0\x80"), false },     /* a surrogate */
+                { S("\xf4\x90\x80\x80"), false }, /* beyond U+10FFFF, as is the next */
+                { S("\xf5\x80\x80\x80"), false },
+                { S("\xe2\x82\x41"), false },
                 { S("\xe4"
                     "gerlich"),
-                 false                                                                                    }, /* Latin-1 */
+                  false }, /* Latin-1 */
         };
 
         (void)state;

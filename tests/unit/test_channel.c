@@ -68,13 +68,13 @@ static void cannot_read(struct channel_message *m)
 }
 
 static const struct channel_kind kinds[] = {
-        {ASK_DOUBLE,     "double", doubles },
-        { ASK_SLOW,       "slow", never_answers },
-        { TELL_STORY,      "story", tells },
+        { ASK_DOUBLE, "double", doubles },
+        { ASK_SLOW, "slow", never_answers },
+        { TELL_STORY, "story", tells },
         { ASK_FD, "fd", swaps_fd },
-        { TELL_SINK,    "sink", sinks },
-        { TELL_RIDDLE,         "riddle", cannot_read },
-        { 0       },
+        { TELL_SINK, "sink", sinks },
+        { TELL_RIDDLE, "riddle", cannot_read },
+        { 0 },
 };
 
 static void right_closed(struct channel *c, void *context)
@@ -264,9 +264,7 @@ static void nonsense_ends_a_channel_that_shall_not_end_us(void **state)
                 uint16_t kind;
                 const char *story;
         } rows[] = {
-                {TELL_NOBODY,  "closed "       },
-                { TELL_RIDDLE, "riddle closed "},
-                { 0,           "closed "       }, /* 3 bytes */
+                { TELL_NOBODY, "closed " }, { TELL_RIDDLE, "riddle closed " }, { 0, "closed " }, /* 3 bytes */
         };
 
         (void)state;

@@ -111,40 +111,40 @@ static void who_gets_it(void **state)
         static const struct {
                 const char *local, *domain, *meaning;
         } rows[] = {
-                {"jill",           "hill.com",         "ok [jill@hill.com] f:jill@hill.com"                },
-                { "JILL",          "Hill.COM",         "ok [jill@hill.com] f:jill@hill.com"                },
-                { "jill",          "mount.com",        "ok [jill@hill.com] f:jill@hill.com"                },
-                { "jill+shop",     "hill.com",         "ok [jill@hill.com] f:jill@hill.com"                },
-                { "jill+x",        "hill.com",         "ok [tom@hill.com] f:tom@hill.com"                  },
-                { "jill+x+y",      "hill.com",         "ok [tom@hill.com] f:tom@hill.com"                  },
-                { "+jill",         "hill.com",         "unknown"                                           },
-                { "jil",           "hill.com",         "unknown"                                           },
-                { "jill",          "hill.org",         "foreign"                                           },
-                { "jill",          "sub.hill.com",     "foreign"                                           },
-                { "jill",          "[127.0.0.1]",      "foreign"                                           },
-                { "jill@hill.com", "hill.com",         "unknown"                                           },
-                { "",              "hill.com",         "unknown"                                           },
-                { "who ever",      "town.com",         "ok [jack@town.com] f:jack@town.com"                },
-                { "hans",          "M\xc3\x9cLLER.de", "ok [hans@xn--mller-kva.de] f:hans@xn--mller-kva.de"},
-                { "gone",          "hill.com",         "moved [gone@hill.com] (x@new.example)"             },
-                { "ex",            "hill.com",         "moved [gone@hill.com] (x@new.example)"             },
-                { "far",           "hill.com",
-                 "forwarded [far@hill.com] (Far@away.example) s:Far@away.example f:jack@town.com"          },
-                { "copy",          "hill.com",         "ok [copy@hill.com] f:copy@hill.com f:jill@hill.com"},
-                { "off",           "hill.com",         "disabled [off@hill.com]"                           },
-                { "sales",         "hill.com",         "ok [jill@hill.com] f:jill@hill.com"                },
-                { "both",          "hill.com",         "ok f:tom@hill.com f:jill@hill.com"                 },
-                { "a",             "hill.com",         "loop"                                              },
-                { "dead",          "hill.com",         "unknown"                                           },
-                { "friends",       "hill.com",
-                 "ok list friends@hill.com s:Bob@hamburger.edu f:copy@hill.com f:jill@hill.com "
-                  "f:jack@town.com"                                                                        },
-                { "all",           "hill.com",
-                 "ok list all@hill.com s:Bob@hamburger.edu f:copy@hill.com f:jill@hill.com "
-                  "f:jack@town.com"                                                                        },
-                { "postmaster",    "hill.com",         "ok [jill@hill.com] f:jill@hill.com"                },
-                { "Postmaster",    "town.com",         "ok [jack@town.com] f:jack@town.com"                },
-                { "postmaster",    "",                 "ok [jill@hill.com] f:jill@hill.com"                },
+                { "jill", "hill.com", "ok [jill@hill.com] f:jill@hill.com" },
+                { "JILL", "Hill.COM", "ok [jill@hill.com] f:jill@hill.com" },
+                { "jill", "mount.com", "ok [jill@hill.com] f:jill@hill.com" },
+                { "jill+shop", "hill.com", "ok [jill@hill.com] f:jill@hill.com" },
+                { "jill+x", "hill.com", "ok [tom@hill.com] f:tom@hill.com" },
+                { "jill+x+y", "hill.com", "ok [tom@hill.com] f:tom@hill.com" },
+                { "+jill", "hill.com", "unknown" },
+                { "jil", "hill.com", "unknown" },
+                { "jill", "hill.org", "foreign" },
+                { "jill", "sub.hill.com", "foreign" },
+                { "jill", "[127.0.0.1]", "foreign" },
+                { "jill@hill.com", "hill.com", "unknown" },
+                { "", "hill.com", "unknown" },
+                { "who ever", "town.com", "ok [jack@town.com] f:jack@town.com" },
+                { "hans", "M\xc3\x9cLLER.de", "ok [hans@xn--mller-kva.de] f:hans@xn--mller-kva.de" },
+                { "gone", "hill.com", "moved [gone@hill.com] (x@new.example)" },
+                { "ex", "hill.com", "moved [gone@hill.com] (x@new.example)" },
+                { "far", "hill.com",
+                  "forwarded [far@hill.com] (Far@away.example) s:Far@away.example f:jack@town.com" },
+                { "copy", "hill.com", "ok [copy@hill.com] f:copy@hill.com f:jill@hill.com" },
+                { "off", "hill.com", "disabled [off@hill.com]" },
+                { "sales", "hill.com", "ok [jill@hill.com] f:jill@hill.com" },
+                { "both", "hill.com", "ok f:tom@hill.com f:jill@hill.com" },
+                { "a", "hill.com", "loop" },
+                { "dead", "hill.com", "unknown" },
+                { "friends", "hill.com",
+                  "ok list friends@hill.com s:Bob@hamburger.edu f:copy@hill.com f:jill@hill.com "
+                  "f:jack@town.com" },
+                { "all", "hill.com",
+                  "ok list all@hill.com s:Bob@hamburger.edu f:copy@hill.com f:jill@hill.com "
+                  "f:jack@town.com" },
+                { "postmaster", "hill.com", "ok [jill@hill.com] f:jill@hill.com" },
+                { "Postmaster", "town.com", "ok [jack@town.com] f:jack@town.com" },
+                { "postmaster", "", "ok [jill@hill.com] f:jill@hill.com" },
         };
         struct directory *d = hills();
         struct arena a;
@@ -168,25 +168,25 @@ static void who_signs_in(void **state)
         static const struct {
                 const char *name, *account;
         } rows[] = {
-                {"jill@hill.com",     "jill@hill.com"},
-                { "Jill@Mount.COM",   "jill@hill.com"},
-                { "jill",             "jill@hill.com"},
-                { "water",            "jack@town.com"},
-                { "sales@hill.com",   "jill@hill.com"},
-                { "tom",              NULL           }, /* two of them */
-                { "tom@town.com",     "tom@town.com" },
-                { "off@hill.com",     NULL           }, /* disabled */
-                { "off",              NULL           },
-                { "jill+x@hill.com",  "tom@hill.com" },
-                { "jill+y@hill.com",  NULL           }, /* a subaddress is for mail */
-                { "any@town.com",     NULL           }, /* so is a catch-all */
-                { "both@hill.com",    NULL           },
-                { "friends@hill.com", NULL           },
-                { "sales",            NULL           },
-                { "",                 NULL           },
-                { "@hill.com",        NULL           },
-                { "jill@",            NULL           },
-                { "jill\n",           NULL           },
+                { "jill@hill.com", "jill@hill.com" },
+                { "Jill@Mount.COM", "jill@hill.com" },
+                { "jill", "jill@hill.com" },
+                { "water", "jack@town.com" },
+                { "sales@hill.com", "jill@hill.com" },
+                { "tom", NULL }, /* two of them */
+                { "tom@town.com", "tom@town.com" },
+                { "off@hill.com", NULL }, /* disabled */
+                { "off", NULL },
+                { "jill+x@hill.com", "tom@hill.com" },
+                { "jill+y@hill.com", NULL }, /* a subaddress is for mail */
+                { "any@town.com", NULL },    /* so is a catch-all */
+                { "both@hill.com", NULL },
+                { "friends@hill.com", NULL },
+                { "sales", NULL },
+                { "", NULL },
+                { "@hill.com", NULL },
+                { "jill@", NULL },
+                { "jill\n", NULL },
         };
         struct directory *d = hills();
         struct arena a;
@@ -215,20 +215,20 @@ static void who_may_send_as(void **state)
                 const char *account, *address;
                 bool may;
         } rows[] = {
-                {"jill@hill.com",  "jill@hill.com",       true },
+                { "jill@hill.com", "jill@hill.com", true },
                 { "jill@hill.com", "JILL+shop@mount.com", true },
-                { "jill@hill.com", "sales@hill.com",      true },
-                { "jill@hill.com", "tom@hill.com",        false},
-                { "jill@hill.com", "jill+x@hill.com",     false}, /* tom's */
-                { "jill@hill.com", "friends@hill.com",    false},
-                { "jill@hill.com", "jill@hill.org",       false},
-                { "jill@hill.com", "",                    false},
-                { "jack@town.com", "whoever@town.com",    true }, /* the catch-all is his */
-                { "jack@town.com", "tom@town.com",        false},
-                { "tom@hill.com",  "boss@big.example",    true }, /* granted */
-                { "tom@hill.com",  "any@all.example",     true },
-                { "tom@hill.com",  "any@not.all.example", false},
-                { "jack@town.com", "boss@big.example",    false},
+                { "jill@hill.com", "sales@hill.com", true },
+                { "jill@hill.com", "tom@hill.com", false },
+                { "jill@hill.com", "jill+x@hill.com", false }, /* tom's */
+                { "jill@hill.com", "friends@hill.com", false },
+                { "jill@hill.com", "jill@hill.org", false },
+                { "jill@hill.com", "", false },
+                { "jack@town.com", "whoever@town.com", true }, /* the catch-all is his */
+                { "jack@town.com", "tom@town.com", false },
+                { "tom@hill.com", "boss@big.example", true }, /* granted */
+                { "tom@hill.com", "any@all.example", true },
+                { "tom@hill.com", "any@not.all.example", false },
+                { "jack@town.com", "boss@big.example", false },
         };
         struct directory *d = hills();
 

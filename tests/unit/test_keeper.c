@@ -17,19 +17,19 @@ static void passwords(void *arg)
                 const char *name, *password;
                 enum signin_result want;
         } rows[] = {
-                {"jill@hill.com",  "tumbling",  SIGNIN_OK},
-                { "JILL@Hill.com", "tumbling",  SIGNIN_OK},
-                { "jill",          "tumbling",  SIGNIN_OK},
-                { "tumbler",       "tumbling",  SIGNIN_OK},
-                { "jill",          "Tumbling",  SIGNIN_NO},
-                { "jill",          "tumbling ", SIGNIN_NO},
-                { "jill",          "",          SIGNIN_NO},
-                { "jill",          "crown",     SIGNIN_NO},
-                { "jack",          "crown",     SIGNIN_OK},
-                { "jac",           "kcrown",    SIGNIN_NO}, /* no other cut of the same letters */
-                { "tom",           "",          SIGNIN_NO},
-                { "nobody",        "crown",     SIGNIN_NO},
-                { "",              "",          SIGNIN_NO},
+                { "jill@hill.com", "tumbling", SIGNIN_OK },
+                { "JILL@Hill.com", "tumbling", SIGNIN_OK },
+                { "jill", "tumbling", SIGNIN_OK },
+                { "tumbler", "tumbling", SIGNIN_OK },
+                { "jill", "Tumbling", SIGNIN_NO },
+                { "jill", "tumbling ", SIGNIN_NO },
+                { "jill", "", SIGNIN_NO },
+                { "jill", "crown", SIGNIN_NO },
+                { "jack", "crown", SIGNIN_OK },
+                { "jac", "kcrown", SIGNIN_NO }, /* no other cut of the same letters */
+                { "tom", "", SIGNIN_NO },
+                { "nobody", "crown", SIGNIN_NO },
+                { "", "", SIGNIN_NO },
         };
         char *long_one = calloc(1, 20000);
 
@@ -169,14 +169,14 @@ static void apop(void *arg)
                 unsigned scope;
                 enum signin_result want;
         } rows[] = {
-                {"jill",  "48faa80e624aef36aec82ada713f3e99", SCOPE_POP3, SIGNIN_OK},
-                { "jill", "48FAA80E624AEF36AEC82ADA713F3E99", SCOPE_POP3, SIGNIN_OK},
-                { "jill", "48faa80e624aef36aec82ada713f3e90", SCOPE_POP3, SIGNIN_NO},
-                { "jill", "48faa80e624aef36aec82ada713f3e",   SCOPE_POP3, SIGNIN_NO},
-                { "jill", "",                                 SCOPE_POP3, SIGNIN_NO},
-                { "jill", "48faa80e624aef36aec82ada713f3e99", SCOPE_IMAP, SIGNIN_NO},
-                { "jack", "48faa80e624aef36aec82ada713f3e99", SCOPE_POP3, SIGNIN_NO},
-                { "mary", "48faa80e624aef36aec82ada713f3e99", SCOPE_POP3, SIGNIN_NO},
+                { "jill", "48faa80e624aef36aec82ada713f3e99", SCOPE_POP3, SIGNIN_OK },
+                { "jill", "48FAA80E624AEF36AEC82ADA713F3E99", SCOPE_POP3, SIGNIN_OK },
+                { "jill", "48faa80e624aef36aec82ada713f3e90", SCOPE_POP3, SIGNIN_NO },
+                { "jill", "48faa80e624aef36aec82ada713f3e", SCOPE_POP3, SIGNIN_NO },
+                { "jill", "", SCOPE_POP3, SIGNIN_NO },
+                { "jill", "48faa80e624aef36aec82ada713f3e99", SCOPE_IMAP, SIGNIN_NO },
+                { "jack", "48faa80e624aef36aec82ada713f3e99", SCOPE_POP3, SIGNIN_NO },
+                { "mary", "48faa80e624aef36aec82ada713f3e99", SCOPE_POP3, SIGNIN_NO },
         };
 
         (void)arg;
@@ -338,14 +338,10 @@ static void a_front_sends_nonsense(void *arg)
                 uint16_t kind;
                 const char *body;
         } rows[] = {
-                {ASK_SET_SECRET,  "" },
-                { 999,            "" },
-                { ASK_PASSWORD,   "x"},
-                { ASK_APOP,       "x"},
-                { ASK_SASL_START, "x"},
-                { ASK_SASL_STEP,  "x"},
-                { TELL_SASL_DROP, "x"},
-                { ASK_SIGN,       "x"},
+                { ASK_SET_SECRET, "" },  { 999, "" },
+                { ASK_PASSWORD, "x" },   { ASK_APOP, "x" },
+                { ASK_SASL_START, "x" }, { ASK_SASL_STEP, "x" },
+                { TELL_SASL_DROP, "x" }, { ASK_SIGN, "x" },
         };
         struct signin who = from("127.0.0.1", SCOPE_SMTP);
         struct sasl_exchange x = { 0 };
@@ -393,17 +389,17 @@ static void stops_while_it_delays(void *arg)
 int main(void)
 {
         static const struct unit all[] = {
-                {"passwords",                   passwords                 },
-                { "the_same_work",              the_same_work             },
-                { "reconnecting_costs_nothing", reconnecting_costs_nothing},
-                { "changed_while_it_is_tried",  changed_while_it_is_tried },
-                { "app_passwords",              app_passwords             },
-                { "apop",                       apop                      },
-                { "refusing_grows",             refusing_grows            },
-                { "who_is_refused",             who_is_refused            },
-                { "guessing_at_one_account",    guessing_at_one_account   },
-                { "a_front_sends_nonsense",     a_front_sends_nonsense    },
-                { "stops_while_it_delays",      stops_while_it_delays     },
+                { "passwords", passwords },
+                { "the_same_work", the_same_work },
+                { "reconnecting_costs_nothing", reconnecting_costs_nothing },
+                { "changed_while_it_is_tried", changed_while_it_is_tried },
+                { "app_passwords", app_passwords },
+                { "apop", apop },
+                { "refusing_grows", refusing_grows },
+                { "who_is_refused", who_is_refused },
+                { "guessing_at_one_account", guessing_at_one_account },
+                { "a_front_sends_nonsense", a_front_sends_nonsense },
+                { "stops_while_it_delays", stops_while_it_delays },
         };
 
         return run_units(all, LENGTH(all));

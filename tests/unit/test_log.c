@@ -165,13 +165,13 @@ static void last_words(void **state)
                 bool fails;
                 const char *says;
         } rows[] = {
-                {child_overflows,       true,  "stack overflow in fiber deep-thinker note=k3f9\n"                 },
-                { child_sends_nonsense, true,  "the other side sent kind 77"                                      },
-                { child_aborts,         true,  "role=mail.0 event=last word=\"a\\x0ab\"\ncrash in fiber quitter\n"},
-                { child_is_slow,        false, "event=loop-slow level=warn ms="                                   },
-                { child_is_slow,        false, "fiber=snail"                                                      },
-                { child_dumps,          false, "fiber=reader note=k3f9 waiting for mail since"                    },
-                { child_floods_log,     false, "event=log-dropped level=warn lines="                              },
+                { child_overflows, true, "stack overflow in fiber deep-thinker note=k3f9\n" },
+                { child_sends_nonsense, true, "the other side sent kind 77" },
+                { child_aborts, true, "role=mail.0 event=last word=\"a\\x0ab\"\ncrash in fiber quitter\n" },
+                { child_is_slow, false, "event=loop-slow level=warn ms=" },
+                { child_is_slow, false, "fiber=snail" },
+                { child_dumps, false, "fiber=reader note=k3f9 waiting for mail since" },
+                { child_floods_log, false, "event=log-dropped level=warn lines=" },
         };
         char text[4096];
 
@@ -191,17 +191,17 @@ static void log_quotes(void **state)
                 struct str in;
                 const char *out;
         } rows[] = {
-                {S("jack@town.com"),         "jack@town.com"            },
-                { S(""),                     "\"\""                     },
-                { S("a b"),                  "\"a b\""                  },
-                { S("x=\"\\"),               "\"x=\\\"\\\\\""           },
-                { S("a\r\n\0\x7f"),          "\"a\\x0d\\x0a\\x00\\x7f\""},
-                { S("j\xc3\xb6rg"),          "\"j\xc3\xb6rg\""          },
-                { S("\xff\xc3"),             "\"\\xff\\xc3\""           },
+                { S("jack@town.com"), "jack@town.com" },
+                { S(""), "\"\"" },
+                { S("a b"), "\"a b\"" },
+                { S("x=\"\\"), "\"x=\\\"\\\\\"" },
+                { S("a\r\n\0\x7f"), "\"a\\x0d\\x0a\\x00\\x7f\"" },
+                { S("j\xc3\xb6rg"), "\"j\xc3\xb6rg\"" },
+                { S("\xff\xc3"), "\"\\xff\\xc3\"" },
                 { S("\xc2\x9b"
                     "31m"),
-                 "\"\\xc2\\x9b"
-                  "31m\""                                               }, /* a terminal's CSI */
+                  "\"\\xc2\\x9b"
+                  "31m\"" }, /* a terminal's CSI */
         };
         char big[2000];
 

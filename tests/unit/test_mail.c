@@ -31,10 +31,7 @@ static void fields(void **state)
             S("Received: one\r\nSubject : a\r\n b\nnonsense\r\n more\r\nRECEIVED:\r\n\ttwo \r\nX:\r\n\r\n"
               "Received: in the body\r\n");
         static const char *const want[][2] = {
-                {"Received",  "one"    },
-                { "Subject",  "a\r\n b"},
-                { "RECEIVED", "two"    },
-                { "X",        ""       }
+                { "Received", "one" }, { "Subject", "a\r\n b" }, { "RECEIVED", "two" }, { "X", "" }
         };
         struct header h = header_of(letter);
         struct field f;
@@ -64,46 +61,48 @@ static void fields(void **state)
 static void encoded_words(void **state)
 {
         static const char *const rows[][2] = {
-  /* RFC 2047 §8 */
-                {"=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>",   "Keith Moore <moore@cs.utk.edu>"                  },
-                { "=?ISO-8859-1?Q?Keld_J=F8rn_Simonsen?=",          "Keld J\xc3\xb8rn Simonsen"                       },
-                { "=?ISO-8859-1?Q?Andr=E9?= Pirard",                "Andr\xc3\xa9 Pirard"                             },
+                /* RFC 2047 §8 */
+                { "=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>", "Keith Moore <moore@cs.utk.edu>" },
+                { "=?ISO-8859-1?Q?Keld_J=F8rn_Simonsen?=", "Keld J\xc3\xb8rn Simonsen" },
+                { "=?ISO-8859-1?Q?Andr=E9?= Pirard", "Andr\xc3\xa9 Pirard" },
                 { "=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n "
                   "=?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg"
-                  "==?=",                          "If you can read this you understand the example."},
+                  "==?=",
+                  "If you can read this you understand the example." },
                 { "(=?iso-8859-8?b?7eXs+SDv4SDp7Oj08A==?=)",
-                 "(\xd7\x9d\xd7\x95\xd7\x9c\xd7\xa9 \xd7\x9f\xd7\x91 "
-                  "\xd7\x99\xd7\x9c\xd7\x98\xd7\xa4\xd7\xa0)"                                                         },
-                { "(=?ISO-8859-1?Q?a?=)",                           "(a)"                                             },
-                { "(=?ISO-8859-1?Q?a?= b)",                         "(a b)"                                           },
-                { "(=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=)",        "(ab)"                                            },
-                { "(=?ISO-8859-1?Q?a?=  =?ISO-8859-1?Q?b?=)",       "(ab)"                                            },
-                { "(=?ISO-8859-1?Q?a?=\r\n    =?ISO-8859-1?Q?b?=)", "(ab)"                                            },
-                { "(=?ISO-8859-1?Q?a_b?=)",                         "(a b)"                                           },
-                { "(=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=)",       "(a b)"                                           },
- /* RFC 2231 §5 */
-                { "=?US-ASCII*EN?Q?Keith_Moore?=",                  "Keith Moore"                                     },
- /* a character cut in two, other charsets, broken and hostile ones */
-                { "=?utf-8?B?w?= =?utf-8?Q?=C3?= =?utf-8?Q?=B6?=",  "\xc3\xb6"                                        },
-                { "=?koi8-r?B?8NLJ18XU?=",                          "\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82"},
-                { "=?iso-2022-jp?B?GyRCRnxLXDhsGyhC?=",             "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"            },
-                { "=?gb2312?B?xOO6ww==?=",                          "\xe4\xbd\xa0\xe5\xa5\xbd"                        },
-                { "=?windows-1252?Q?=80?=",                         "\xe2\x82\xac"                                    },
-                { "=?utf-8?Q?a=FFb=C3?=",                           "a\xef\xbf\xbd"
-                                          "b\xef\xbf\xbd"                    },
-                { "=?utf-8?Q?a=0D=0ABcc:_x=00?=",                   "a  Bcc: x "                                      },
-                { "=?utf-8?Q?a=C2=85b=E2=80=A8c?=",                 "a b c"                                           },
-                { "=?x-unknown?Q?a?= b",                            "=?x-unknown?Q?a?= b"                             },
-                { "=?utf-8?X?a?=",                                  "=?utf-8?X?a?="                                   },
-                { "=?utf-8?Q?a b?=",                                "=?utf-8?Q?a b?="                                 },
-                { "=?utf-8?Q?a",                                    "=?utf-8?Q?a"                                     },
-                { "=?=?=?=?utf-8?Q?a?=",                            "=?=?=?a"                                         },
-                { "=?utf-8?Q?=?=",                                  "="                                               },
+                  "(\xd7\x9d\xd7\x95\xd7\x9c\xd7\xa9 \xd7\x9f\xd7\x91 "
+                  "\xd7\x99\xd7\x9c\xd7\x98\xd7\xa4\xd7\xa0)" },
+                { "(=?ISO-8859-1?Q?a?=)", "(a)" },
+                { "(=?ISO-8859-1?Q?a?= b)", "(a b)" },
+                { "(=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=)", "(ab)" },
+                { "(=?ISO-8859-1?Q?a?=  =?ISO-8859-1?Q?b?=)", "(ab)" },
+                { "(=?ISO-8859-1?Q?a?=\r\n    =?ISO-8859-1?Q?b?=)", "(ab)" },
+                { "(=?ISO-8859-1?Q?a_b?=)", "(a b)" },
+                { "(=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=)", "(a b)" },
+                /* RFC 2231 §5 */
+                { "=?US-ASCII*EN?Q?Keith_Moore?=", "Keith Moore" },
+                /* a character cut in two, other charsets, broken and hostile ones */
+                { "=?utf-8?B?w?= =?utf-8?Q?=C3?= =?utf-8?Q?=B6?=", "\xc3\xb6" },
+                { "=?koi8-r?B?8NLJ18XU?=", "\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82" },
+                { "=?iso-2022-jp?B?GyRCRnxLXDhsGyhC?=", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e" },
+                { "=?gb2312?B?xOO6ww==?=", "\xe4\xbd\xa0\xe5\xa5\xbd" },
+                { "=?windows-1252?Q?=80?=", "\xe2\x82\xac" },
+                { "=?utf-8?Q?a=FFb=C3?=", "a\xef\xbf\xbd"
+                                          "b\xef\xbf\xbd" },
+                { "=?utf-8?Q?a=0D=0ABcc:_x=00?=", "a  Bcc: x " },
+                { "=?utf-8?Q?a=C2=85b=E2=80=A8c?=", "a b c" },
+                { "=?x-unknown?Q?a?= b", "=?x-unknown?Q?a?= b" },
+                { "=?utf-8?X?a?=", "=?utf-8?X?a?=" },
+                { "=?utf-8?Q?a b?=", "=?utf-8?Q?a b?=" },
+                { "=?utf-8?Q?a", "=?utf-8?Q?a" },
+                { "=?=?=?=?utf-8?Q?a?=", "=?=?=?a" },
+                { "=?utf-8?Q?=?=", "=" },
                 { "=?utf-8?Q?"
-                  "?= x",                          " x"                                              },
-                { "a=?utf-8?Q?b?=c",                                "abc"                                             },
-                { "gr\xc3\xbc\xc3\x9f",                             "gr\xc3\xbc\xc3\x9f"                              },
-                { "gr\xfc\xdf",                                     "gr\xc3\xbc\xc3\x9f"                              },
+                  "?= x",
+                  " x" },
+                { "a=?utf-8?Q?b?=c", "abc" },
+                { "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
+                { "gr\xfc\xdf", "gr\xc3\xbc\xc3\x9f" },
         };
 
         (void)state;
@@ -117,28 +116,28 @@ static void dates(void **state)
                 const char *in, *out; /* NULL: no date */
                 int64_t seconds;
         } rows[] = {
-                {"Fri, 21 Nov 1997 09:55:06 -0600",                                                      "Fri, 21 Nov 1997 09:55:06 -0600", 880127706 },
-                { "21 Nov 97 09:55:06 GMT",                                                              "Fri, 21 Nov 1997 09:55:06 +0000", 880106106 },
-                { "Tue, 1 Jul 2003 10:52:37 +0200",                                                      "Tue, 1 Jul 2003 10:52:37 +0200",  1057049557},
+                { "Fri, 21 Nov 1997 09:55:06 -0600", "Fri, 21 Nov 1997 09:55:06 -0600", 880127706 },
+                { "21 Nov 97 09:55:06 GMT", "Fri, 21 Nov 1997 09:55:06 +0000", 880106106 },
+                { "Tue, 1 Jul 2003 10:52:37 +0200", "Tue, 1 Jul 2003 10:52:37 +0200", 1057049557 },
                 { "Thu,\r\n      13\r\n        Feb\r\n  1969\r\n 23:32\r\n   -0330 (Newfoundland Time)",
-                 "Thu, 13 Feb 1969 23:32:00 -0330",                                                                                         -27723480 },
-                { "Fri, 21 Nov 1997 09(comment):   55  :  06 -0600",                                     "Fri, 21 Nov 1997 09:55:06 -0600",
-                 880127706                                                                                                                            },
-                { "Thu, 29 Feb 2024 00:00:00 PST",                                                       "Thu, 29 Feb 2024 00:00:00 -0800", 1709193600},
-                { "1 jan 100 00:00",                                                                     "Sat, 1 Jan 2000 00:00:00 +0000",  946684800 },
-                { "1 Jan 49 00:00 Z",                                                                    "Fri, 1 Jan 2049 00:00:00 +0000",  2493072000},
-                { "31 Dec 2016 23:59:60 +0000",                                                          "Sun, 1 Jan 2017 00:00:00 +0000",  1483228800},
-                { "Thu, 29 Feb 2023 00:00:00 +0000",                                                     NULL,                              0         },
-                { "29 Feb 1900 00:00:00 +0000",                                                          NULL,                              0         },
-                { "31 Apr 2023 00:00:00 +0000",                                                          NULL,                              0         },
-                { "32 Jan 2023 00:00:00 +0000",                                                          NULL,                              0         },
-                { "1 Jan 2023 24:00:00 +0000",                                                           NULL,                              0         },
-                { "1 Jan 2023 00:00:00 +0060",                                                           NULL,                              0         },
-                { "1 Jan 12023 00:00:00 +0000",                                                          NULL,                              0         },
-                { "1 Foo 2023 00:00:00 +0000",                                                           NULL,                              0         },
-                { "1 Jan 2023",                                                                          NULL,                              0         },
-                { "(1\\",                                                                                NULL,                              0         },
-                { "",                                                                                    NULL,                              0         },
+                  "Thu, 13 Feb 1969 23:32:00 -0330", -27723480 },
+                { "Fri, 21 Nov 1997 09(comment):   55  :  06 -0600", "Fri, 21 Nov 1997 09:55:06 -0600",
+                  880127706 },
+                { "Thu, 29 Feb 2024 00:00:00 PST", "Thu, 29 Feb 2024 00:00:00 -0800", 1709193600 },
+                { "1 jan 100 00:00", "Sat, 1 Jan 2000 00:00:00 +0000", 946684800 },
+                { "1 Jan 49 00:00 Z", "Fri, 1 Jan 2049 00:00:00 +0000", 2493072000 },
+                { "31 Dec 2016 23:59:60 +0000", "Sun, 1 Jan 2017 00:00:00 +0000", 1483228800 },
+                { "Thu, 29 Feb 2023 00:00:00 +0000", NULL, 0 },
+                { "29 Feb 1900 00:00:00 +0000", NULL, 0 },
+                { "31 Apr 2023 00:00:00 +0000", NULL, 0 },
+                { "32 Jan 2023 00:00:00 +0000", NULL, 0 },
+                { "1 Jan 2023 24:00:00 +0000", NULL, 0 },
+                { "1 Jan 2023 00:00:00 +0060", NULL, 0 },
+                { "1 Jan 12023 00:00:00 +0000", NULL, 0 },
+                { "1 Foo 2023 00:00:00 +0000", NULL, 0 },
+                { "1 Jan 2023", NULL, 0 },
+                { "(1\\", NULL, 0 },
+                { "", NULL, 0 },
         };
         auto_buf struct buf b;
         int64_t seconds;
@@ -179,26 +178,26 @@ static void base_subjects(void **state)
                 const char *in, *base;
                 bool reply;
         } rows[] = {
-                {"Saying Hello",               "Saying Hello", false},
-                { "Re: Saying Hello",          "Saying Hello", true },
-                { "re:RE: Fwd: fw : x",        "x",            true },
-                { "Re[2]: x",                  "x",            true },
-                { "Re [list] : x",             "x",            true },
-                { "[list] x",                  "x",            false},
-                { "[list] Re: [list] x",       "x",            true },
-                { "[a][b] [c] x",              "x",            false},
-                { "[a][b]",                    "[b]",          false},
-                { "[list]",                    "[list]",       false},
-                { "[a [b] x",                  "[a [b] x",     false},
-                { "x (fwd) (FWD)  ",           "x",            true },
-                { "[Fwd: Re: x (fwd)]",        "x",            true },
-                { "[fwd: [fwd: x]]",           "x",            true },
-                { "Re: [fwd: x]",              "x",            true },
-                { "a\r\n\t  b",                "a b",          false},
-                { "=?utf-8?Q?Re:_J=C3=B6rg?=", "J\xc3\xb6rg",  true },
-                { "Regarding: x",              "Regarding: x", false},
-                { "Re:",                       "",             true },
-                { "",                          "",             false},
+                { "Saying Hello", "Saying Hello", false },
+                { "Re: Saying Hello", "Saying Hello", true },
+                { "re:RE: Fwd: fw : x", "x", true },
+                { "Re[2]: x", "x", true },
+                { "Re [list] : x", "x", true },
+                { "[list] x", "x", false },
+                { "[list] Re: [list] x", "x", true },
+                { "[a][b] [c] x", "x", false },
+                { "[a][b]", "[b]", false },
+                { "[list]", "[list]", false },
+                { "[a [b] x", "[a [b] x", false },
+                { "x (fwd) (FWD)  ", "x", true },
+                { "[Fwd: Re: x (fwd)]", "x", true },
+                { "[fwd: [fwd: x]]", "x", true },
+                { "Re: [fwd: x]", "x", true },
+                { "a\r\n\t  b", "a b", false },
+                { "=?utf-8?Q?Re:_J=C3=B6rg?=", "J\xc3\xb6rg", true },
+                { "Regarding: x", "Regarding: x", false },
+                { "Re:", "", true },
+                { "", "", false },
         };
         bool reply;
 
@@ -334,10 +333,10 @@ static void same_envelope(const struct envelope *a, const struct envelope *b)
 static void envelopes(void **state)
 {
         struct action actions[] = {
-                {1,  ACTION_FILE, 0x20, S("jill@hill.com"), S("INBOX"), S("jill@hill.com"),
-                 S("JILL@hill.com"),                                                                                 S("NOTIFY=NEVER"), S("account")},
-                { 7, ACTION_SEND, 0,    S(""),              S(""),      S("bob@elsewhere.test"), S("list@hill.com"), S(""),
-                 S("alias")                                                                                                                         },
+                { 1, ACTION_FILE, 0x20, S("jill@hill.com"), S("INBOX"), S("jill@hill.com"),
+                  S("JILL@hill.com"), S("NOTIFY=NEVER"), S("account") },
+                { 7, ACTION_SEND, 0, S(""), S(""), S("bob@elsewhere.test"), S("list@hill.com"), S(""),
+                  S("alias") },
         };
         struct envelope e = { .sender = S("jack@town.com"),
                               .mail_parameters = S("SIZE=10"),

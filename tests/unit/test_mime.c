@@ -131,18 +131,18 @@ static void odd_letters(void **state)
                 const char *in, *body;
                 uint32_t lines;
         } rows[] = {
-                {"",                                                                "",              0},
-                { "\r\n",                                                           "",              0},
-                { "\n\n",                                                           "\n",            1},
-                { "Subject: x",                                                     "",              0},
-                { "Subject: x\r\n\r\nbody",                                         "body",          0},
-                { "Content-Type: multipart/mixed\r\n\r\n--\r\n--x\r\n",             "--\r\n--x\r\n", 2},
-                { "Content-Type: multipart/mixed; boundary=x\r\n\r\nno part\r\n",   "no part\r\n",   1},
-                { "Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n--\r\n\r\n", "--\r\n\r\n",    2},
-                { "Content-Type: text/plain (a\\",                                  "",              0}, /* CVE-2026-47088 */
-                { "Content-Type: text/plain; x=\"a\\",                              "",              0},
-                { "Content-Type: text/plain; x*0*=",                                "",              0},
-                { "Content-Type: text\r\n\r\nx",                                    "x",             0},
+                { "", "", 0 },
+                { "\r\n", "", 0 },
+                { "\n\n", "\n", 1 },
+                { "Subject: x", "", 0 },
+                { "Subject: x\r\n\r\nbody", "body", 0 },
+                { "Content-Type: multipart/mixed\r\n\r\n--\r\n--x\r\n", "--\r\n--x\r\n", 2 },
+                { "Content-Type: multipart/mixed; boundary=x\r\n\r\nno part\r\n", "no part\r\n", 1 },
+                { "Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n--\r\n\r\n", "--\r\n\r\n", 2 },
+                { "Content-Type: text/plain (a\\", "", 0 }, /* CVE-2026-47088 */
+                { "Content-Type: text/plain; x=\"a\\", "", 0 },
+                { "Content-Type: text/plain; x*0*=", "", 0 },
+                { "Content-Type: text\r\n\r\nx", "x", 0 },
         };
 
         (void)state;
@@ -228,17 +228,17 @@ static void nested(void **state)
                 uint8_t depth;
                 enum mime_kind kind;
         } want[] = {
-                {"multipart/mixed",        NULL,                    MIME_NONE, 0, MIME_MULTIPART},
-                { "multipart/digest",      NULL,                    0,         1, MIME_MULTIPART},
-                { "message/rfc822",        NULL,                    1,         2, MIME_MESSAGE  },
-                { "text/html",             "<p>",                   2,         3, MIME_LEAF     },
-                { "text/plain",            "",                      1,         2, MIME_LEAF     },
-                { "message/rfc822",        NULL,                    0,         1, MIME_MESSAGE  },
-                { "multipart/alternative", "--c\n\none\n--cx\ntwo", 5,         2, MIME_MULTIPART},
-                { "text/plain",            "one",                   6,         3, MIME_LEAF     },
-                { "text/plain",            "",                      6,         3, MIME_LEAF     }, /* "--cx" begins with the boundary: that is enough */
-                { "text/plain",            "",                      0,         1, MIME_LEAF     },
-                { "message/rfc822",        "U3ViamVjdDogeA==",      0,         1, MIME_LEAF     },
+                { "multipart/mixed", NULL, MIME_NONE, 0, MIME_MULTIPART },
+                { "multipart/digest", NULL, 0, 1, MIME_MULTIPART },
+                { "message/rfc822", NULL, 1, 2, MIME_MESSAGE },
+                { "text/html", "<p>", 2, 3, MIME_LEAF },
+                { "text/plain", "", 1, 2, MIME_LEAF },
+                { "message/rfc822", NULL, 0, 1, MIME_MESSAGE },
+                { "multipart/alternative", "--c\n\none\n--cx\ntwo", 5, 2, MIME_MULTIPART },
+                { "text/plain", "one", 6, 3, MIME_LEAF },
+                { "text/plain", "", 6, 3, MIME_LEAF }, /* "--cx" begins with the boundary: that is enough */
+                { "text/plain", "", 0, 1, MIME_LEAF },
+                { "message/rfc822", "U3ViamVjdDogeA==", 0, 1, MIME_LEAF },
         };
 
         (void)state;
@@ -299,21 +299,23 @@ static void continued(void **state)
         static const struct {
                 const char *field, *name, *value, *raw;
         } rows[] = {
-                {"message/external-body; access-type=URL; URL*0=\"ftp://\"; "
-                  "URL*1=\"cs.utk.edu/pub/moore/x.tar\"",                        "url",   "ftp://cs.utk.edu/pub/moore/x.tar",      "url"   },
+                { "message/external-body; access-type=URL; URL*0=\"ftp://\"; "
+                  "URL*1=\"cs.utk.edu/pub/moore/x.tar\"",
+                  "url", "ftp://cs.utk.edu/pub/moore/x.tar", "url" },
                 { "application/x-stuff; title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A", "title",
-                 "This is ***fun***",                                                                                                               "title*"},
+                  "This is ***fun***", "title*" },
                 { "application/x-stuff; title*0*=us-ascii'en'This%20is%20even%20more%20; "
-                  "title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"",    "title", "This is even more ***fun*** isn't it!", "title*"},
-                { "a/b; n*1=c; n*0=b; n*3=e",                                                     "n",     "bc",                                    "n"     },
-                { "a/b; n*0=b; n*1*=%FCx",                                                        "n",     "b\xc3\xbcx",                            "n*"    },
-                { "a/b; n*=iso-8859-2''%B1",                                                      "n",     "\xc4\x85",                              "n*"    },
-                { "a/b; n*=x-unknown''%C3%BC",                                                    "n",     "\xc3\xbc",                              "n*"    },
-                { "a/b; n*=plain%2",                                                              "n",     "plain%2",                               "n*"    },
-                { "a/b; n*=utf-8''a%0D%0ABcc:%00",                                                "n",     "a  Bcc: ",                              "n*"    },
-                { "a/b; n==?utf-8?q?J=C3=B6rg?=",                                                 "n",     "J\xc3\xb6rg",                           "n"     },
-                { "a/b; n=\"a\r\n b\"",                                                           "n",     "a b",                                   "n"     },
-                { "a/b; n*0=x; n*0=y; n=z",                                                       "n",     "x",                                     "n"     },
+                  "title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"",
+                  "title", "This is even more ***fun*** isn't it!", "title*" },
+                { "a/b; n*1=c; n*0=b; n*3=e", "n", "bc", "n" },
+                { "a/b; n*0=b; n*1*=%FCx", "n", "b\xc3\xbcx", "n*" },
+                { "a/b; n*=iso-8859-2''%B1", "n", "\xc4\x85", "n*" },
+                { "a/b; n*=x-unknown''%C3%BC", "n", "\xc3\xbc", "n*" },
+                { "a/b; n*=plain%2", "n", "plain%2", "n*" },
+                { "a/b; n*=utf-8''a%0D%0ABcc:%00", "n", "a  Bcc: ", "n*" },
+                { "a/b; n==?utf-8?q?J=C3=B6rg?=", "n", "J\xc3\xb6rg", "n" },
+                { "a/b; n=\"a\r\n b\"", "n", "a b", "n" },
+                { "a/b; n*0=x; n*0=y; n=z", "n", "x", "n" },
         };
         struct str value;
 

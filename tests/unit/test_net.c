@@ -14,14 +14,14 @@ static void addresses(void **state)
                 const char *in, *text, *literal, *net;
                 uint16_t port;
         } good[] = {
-                {"127.0.0.1",             "127.0.0.1",            "[127.0.0.1]",                 "127.0.0.1",  7 },
-                { "127.0.0.1:25",         "127.0.0.1",            "[127.0.0.1]",                 "127.0.0.1",  25},
-                { "::1",                  "::1",                  "[IPv6:::1]",                  "::",         7 },
-                { "[::1]:0",              "::1",                  "[IPv6:::1]",                  "::",         0 },
-                { "[2001:db8::5]",        "2001:db8::5",          "[IPv6:2001:db8::5]",          "2001:db8::", 7 },
+                { "127.0.0.1", "127.0.0.1", "[127.0.0.1]", "127.0.0.1", 7 },
+                { "127.0.0.1:25", "127.0.0.1", "[127.0.0.1]", "127.0.0.1", 25 },
+                { "::1", "::1", "[IPv6:::1]", "::", 7 },
+                { "[::1]:0", "::1", "[IPv6:::1]", "::", 0 },
+                { "[2001:db8::5]", "2001:db8::5", "[IPv6:2001:db8::5]", "2001:db8::", 7 },
                 { "2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6", "[IPv6:2001:db8:1:2:3:4:5:6]",
-                 "2001:db8:1:2::",                                                                             7 },
-                { "::ffff:10.1.2.3",      "10.1.2.3",             "[10.1.2.3]",                  "10.1.2.3",   7 },
+                  "2001:db8:1:2::", 7 },
+                { "::ffff:10.1.2.3", "10.1.2.3", "[10.1.2.3]", "10.1.2.3", 7 },
         };
         static const char *const bad[] = { "",
                                            "1.2.3",
@@ -38,17 +38,17 @@ static void addresses(void **state)
                 const char *address, *list;
                 bool in;
         } lists[] = {
-                {"127.0.0.1",    "127.0.0.0/8 ::1",        true },
-                { "128.0.0.1",   "127.0.0.0/8 ::1",        false},
-                { "10.9.1.1",    "1.2.3.4, 10.8.0.0/15",   true },
-                { "10.10.1.1",   "10.8.0.0/15",            false},
-                { "::1",         "127.0.0.0/8,::1",        true },
-                { "::2",         "::1",                    false},
-                { "1.2.3.4",     "::/0",                   false},
-                { "1.2.3.4",     "0.0.0.0/0",              true },
-                { "1.2.3.4",     "1.2.3.4/33 nonsense /8", false},
-                { "1.2.3.4",     "",                       false},
-                { "2001:db8::1", "2001:db8::/32",          true },
+                { "127.0.0.1", "127.0.0.0/8 ::1", true },
+                { "128.0.0.1", "127.0.0.0/8 ::1", false },
+                { "10.9.1.1", "1.2.3.4, 10.8.0.0/15", true },
+                { "10.10.1.1", "10.8.0.0/15", false },
+                { "::1", "127.0.0.0/8,::1", true },
+                { "::2", "::1", false },
+                { "1.2.3.4", "::/0", false },
+                { "1.2.3.4", "0.0.0.0/0", true },
+                { "1.2.3.4", "1.2.3.4/33 nonsense /8", false },
+                { "1.2.3.4", "", false },
+                { "2001:db8::1", "2001:db8::/32", true },
         };
         struct addr a;
 
@@ -83,18 +83,18 @@ static void lines_body(void *arg)
                         const char *line;
                 } out[6];
         } rows[] = {
-                {"HELO\r\nQUIT\r\n",              { { GOT_LINE, "HELO" }, { GOT_LINE, "QUIT" }, { GOT_END, "" } }          },
-                { "\r\n\n\r\n",                   { { GOT_LINE, "" }, { GOT_BARE, "" }, { GOT_LINE, "" }, { GOT_END, "" } }},
-                { "HELO\nQUIT\r\n",               { { GOT_BARE, "HELO" }, { GOT_LINE, "QUIT" }, { GOT_END, "" } }          },
-                { "a\rb\r\r\n",                   { { GOT_LINE, "a\rb\r" }, { GOT_END, "" } }                              },
-                { "1234567890\r\n",               { { GOT_LINE, "1234567890" }, { GOT_END, "" } }                          },
-                { "12345678901\r\nQ\r\n",         { { GOT_LONG, "" }, { GOT_LINE, "Q" }, { GOT_END, "" } }                 },
-                { "12345678901\nQ\r\n",           { { GOT_LONG, "" }, { GOT_LINE, "Q" }, { GOT_END, "" } }                 },
+                { "HELO\r\nQUIT\r\n", { { GOT_LINE, "HELO" }, { GOT_LINE, "QUIT" }, { GOT_END, "" } } },
+                { "\r\n\n\r\n", { { GOT_LINE, "" }, { GOT_BARE, "" }, { GOT_LINE, "" }, { GOT_END, "" } } },
+                { "HELO\nQUIT\r\n", { { GOT_BARE, "HELO" }, { GOT_LINE, "QUIT" }, { GOT_END, "" } } },
+                { "a\rb\r\r\n", { { GOT_LINE, "a\rb\r" }, { GOT_END, "" } } },
+                { "1234567890\r\n", { { GOT_LINE, "1234567890" }, { GOT_END, "" } } },
+                { "12345678901\r\nQ\r\n", { { GOT_LONG, "" }, { GOT_LINE, "Q" }, { GOT_END, "" } } },
+                { "12345678901\nQ\r\n", { { GOT_LONG, "" }, { GOT_LINE, "Q" }, { GOT_END, "" } } },
                 { "123456789012345\r\r\n\nQ\r\n",
-                 { { GOT_LONG, "" }, { GOT_BARE, "" }, { GOT_LINE, "Q" }, { GOT_END, "" } }                                },
-                { "1234567890\rQ\r\nR\r\n",       { { GOT_LONG, "" }, { GOT_LINE, "R" }, { GOT_END, "" } }                 },
-                { "no end",                       { { GOT_END, "" } }                                                      },
-                { "no end that is long",          { { GOT_END, "" } }                                                      },
+                  { { GOT_LONG, "" }, { GOT_BARE, "" }, { GOT_LINE, "Q" }, { GOT_END, "" } } },
+                { "1234567890\rQ\r\nR\r\n", { { GOT_LONG, "" }, { GOT_LINE, "R" }, { GOT_END, "" } } },
+                { "no end", { { GOT_END, "" } } },
+                { "no end that is long", { { GOT_END, "" } } },
         };
 
         (void)arg;

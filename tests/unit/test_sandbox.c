@@ -161,32 +161,32 @@ static const struct attempt {
         int want; /* errno, or -signal */
         bool by_landlock, not_sanitized;
 } attempts[] = {
-        {"writes inside",            writes_inside,             0                                           },
-        { "reads what it may read",  reads_what_it_may_read,    0                                           },
-        { "writes what it may read", writes_what_it_may_read,   EACCES,                                       .by_landlock = true },
-        { "reads outside",                         reads_outside,                                   EACCES,                                          .by_landlock = true },
-        { "signals another",       signals_another,                               EPERM                },
-        { "signals another by kill",                     signals_another_by_kill,               EPERM                  },
-        { "signals itself",                     signals_itself,                               0                                         },
-        { "has the kernel signal",                         has_the_kernel_signal,                   EPERM},
-        { "chooses that signal",                     chooses_that_signal,                           EPERM                                                   },
-        { "copies a descriptor",                     copies_a_descriptor,                   0},
-        { "limits another",                         limits_another,                               EPERM                                                                    },
-        { "asks its own limit",                     asks_its_own_limit,               0},
-        { "types at the terminal",                         types_at_the_terminal,                                   EPERM                                                                                     },
-        { "opens a socket",                     opens_a_socket,           EPERM},
-        { "opens a Unix socket",                     opens_a_unix_socket,                                   EPERM                                                                                                        },
-        { "maps code",                     maps_code,           EPERM,.not_sanitized = true },
-        { "makes code",                     makes_code,               EPERM,                                                                                                                      .not_sanitized = true },
-        { "forks",forks,  EPERM},
-        { "starts a thread",                   starts_a_thread,                                            0                                                                                 },
-        { "executes",         executes, -SIGSYS},
+        { "writes inside", writes_inside, 0 },
+        { "reads what it may read", reads_what_it_may_read, 0 },
+        { "writes what it may read", writes_what_it_may_read, EACCES, .by_landlock = true },
+        { "reads outside", reads_outside, EACCES, .by_landlock = true },
+        { "signals another", signals_another, EPERM },
+        { "signals another by kill", signals_another_by_kill, EPERM },
+        { "signals itself", signals_itself, 0 },
+        { "has the kernel signal", has_the_kernel_signal, EPERM },
+        { "chooses that signal", chooses_that_signal, EPERM },
+        { "copies a descriptor", copies_a_descriptor, 0 },
+        { "limits another", limits_another, EPERM },
+        { "asks its own limit", asks_its_own_limit, 0 },
+        { "types at the terminal", types_at_the_terminal, EPERM },
+        { "opens a socket", opens_a_socket, EPERM },
+        { "opens a Unix socket", opens_a_unix_socket, EPERM },
+        { "maps code", maps_code, EPERM, .not_sanitized = true },
+        { "makes code", makes_code, EPERM, .not_sanitized = true },
+        { "forks", forks, EPERM },
+        { "starts a thread", starts_a_thread, 0 },
+        { "executes", executes, -SIGSYS },
 };
 
 static int try(const struct attempt *a)
 {
         struct sandbox_path paths[] = {
-                {folder,   SANDBOX_WRITE},
+                { folder, SANDBOX_WRITE },
                 { reading, SANDBOX_READ },
         };
         int status;

@@ -57,24 +57,24 @@ static enum signin_result converse(Gsasl *g, const struct client *c)
 static void sasl_clients(void *arg)
 {
         static const struct client rows[] = {
-                {"PLAIN",               "jill",          "tumbling", NULL,      NULL,      false, SIGNIN_OK     },
-                { "PLAIN",              "jill",          "wrong",    NULL,      NULL,      false, SIGNIN_NO     },
-                { "LOGIN",              "jill",          "tumbling", NULL,      NULL,      false, SIGNIN_OK     },
-                { "LOGIN",              "jill",          "wrong",    NULL,      NULL,      false, SIGNIN_NO     },
-                { "SCRAM-SHA-1",        "jill",          "tumbling", NULL,      NULL,      false, SIGNIN_OK     },
-                { "SCRAM-SHA-256",      "jill@hill.com", "tumbling", NULL,      NULL,      false, SIGNIN_OK     },
-                { "SCRAM-SHA-256",      "jill",          "wrong",    NULL,      NULL,      false, SIGNIN_NO     },
-                { "SCRAM-SHA-256",      "jack",          "crown",    NULL,      NULL,      false,
-                 SIGNIN_NO                                                                                      }, /* never asked for SCRAM */
-                { "SCRAM-SHA-256",      "mary",          "x",        NULL,      NULL,      false, SIGNIN_NO     },
-                { "SCRAM-SHA-256-PLUS", "jill",          "tumbling", "binding", "binding", false, SIGNIN_OK     },
-                { "SCRAM-SHA-256-PLUS", "jill",          "tumbling", "binding", "binding", true,  SIGNIN_OK     },
-                { "SCRAM-SHA-1-PLUS",   "jill",          "tumbling", "binding", "binding", true,  SIGNIN_OK     },
-                { "SCRAM-SHA-256-PLUS", "jill",          "tumbling", "binding", "another", true,
-                 SIGNIN_NO                                                                                      }, /* a man in the middle */
-                { "SCRAM-SHA-256-PLUS", "jill",          "wrong",    "binding", "binding", true,  SIGNIN_NO     },
-                { "SCRAM-SHA-256-PLUS", "jill",          "tumbling", "binding", NULL,      true,  SIGNIN_UNKNOWN},
-                { "SCRAM-SHA-256",      "jill",          "tumbling", NULL,      "binding", true,  SIGNIN_OK     },
+                { "PLAIN", "jill", "tumbling", NULL, NULL, false, SIGNIN_OK },
+                { "PLAIN", "jill", "wrong", NULL, NULL, false, SIGNIN_NO },
+                { "LOGIN", "jill", "tumbling", NULL, NULL, false, SIGNIN_OK },
+                { "LOGIN", "jill", "wrong", NULL, NULL, false, SIGNIN_NO },
+                { "SCRAM-SHA-1", "jill", "tumbling", NULL, NULL, false, SIGNIN_OK },
+                { "SCRAM-SHA-256", "jill@hill.com", "tumbling", NULL, NULL, false, SIGNIN_OK },
+                { "SCRAM-SHA-256", "jill", "wrong", NULL, NULL, false, SIGNIN_NO },
+                { "SCRAM-SHA-256", "jack", "crown", NULL, NULL, false,
+                  SIGNIN_NO }, /* never asked for SCRAM */
+                { "SCRAM-SHA-256", "mary", "x", NULL, NULL, false, SIGNIN_NO },
+                { "SCRAM-SHA-256-PLUS", "jill", "tumbling", "binding", "binding", false, SIGNIN_OK },
+                { "SCRAM-SHA-256-PLUS", "jill", "tumbling", "binding", "binding", true, SIGNIN_OK },
+                { "SCRAM-SHA-1-PLUS", "jill", "tumbling", "binding", "binding", true, SIGNIN_OK },
+                { "SCRAM-SHA-256-PLUS", "jill", "tumbling", "binding", "another", true,
+                  SIGNIN_NO }, /* a man in the middle */
+                { "SCRAM-SHA-256-PLUS", "jill", "wrong", "binding", "binding", true, SIGNIN_NO },
+                { "SCRAM-SHA-256-PLUS", "jill", "tumbling", "binding", NULL, true, SIGNIN_UNKNOWN },
+                { "SCRAM-SHA-256", "jill", "tumbling", NULL, "binding", true, SIGNIN_OK },
         };
         Gsasl *g;
 
@@ -193,9 +193,9 @@ static void signs(void *arg)
 int main(void)
 {
         static const struct unit all[] = {
-                {"sasl_clients",  sasl_clients},
-                { "sasl_by_hand", sasl_by_hand},
-                { "signs",        signs       },
+                { "sasl_clients", sasl_clients },
+                { "sasl_by_hand", sasl_by_hand },
+                { "signs", signs },
         };
 
         return run_units(all, LENGTH(all));

@@ -173,10 +173,10 @@ static void survives_damage(void **state)
                 size_t at;       /* of the damaged byte, from the record */
                 unsigned copies;
         } rows[] = {
-                {0,  0,  1}, /* in the head */
-                { 0, 60, 1}, /* in the payload */
-                { 1, 0,  0}, /* the same flush: never acknowledged */
-                { 1, 60, 0},
+                { 0, 0, 1 },  /* in the head */
+                { 0, 60, 1 }, /* in the payload */
+                { 1, 0, 0 },  /* the same flush: never acknowledged */
+                { 1, 60, 0 },
         };
 
         (void)state;

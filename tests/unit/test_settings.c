@@ -23,25 +23,25 @@ static void one_by_one(void **state)
         static const struct {
                 const char *name, *value, *why;
         } rows[] = {
-                {"workers",          "2",                    ""                                                       },
-                { "workers",         "500",                  "workers: 500 is more than 64"                           },
-                { "workers",         "two",                  "workers: two is not a number"                           },
-                { "workers",         "-1",                   "workers: -1 is not a number"                            },
-                { "workers",         "99999999999999999999", "workers: 99999999999999999999 is not a number"          },
-                { "max-letter-size", "20m",                  ""                                                       },
-                { "max-letter-size", "9999999999t",          "max-letter-size: 9999999999t is not a size like 50M"    },
-                { "max-recipients",  "3",                    "max-recipients: 3 is less than 100"                     },
-                { "settle-after",    "2m",                   ""                                                       },
-                { "settle-after",    "2h",                   "settle-after: 2h is more than 3600 s"                   },
-                { "park-after",      "0",                    ""                                                       },
-                { "plaintext-login", "Always",               ""                                                       },
-                { "plaintext-login", "maybe",                "plaintext-login: maybe is none of loopback never always"},
-                { "auth-on-25",      "yes",                  ""                                                       },
-                { "auth-on-25",      "2",                    "auth-on-25: 2 is neither yes nor no"                    },
-                { "host-name",       "hill.com",             ""                                                       },
-                { "host-name",       "hill com",             "host-name: a space may not stand in it"                 },
-                { "listen",          "::1\n",                "listen: a line end may not stand in it"                 },
-                { "Sign-in",         "x",                    "Sign-in: no such setting"                               },
+                { "workers", "2", "" },
+                { "workers", "500", "workers: 500 is more than 64" },
+                { "workers", "two", "workers: two is not a number" },
+                { "workers", "-1", "workers: -1 is not a number" },
+                { "workers", "99999999999999999999", "workers: 99999999999999999999 is not a number" },
+                { "max-letter-size", "20m", "" },
+                { "max-letter-size", "9999999999t", "max-letter-size: 9999999999t is not a size like 50M" },
+                { "max-recipients", "3", "max-recipients: 3 is less than 100" },
+                { "settle-after", "2m", "" },
+                { "settle-after", "2h", "settle-after: 2h is more than 3600 s" },
+                { "park-after", "0", "" },
+                { "plaintext-login", "Always", "" },
+                { "plaintext-login", "maybe", "plaintext-login: maybe is none of loopback never always" },
+                { "auth-on-25", "yes", "" },
+                { "auth-on-25", "2", "auth-on-25: 2 is neither yes nor no" },
+                { "host-name", "hill.com", "" },
+                { "host-name", "hill com", "host-name: a space may not stand in it" },
+                { "listen", "::1\n", "listen: a line end may not stand in it" },
+                { "Sign-in", "x", "Sign-in: no such setting" },
         };
         struct settings s;
 
@@ -115,10 +115,10 @@ static void from_a_file(void **state)
         static const struct {
                 const char *text, *why;
         } rows[] = {
-                {"# nothing\n",                                                                         ""                                },
-                { "workers = 3\nhost-names = \"127.0.0.2=town.com 127.0.0.3=crepes.fr\"\nlisten=::1\n", ""                                },
-                { "\n\nworkers = 500\n",                                                                ":3: workers: 500 is more than 64"},
-                { "wrokers = 1\n",                                                                      ":1: no such option 'wrokers'"    },
+                { "# nothing\n", "" },
+                { "workers = 3\nhost-names = \"127.0.0.2=town.com 127.0.0.3=crepes.fr\"\nlisten=::1\n", "" },
+                { "\n\nworkers = 500\n", ":3: workers: 500 is more than 64" },
+                { "wrokers = 1\n", ":1: no such option 'wrokers'" },
         };
         struct settings s;
         struct buf auto_buf why = { 0 };

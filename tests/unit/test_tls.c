@@ -199,11 +199,11 @@ static void strangers_body(void *arg)
                 struct pair *pair;
                 const char *priorities, *version;
         } rows[] = {
-                {&rsa,    "NORMAL:-VERS-ALL:+VERS-TLS1.3",                            "TLSv1.3"},
-                { &rsa,   "NORMAL:-VERS-ALL:+VERS-TLS1.2",                            "TLSv1.2"},
-                { &rsa,   "NORMAL:-VERS-ALL:+VERS-TLS1.2:-SIGN-ALL:+SIGN-RSA-SHA256", "TLSv1.2"},
-                { &ecdsa, "NORMAL:-VERS-ALL:+VERS-TLS1.3",                            "TLSv1.3"},
-                { &ecdsa, "NORMAL:-VERS-ALL:+VERS-TLS1.2",                            "TLSv1.2"},
+                { &rsa, "NORMAL:-VERS-ALL:+VERS-TLS1.3", "TLSv1.3" },
+                { &rsa, "NORMAL:-VERS-ALL:+VERS-TLS1.2", "TLSv1.2" },
+                { &rsa, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-SIGN-ALL:+SIGN-RSA-SHA256", "TLSv1.2" },
+                { &ecdsa, "NORMAL:-VERS-ALL:+VERS-TLS1.3", "TLSv1.3" },
+                { &ecdsa, "NORMAL:-VERS-ALL:+VERS-TLS1.2", "TLSv1.2" },
         };
 
         (void)arg;

@@ -5,9 +5,9 @@
 static const struct language {
         const char *tag, *name;
 } languages[] = {
-        {"en",  "English"  },
-        { "de", "Deutsch"  },
-        { "fr", "Français"},
+        { "en", "English" },
+        { "de", "Deutsch" },
+        { "fr", "Français" },
 };
 enum { LANGUAGES = sizeof(languages) / sizeof(*languages) };
 
