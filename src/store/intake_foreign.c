@@ -16,37 +16,36 @@ struct reading {
         struct letter *letters[READ_AT_ONCE];
         int errors[READ_AT_ONCE];
         unsigned n;
+        struct foreign *opened; /* by the worker; the loop adds them to the intake's */
 };
 
-static struct foreign *find_segment(struct intake *i, uint64_t id)
+static struct foreign *find_segment(struct foreign *f, uint64_t id)
 {
-        struct foreign *f = i->foreign;
-
         while (f && f->id != id)
                 f = f->next;
         return f;
 }
 
-/* On a worker; only one reads at a time, so the list is the reader's meanwhile. */
-static int open_segment(struct intake *i, uint64_t id, struct foreign **out)
+/* On a worker; only one reads at a time, and nothing is taken from the intake's list meanwhile. */
+static int open_segment(struct reading *g, uint64_t id, struct foreign **out)
 {
-        struct foreign *f = find_segment(i, id);
+        struct foreign *f = find_segment(g->intake->foreign, id);
         struct segment_reader r;
         char name[SEGMENT_NAME];
         int fd, rc;
 
-        *out = f;
+        *out = f = f ? f : find_segment(g->opened, id);
         if (f)
                 return 0;
         segment_name(id, name);
-        fd = disk_open(i->dir, name, O_RDONLY);
+        fd = disk_open(g->intake->dir, name, O_RDONLY);
         if (fd < 0)
                 return fd;
         rc = segment_reader_open(&r, fd, id);
         if (rc == 0) {
                 f = mem_new(struct foreign);
-                *f = (struct foreign){ .next = i->foreign, .id = id, .fd = fd, .start = r.start };
-                i->foreign = *out = f;
+                *f = (struct foreign){ .next = g->opened, .id = id, .fd = fd, .start = r.start };
+                g->opened = *out = f;
         } else {
                 close(fd);
         }
@@ -105,7 +104,7 @@ static int read_places(void *arg)
                 const struct intake_place *p = &g->places[k];
                 struct foreign *f;
                 struct record r;
-                int rc = open_segment(g->intake, p->segment, &f);
+                int rc = open_segment(g, p->segment, &f);
 
                 if (rc == 0)
                         rc = record_read(f->fd, p->segment, f->start, p->offset, p->length, &bytes, &r);
@@ -149,6 +148,13 @@ bool foreign_read(struct intake *i)
         g->intake = i;
         told_take(i, g);
         offload(QUICK, read_places, g);
+        while (g->opened) {
+                struct foreign *f = g->opened;
+
+                g->opened = f->next;
+                f->next = i->foreign;
+                i->foreign = f;
+        }
         for (unsigned k = 0; k < g->n; k++) {
                 if (g->letters[k]) {
                         g->letters[k]->foreign->references++;
