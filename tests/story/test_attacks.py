@@ -9,7 +9,7 @@ import tempfile
 import threading
 
 import pytest
-from pail import PAIL, PATIENCE, until
+from pail import PAIL, PATIENCE, Pail, until
 
 
 class Line:
@@ -197,3 +197,12 @@ def test_root_follows_no_link_that_the_owner_laid(pail):
                               capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 73 and 'pail.lock' in done.stderr
         assert os.stat(precious.name).st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root may look at the descriptors of a process that is not dumpable')
+def test_roles_have_nothing_that_the_caller_left_open():
+    with Pail(prefix=['sh', '-c', 'exec 9</etc/passwd; exec "$@"', 'sh']) as pail:
+        for role, pid in pail.roles().items():
+            files = {fd: os.readlink(f'/proc/{pid}/fd/{fd}') for fd in os.listdir(f'/proc/{pid}/fd')}
+            assert files['0'] == files['1'] == '/dev/null', role
+            assert '/etc/passwd' not in files.values(), role
