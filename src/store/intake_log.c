@@ -125,7 +125,8 @@ static void give_up(struct intake *i, struct segment *s, uint64_t first, int rc)
         log_warn("intake-flush", "segment=%016llx records=%llu error=\"%s\"", (unsigned long long)s->id,
                  (unsigned long long)(v.last - v.first + 1), strerrordesc_np(-rc));
         pthread_mutex_lock(&i->mutex);
-        s->failed = s->closed = true;
+        s->failed = true;
+        s->closed = true;
         if (i->current == s)
                 i->current = NULL;
         i->voids = mem_grow(i->voids, i->void_count + 1, sizeof *i->voids);
