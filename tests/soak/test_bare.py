@@ -43,7 +43,7 @@ def root():
     copy('/etc/resolv.conf', f'{folder}/etc/resolv.conf')
     copy('/etc/hosts', f'{folder}/etc/hosts')
     copy('/usr/local/share/ca-certificates', f'{folder}/usr/local/share/ca-certificates')
-    subprocess.run(['git', 'clone', '-q', '--no-hardlinks', TOP, f'{folder}/root/pail'], check=True)
+    subprocess.run(['git', 'clone', '-q', '--no-hardlinks', TOP, f'{folder}/srv/pail'], check=True)
     inside(folder, 'update-ca-certificates').check_returncode()
     yield folder
     shutil.rmtree(folder)
@@ -62,7 +62,7 @@ def command(root, line):
     """In the root, with processes and mounts of its own that end with it."""
     script = ('mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount -t tmpfs -o mode=1777 tmp "$0/tmp" && '
               'exec chroot "$0" /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 TERM=dumb '
-              'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /root/pail 2>/dev/null; $1"')
+              'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /srv/pail 2>/dev/null; $1"')
     return ['unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script, root, line]
 
 
