@@ -26,6 +26,8 @@ enum protocol {
         PROTOCOL_SUBMISSIONS,
         PROTOCOL_POP3,
         PROTOCOL_POP3S,
+        PROTOCOL_IMAP,
+        PROTOCOL_IMAPS,
         PROTOCOLS
 };
 enum refusal { REFUSED_FULL, REFUSED_BANNED, REFUSED_STOPPING, REFUSED_MEMORY };
@@ -52,6 +54,9 @@ struct server {
         struct directory *directory;
         struct accounts *accounts;
         struct intake *intake;
+        struct sharing *sharing;   /* store/sharing.h */
+        struct indexer *indexer;   /* store/search.h; NULL: nothing is indexed here */
+        struct watchers *watchers; /* proto/watch.h; NULL: no bells */
         struct outbox *outbox;
         struct channel *keeper;
         struct tls_context *tls;                     /* NULL: none; hold it while a session uses it */

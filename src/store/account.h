@@ -116,5 +116,9 @@ void accounts_checkpoint(struct accounts *a);
 /* Closes what nobody has used for so long: an open account costs some 155 KB, a closed one nothing. */
 void accounts_close_unused(struct accounts *a, nsec for_so_long);
 
+/* Called on the loop after a transaction that changed something in an account, whoever asked for it: the bell. Must not wait. */
+void accounts_on_change(struct accounts *a, void (*changed)(void *context, struct str account),
+                        void *context);
+
 /* pail check: says in words what is wrong, one line each, appended to *out. *wrong counts. */
 [[nodiscard]] int account_check(struct account *a, struct buf *out, unsigned *wrong);
