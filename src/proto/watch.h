@@ -12,13 +12,13 @@
 
 enum { WATCH_A_TURN = 32 };
 
-struct watch; /* one (session, account); some 50 bytes */
+struct watcher; /* one (session, account); some 50 bytes */
 /* Watches from now on; the handle is kept in *w by the session. Does not wait. The session looks once after it has begun. */
-void watch_start(struct watch **w, struct session *s, struct str account);
-void watch_stop(struct watch **w); /* NULL is fine */
+void watch_start(struct watcher **w, struct session *s, struct str account);
+void watch_stop(struct watcher **w); /* NULL is fine */
 /* The bell rang since watch_start or the last watch_heard. */
-bool watch_rang(const struct watch *w);
-void watch_heard(struct watch *w);
+bool watch_rang(const struct watcher *w);
+void watch_heard(struct watcher *w);
 
 /* For the role: how the supervisor is told (`tell` may be NULL: alone in the world, as in tests). */
 struct watchers;
