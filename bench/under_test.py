@@ -25,7 +25,7 @@ class Pail:
             name = f'{name}.{os.getpid()}.{Pail.made}'
         self.binary = os.path.abspath(f'{build}/pail')
         self.folder = os.path.abspath(f'{build}/bench/data/{name}')
-        self.base = free_port((25, 110, 465, 587, 995))
+        self.base = free_port((25, 110, 143, 465, 587, 993, 995))
         self.smtp, self.pop3, self.pop3s = self.base + 25, self.base + 110, self.base + 995
         self.settings = [word for pair in settings for word in ('--set', pair)]
         self.log = None

@@ -12,7 +12,8 @@ struct settings {
         char *host_names; /* "127.0.0.2=town.com 127.0.0.5=mta13.adelphia.net": a name per local address */
         char *data;       /* the folder */
         char *listen;     /* addresses, by space: "127.0.0.1 127.0.0.2", "0.0.0.0 ::" */
-        long smtp_port, submission_port, submissions_port, pop3_port, pop3s_port; /* 0: off */
+        long smtp_port, submission_port, submissions_port, pop3_port, pop3s_port, imap_port,
+            imaps_port;                  /* 0: off */
         char *tls_certificate, *tls_key; /* PEM files; empty: the ones in the data folder */
         long workers;                    /* mail processes; 0: one a core */
         /* sign-in */
@@ -37,6 +38,13 @@ struct settings {
         char *subaddress_separator;
         /* POP3 */
         long pop3_command_timeout;
+        /* IMAP */
+        long imap_command_timeout; /* autologout (RFC 9051 §5.4) */
+        long imap_login_timeout;   /* the same before sign-in */
+        long append_limit;         /* APPENDLIMIT (RFC 7889); 0: as max_letter_size */
+        bool imap_literal_plus;    /* LITERAL+; else LITERAL- (RFC 7888) */
+        char *imap_disable;        /* capabilities switched off for all, by space */
+        long message_limit;        /* MESSAGELIMIT (RFC 9738); 0: none */
         /* connections */
         long max_connections;             /* a process */
         long max_connections_per_address; /* a process; trusted and loopback addresses are exempt */

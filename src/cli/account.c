@@ -180,6 +180,7 @@ static void show_entry(struct tool *t, const struct account_entry *e, uint64_t o
         json_str(&t->out, "account", e->name);
         json_str(&t->out, "real_name", e->real_name);
         json_str(&t->out, "language", e->language);
+        json_str(&t->out, "imap_disable", e->imap_disable);
         json_number(&t->out, "quota", e->quota);
         json_number(&t->out, "octets", octets);
         json_number(&t->out, "letters", letters);
@@ -193,6 +194,8 @@ static void show_entry(struct tool *t, const struct account_entry *e, uint64_t o
         printf("%-12s " PRS "\n", "real-name", STR(e->real_name));
         printf("%-12s %llu letters, %s%s%s\n", "mail", (unsigned long long)letters, tool_size(octets).z,
                e->quota ? " of " : "", e->quota ? tool_size(e->quota).z : "");
+        if (e->imap_disable.n)
+                printf("%-12s " PRS "\n", "imap-disable", STR(e->imap_disable));
         if (e->moved_to.n)
                 printf("%-12s " PRS "\n", "moved-to", STR(e->moved_to));
         if (e->forward_to.n)

@@ -73,6 +73,8 @@ static bool demo_settings(struct demo *d)
         s->submissions_port = d->base_port + 465;
         s->pop3_port = d->base_port + 110;
         s->pop3s_port = d->base_port + 995;
+        s->imap_port = d->base_port + 143;
+        s->imaps_port = d->base_port + 993;
         if (!good)
                 fprintf(stderr, "pail demo: " PRS "\n", STR(buf_str(&why)));
         return good;
@@ -172,6 +174,12 @@ static void print_table(void *context)
                "jill:tumbling\n",
                n + 25, n + 25, n + 587, d->path, n + 587, n + 465, d->path, n + 465, n + 110, n + 110,
                n + 995, d->path, n + 995);
+        printf("IMAP         127.0.0.1:%-8ld curl -sS 'imap://127.0.0.1:%ld/INBOX;MAILINDEX=1' -u "
+               "jill:tumbling\n"
+               "IMAPS        127.0.0.1:%-8ld curl -sS --cacert %s/ca.pem "
+               "'imaps://localhost:%ld/INBOX;MAILINDEX=1' -u "
+               "jill:tumbling\n",
+               n + 143, n + 143, n + 993, d->path, n + 993);
         printf("people       jack@town.com crown, jill@hill.com tumbling, alice@crepes.fr rabbit, "
                "bob@hamburger.edu "
                "hungry,\n             forouzanb@adelphia.net lecture, srinivas.narayana@rutgers.edu goodbye; "

@@ -138,10 +138,8 @@ static void print_records(const struct init *v)
         static const struct {
                 const char *service;
                 unsigned priority, port;
-        } services[] = { { "_submissions", 0, 465 },
-                         { "_submission", 10, 587 },
-                         { "_pop3s", 0, 995 },
-                         { "_pop3", 10, 110 } };
+        } services[] = { { "_submissions", 0, 465 }, { "_submission", 10, 587 }, { "_imaps", 0, 993 },
+                         { "_imap", 10, 143 },       { "_pop3s", 10, 995 },      { "_pop3", 20, 110 } };
 
         printf(
             "\nDNS records to publish. Put this machine's own addresses in place of the two examples:\n\n");

@@ -26,7 +26,7 @@ const struct verb verbs[] = {
           "account remove ADDRESS [--purge]\n"
           "account list [DOMAIN]\n"
           "account show ADDRESS\n"
-          "account set ADDRESS quota|disabled|real-name|language|keep-copy|forward-to|moved-to VALUE\n"
+          "account set ADDRESS quota|disabled|real-name|language|keep-copy|forward-to|moved-to|imap-disable VALUE\n"
           "account moved ADDRESS NEW-ADDRESS | --off\n"
           "account forward ADDRESS TO... [--copy] | --off\n"
           "account login ADDRESS NAME [--off]\n"
@@ -34,7 +34,8 @@ const struct verb verbs[] = {
           "the people\n"
           "remove keeps the mail in mail/ADDRESS; --purge, while no server runs, does not; add --again gives it back.\n"
           "moved: letters are answered with the new address and not taken. forward: they go on, with --copy a copy\n"
-          "stays. login: another name to sign in with. may-send-as: a sender that is not one's own." },
+          "stays. login: another name to sign in with. may-send-as: a sender that is not one's own. imap-disable: IMAP\n"
+          "capabilities that this account does without, as in \"COMPRESS=DEFLATE NOTIFY\"." },
         { "alias", verb_alias,
           "alias add ADDRESS TARGET...\nalias remove ADDRESS [TARGET]\nalias list [DOMAIN|ADDRESS]",
           "other addresses of an account, of several, or of somebody elsewhere" },

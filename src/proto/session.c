@@ -212,6 +212,11 @@ static int refusal(struct server *server, const struct conn *conn)
         return 0;
 }
 
+static bool tls_from_start(enum protocol protocol)
+{
+        return protocol == PROTOCOL_SUBMISSIONS || protocol == PROTOCOL_POP3S || protocol == PROTOCOL_IMAPS;
+}
+
 static struct session *new_session(struct server *server, struct conn *conn, enum protocol protocol)
 {
         const struct session_kind *kind = server->kinds[protocol];
@@ -222,7 +227,7 @@ static struct session *new_session(struct server *server, struct conn *conn, enu
         s->conn = conn;
         s->kind = kind;
         s->protocol = protocol;
-        s->implicit_tls = protocol == PROTOCOL_SUBMISSIONS || protocol == PROTOCOL_POP3S;
+        s->implicit_tls = tls_from_start(protocol);
         s->host = lasting(host_for(server->settings, conn_local(conn), room, sizeof(room)));
         s->began = now();
         new_id(s->id);
@@ -246,7 +251,7 @@ static void refuse(const struct server *server, struct conn *conn, enum protocol
 
         log_event("refused", "protocol=%s peer=%s why=\"%s\"", server->kinds[protocol]->name,
                   addr_text(conn_peer(conn)).z, words[why]);
-        if (protocol != PROTOCOL_SUBMISSIONS && protocol != PROTOCOL_POP3S)
+        if (!tls_from_start(protocol))
                 server->kinds[protocol]->refuse(
                     conn, host_for(server->settings, conn_local(conn), room, sizeof(room)), why);
         conn_free(&conn);
@@ -257,6 +262,10 @@ void session_start(struct server *server, struct conn *conn, enum protocol proto
         int why = refusal(server, conn);
         struct session *s;
 
+        if (!server->kinds[protocol]) { /* bound, but nobody here speaks it */
+                conn_free(&conn);
+                return;
+        }
         if (why) {
                 refuse(server, conn, protocol, (enum refusal)(why - 1));
                 return;

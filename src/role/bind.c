@@ -23,6 +23,8 @@ static const struct service {
         { PROTOCOL_SUBMISSIONS, "submissions", offsetof(struct settings, submissions_port) },
         { PROTOCOL_POP3, "POP3", offsetof(struct settings, pop3_port) },
         { PROTOCOL_POP3S, "POP3S", offsetof(struct settings, pop3s_port) },
+        { PROTOCOL_IMAP, "IMAP", offsetof(struct settings, imap_port) },
+        { PROTOCOL_IMAPS, "IMAPS", offsetof(struct settings, imaps_port) },
 };
 #define SERVICES (sizeof(services) / sizeof(*services))
 

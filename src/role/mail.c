@@ -290,6 +290,18 @@ static long share_descriptors(const struct settings *s)
         return accounts;
 }
 
+/* Of an older pail: the keeper, who may write there while it starts, is bringing it up to date. */
+static int open_directory(void)
+{
+        nsec patience = in_seconds(60);
+        int rc;
+
+        while ((rc = directory_open(&mail.server.directory, "directory/directory.db", false)) == -EROFS &&
+               now() < patience)
+                usleep(20000);
+        return rc;
+}
+
 static void open_store(void)
 {
         const struct settings *s = mail.server.settings;
@@ -309,7 +321,7 @@ static void open_store(void)
 
         must(accounts_open(&mail.server.accounts, open_folder("mail"), accounts_most), "mail/");
         must(outbox_open(&mail.server.outbox, open_folder("outbox")), "outbox/");
-        must(directory_open(&mail.server.directory, "directory/directory.db", false), "directory/");
+        must(open_directory(), "directory/");
         directory_separators(mail.server.directory, str_of(s->subaddress_separator));
         must(intake_open(&mail.server.intake, open_folder("intake"), mail.server.accounts, mail.server.outbox,
                          &limits, &hooks),

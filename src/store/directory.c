@@ -200,6 +200,7 @@ int directory_account(struct directory *d, struct arena *a, struct str name, str
                 .keep_copy = n->keep_copy,
                 .real_name = arena_str(a, n->real_name),
                 .language = arena_str(a, n->language),
+                .imap_disable = arena_str(a, n->imap_disable),
         };
         return 0;
 }

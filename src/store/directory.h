@@ -57,6 +57,7 @@ struct account_entry {
         bool keep_copy;        /* when forwarding */
         struct str real_name;
         struct str language;
+        struct str imap_disable; /* IMAP capabilities switched off for this account, by space */
 };
 [[nodiscard]] int directory_account(struct directory *d, struct arena *a, struct str name,
                                     struct account_entry *out);

@@ -219,6 +219,7 @@ static int load_accounts(struct db *db, struct cache *c)
                 n->keep_copy = db_u64(&q, 5) != 0;
                 n->real_name = arena_str(&c->arena, db_text(&q, 6));
                 n->language = arena_str(&c->arena, db_text(&q, 7));
+                n->imap_disable = arena_str(&c->arena, db_text(&q, 8));
                 if (!address_split(n->item.key, &local, &domain))
                         continue;
                 put_bare(c, n, local);

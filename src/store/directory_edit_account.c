@@ -111,6 +111,15 @@ static bool text(struct edit *e, struct str key, struct str value, struct str *o
         return false;
 }
 
+static bool capabilities(struct edit *e, struct str key, struct str value, struct str *out)
+{
+        *out = value;
+        if (value.n <= 1000 && !str_has_control(value) && ascii_only(value))
+                return true;
+        edit_refuse(e, -EINVAL, PRS ": at most 1000 characters, as in COMPRESS=DEFLATE NOTIFY", STR(key));
+        return false;
+}
+
 static bool apply(struct edit *e, struct account_entry *t, struct str key, struct str value)
 {
         if (str_eq(key, S("quota")))
@@ -129,8 +138,11 @@ static bool apply(struct edit *e, struct account_entry *t, struct str key, struc
                 return text(e, key, value, &t->real_name);
         if (str_eq(key, S("language")))
                 return text(e, key, value, &t->language);
+        if (str_eq(key, S("imap-disable")))
+                return capabilities(e, key, value, &t->imap_disable);
         edit_refuse(e, -EINVAL,
-                    PRS ": there are quota, disabled, moved-to, forward-to, keep-copy, real-name, language",
+                    PRS ": there are quota, disabled, moved-to, forward-to, keep-copy, real-name, language, "
+                        "imap-disable",
                     STR(key));
         return false;
 }
@@ -154,6 +166,7 @@ static int set_account(struct db *db, void *arg)
                         .keep_copy = db_u64(&q, 5) != 0,
                         .real_name = arena_str(&e->m, db_text(&q, 6)),
                         .language = arena_str(&e->m, db_text(&q, 7)),
+                        .imap_disable = arena_str(&e->m, db_text(&q, 8)),
                 };
         rc = db_end(&q);
         if (rc < 0)
@@ -170,7 +183,8 @@ static int set_account(struct db *db, void *arg)
         db_bind_u64(&q, 5, t.keep_copy);
         db_bind_text(&q, 6, t.real_name);
         db_bind_text(&q, 7, t.language);
-        db_bind_text(&q, 8, e->a);
+        db_bind_text(&q, 8, t.imap_disable);
+        db_bind_text(&q, 9, e->a);
         return db_exec(&q);
 }
 

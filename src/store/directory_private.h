@@ -81,7 +81,7 @@ struct node { /* what an address means; its key is the address's */
         struct str address; /* NODE_REMOTE: normal form, to send to */
         bool disabled, keep_copy;
         uint64_t quota;
-        struct str moved_to, forward_to, real_name, language;
+        struct str moved_to, forward_to, real_name, language, imap_disable;
 };
 struct domain {
         struct item item;

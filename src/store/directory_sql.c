@@ -17,7 +17,8 @@ static const char schema[] =
     "  forward_to TEXT NOT NULL DEFAULT ''," /* addresses by space */
     "  keep_copy INTEGER NOT NULL DEFAULT 1,"
     "  real_name TEXT NOT NULL DEFAULT '',"
-    "  language TEXT NOT NULL DEFAULT ''"
+    "  language TEXT NOT NULL DEFAULT '',"
+    "  imap_disable TEXT NOT NULL DEFAULT ''" /* capabilities by space */
     ") STRICT;"
     "CREATE TABLE alias ("
     "  address TEXT NOT NULL, target TEXT NOT NULL, of_domain TEXT NOT NULL, PRIMARY KEY (address, target)"
@@ -29,8 +30,9 @@ static const char schema[] =
     "  account TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (account, address)"
     ") STRICT;";
 
-#define ACCOUNT_COLUMNS \
-        "name, quota, disabled, moved_to, forward_to, keep_copy, real_name, language FROM account"
+#define ACCOUNT_COLUMNS                                                                                   \
+        "name, quota, disabled, moved_to, forward_to, keep_copy, real_name, language, imap_disable FROM " \
+        "account"
 
 static const char *const statements[DIRECTORY_STATEMENTS] = {
         [ALL_DOMAINS] = "SELECT name, alias_of, catch_all FROM domain ORDER BY name",
@@ -59,7 +61,7 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
         [DROP_ACCOUNT] = "DELETE FROM account WHERE name = ?",
         [SET_ACCOUNT] =
             "UPDATE account SET quota = ?, disabled = ?, moved_to = ?, forward_to = ?, keep_copy = ?,"
-            " real_name = ?, language = ? WHERE name = ?",
+            " real_name = ?, language = ?, imap_disable = ? WHERE name = ?",
         [CLEAR_CATCH_ALL] = "UPDATE domain SET catch_all = '' WHERE catch_all = ?",
         [PUT_ALIAS] =
             "INSERT INTO alias (address, target, of_domain) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -80,10 +82,15 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
         [DROP_GRANTS_OF] = "DELETE FROM send_as WHERE account = ?",
 };
 
+static const char *const migrations[] = {
+        [1] = "ALTER TABLE account ADD COLUMN imap_disable TEXT NOT NULL DEFAULT ''",
+};
+
 const struct db_store directory_store = {
         .name = "directory",
-        .version = 1,
+        .version = 2,
         .schema = schema,
+        .migrations = migrations,
         .statements = statements,
         .statement_count = DIRECTORY_STATEMENTS,
         .page_size = 4096,

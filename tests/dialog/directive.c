@@ -33,7 +33,8 @@ static const struct service {
         bool tls;
 } services[] = {
         { "smtp", 25, false },  { "submission", 587, false }, { "submissions", 465, true },
-        { "pop3", 110, false }, { "pop3s", 995, true },
+        { "pop3", 110, false }, { "pop3s", 995, true },       { "imap", 143, false },
+        { "imaps", 993, true },
 };
 
 static const struct service *service_of(struct str name)
@@ -58,7 +59,7 @@ static bool do_connect(struct call *c)
         struct wire *w = &c->d->wires[c->connection - 1];
 
         if (!service)
-                return wrong(c, "connect: smtp, submission, submissions, pop3 or pop3s");
+                return wrong(c, "connect: smtp, submission, submissions, pop3, pop3s, imap or imaps");
         for (size_t i = 2; i < c->n; i++) {
                 if (str_eq(c->words[i], S("tls")))
                         tls = true;

@@ -1,4 +1,5 @@
 """A real pail under test: the demo on a port of its own, with its folder, its log and its processes."""
+import imaplib
 import os
 import poplib
 import random
@@ -40,7 +41,7 @@ def until(what, condition):
 
 def is_free(base):
     try:
-        for port in (25, 110, 465, 587, 995):
+        for port in (25, 110, 143, 465, 587, 993, 995):
             with socket.socket() as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind(('127.0.0.1', base + port))
@@ -198,6 +199,11 @@ class Pail:
         p.user(who)
         p.pass_(password or PEOPLE[who])
         return p
+
+    def imap(self, who, password=None, address='127.0.0.1'):
+        i = imaplib.IMAP4(address, self.port(143), timeout=PATIENCE)
+        i.login(who, password or PEOPLE[who])
+        return i
 
     def signs_in(self, who):
         """False while the keeper is being restarted; a story that killed it waits for it."""

@@ -217,13 +217,14 @@ def test_init_makes_a_server_that_serves(tmp_path):
     said = subprocess.run([PAIL, 'init', 'example.org', '--dir', folder], capture_output=True, text=True, check=True).stdout
     password = re.search(r'^password +(\S+)', said, re.M).group(1)
     for record in ('example.org.  MX     10 mail.example.org.', 'example.org.  TXT    "v=spf1 mx -all"',
-                   '_pop3s._tcp.example.org.  SRV    0 1 995 mail.example.org.'):
+                   '_imaps._tcp.example.org.  SRV    0 1 993 mail.example.org.',
+                   '_pop3s._tcp.example.org.  SRV    10 1 995 mail.example.org.'):
         assert record in said
     again = subprocess.run([PAIL, 'init', 'example.org', '--dir', folder], capture_output=True, text=True)
     assert again.returncode != 0 and 'is there already' in again.stderr
     base = free_base()
     ports = [f'--set={name}-port={base + n}' for name, n in (('smtp', 25), ('submission', 587), ('submissions', 465),
-                                                            ('pop3', 110), ('pop3s', 995))]
+                                                            ('pop3', 110), ('pop3s', 995), ('imap', 143), ('imaps', 993))]
     server = subprocess.Popen([PAIL, 'serve', '--config', folder / 'pail.conf', '--set=listen=127.0.0.1', *ports],
                               stderr=subprocess.DEVNULL)
     try:

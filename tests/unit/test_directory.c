@@ -1,6 +1,7 @@
 #include "unit.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "store/db.h"
 #include "store/directory.h"
 #include <errno.h>
 #include <stdio.h>
@@ -387,6 +388,50 @@ static void a_check_tells(void **state)
         directory_close(&d);
 }
 
+/* Schema 1 had no imap_disable. */
+static int take_back(struct db *db, void *arg)
+{
+        int rc = 0;
+
+        (void)arg;
+        for (unsigned i = 0; i < 2 && !rc; i++) {
+                struct db_row q = db_query(db, i);
+
+                rc = db_exec(&q);
+        }
+        return rc;
+}
+
+static void an_older_file_is_migrated(void **state)
+{
+        static const char *const statements[] = { "ALTER TABLE account DROP COLUMN imap_disable",
+                                                  "PRAGMA user_version = 1" };
+        static const struct db_store as_2 = { "directory", 2, "", NULL, statements, 2, 4096, NULL };
+        struct directory *d = hills();
+        struct account_entry entry;
+        struct db *db;
+        struct arena a;
+
+        (void)state;
+        arena_init(&a, (size_t)4 << 20);
+        DONE(directory_set_account(d, S("jill@hill.com"), S("imap-disable"), S("NOTIFY COMPRESS=DEFLATE"),
+                                   &why));
+        assert_int_equal(directory_account(d, &a, S("jill@hill.com"), &entry), 0);
+        assert_str(entry.imap_disable, S("NOTIFY COMPRESS=DEFLATE"));
+        directory_close(&d);
+        assert_int_equal(db_open(&db, &as_2, path, DB_ROLLBACK_JOURNAL, NULL), 0);
+        assert_int_equal(db_transact(db, "take back", take_back, NULL, DB_SYNC), 0);
+        db_close(&db);
+
+        assert_int_equal(directory_open(&d, path, false), -EROFS); /* not by those who only read */
+        assert_int_equal(directory_open(&d, path, true), 0);
+        assert_int_equal(directory_account(d, &a, S("jill@hill.com"), &entry), 0);
+        assert_str(entry.imap_disable, S(""));
+        assert_str(meaning(d, &a, "jill", "hill.com"), S("ok [jill@hill.com] f:jill@hill.com"));
+        directory_close(&d);
+        arena_finish(&a);
+}
+
 static int make_folder(void **state)
 {
         (void)state;
@@ -398,7 +443,7 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-        static const char *const ends[] = { "", "-wal", "-shm", "-journal" };
+        static const char *const ends[] = { "", "-wal", "-shm", "-journal", ".schema-1" };
         char name[80];
 
         (void)state;
@@ -415,7 +460,7 @@ int main(void)
                 cmocka_unit_test(who_gets_it),      cmocka_unit_test(who_signs_in),
                 cmocka_unit_test(who_may_send_as),  cmocka_unit_test(what_is_refused),
                 cmocka_unit_test(changes_are_seen), cmocka_unit_test(limits),
-                cmocka_unit_test(a_check_tells),
+                cmocka_unit_test(a_check_tells),    cmocka_unit_test(an_older_file_is_migrated),
         };
 
         return cmocka_run_group_tests_name("directory", tests, make_folder, remove_folder);
