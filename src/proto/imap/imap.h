@@ -145,7 +145,7 @@ struct imap {
         uint64_t off;     /* capabilities switched off, a bit each */
         size_t literals;  /* bytes of literals the running command has brought so far */
         struct imap_selected selected;
-        struct watch *watch; /* the account's whose mailbox is selected, while IDLE or NOTIFY wants bells */
+        struct watcher *watch; /* the account's whose mailbox is selected, while IDLE or NOTIFY wants bells */
         struct notify *notify;
         struct context *contexts;
         /* only while awake: */
