@@ -17,6 +17,7 @@
 #include "run/loop.h"
 #include "run/offload.h"
 #include "store/boot.h"
+#include "store/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -371,7 +372,8 @@ static void begin(void *arg)
 int role_mail(void)
 {
         static const struct sandbox_path paths[] = {
-                { "mail", SANDBOX_WRITE },          { "intake", SANDBOX_WRITE }, { "outbox", SANDBOX_WRITE },
+                { "mail", SANDBOX_WRITE },          { "intake", SANDBOX_WRITE },
+                { "outbox", SANDBOX_WRITE },        { "sharing", SANDBOX_WRITE },
                 { "directory", SANDBOX_READ }, /* no WAL there: whoever reads it writes nothing */
                 { "/etc/localtime", SANDBOX_READ },
         };
@@ -392,6 +394,10 @@ int role_mail(void)
         charsets_open();
         boot_id(); /* from /proc, soon out of reach */
         start_drop(&mail.start);
+        int rc = disk_mkdir(AT_FDCWD, "sharing"); /* a folder of an older pail has none */
+
+        if (rc < 0 && rc != -EEXIST)
+                die("sharing/: %s", strerror(-rc));
         sandbox_enter(paths, sizeof(paths) / sizeof(*paths), 0);
         loop_init();
         must(offload_start(2, 2), "threads");
