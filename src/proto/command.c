@@ -48,7 +48,11 @@ static void hide(struct session *s, const struct command *c, struct scan a)
 
 void command_run(struct session *s, const struct dialect *d, struct str line)
 {
-        struct scan a = scan_of(line);
+        command_run_from(s, d, scan_of(line));
+}
+
+void command_run_from(struct session *s, const struct dialect *d, struct scan a)
+{
         struct str verb = scan_until(&a, " ");
         const struct command *c = command_find(d, verb);
         int rc;

@@ -41,6 +41,8 @@ struct dialect {
         int (*pipelined)(struct session *s, const struct command *c); /* something follows a LAST command */
 };
 void command_run(struct session *s, const struct dialect *d, struct str line);
+/* The same where something stands before the verb (IMAP's tag): the cursor is at the verb. */
+void command_run_from(struct session *s, const struct dialect *d, struct scan a);
 /* What command_run does at its end, for a line in which no verb was looked for: rc: the result of its reply. */
 void command_done(struct session *s, const struct dialect *d, int rc);
 /* The same for a line that is not run: keeps its secret from the tap. */

@@ -133,12 +133,19 @@ struct imap_selected {
 struct notify;  /* notify.c */
 struct context; /* search_context.c: the searches that are kept up (RFC 5267) */
 
+struct imap_literal {
+        uint64_t n;
+        bool plus;   /* not to be asked for */
+        bool binary; /* ~ */
+};
+
 struct imap {
         struct session session;
         struct str tag; /* of the running command; in the command's arena */
         char *idle_tag; /* heap; while IMAP_IDLING */
         bool uid;       /* UID stands before the running command */
-        bool line_open; /* the last line read ends with a literal that nobody has read */
+        bool line_open; /* the last line read ends with a literal that nobody has taken: `open` */
+        struct imap_literal open;
         bool compressed;
         uint8_t language;
         unsigned enabled; /* enum imap_enabled */
@@ -190,16 +197,13 @@ uint32_t imap_number(struct scan *a);
 uint32_t imap_nz_number(struct scan *a);
 uint64_t imap_number64(struct scan *a);
 /* A literal's head "{n}", "{n+}", "~{n}": for those who read it themselves (APPEND). false: none stands here. */
-struct imap_literal {
-        uint64_t n;
-        bool plus;   /* not to be asked for */
-        bool binary; /* ~ */
-};
 bool imap_literal_head(struct scan *a, struct imap_literal *l);
 /* "+ OK" if it must be asked for; then exactly l->n bytes are to be read with conn_some, then imap_literal_done reads the line that
  * follows into the cursor. */
 void imap_literal_go(struct session *s, const struct imap_literal *l);
 void imap_literal_done(struct session *s, struct scan *a);
+void imap_line_read(struct session *s,
+                    struct str line); /* called with every line: notes the literal at its end */
 void imap_literal_skip(struct session *s, uint64_t n);
 /* Flags: the system ones as bits, keywords as names; \Recent is passed over. `list`: in parentheses, else one or more apart by spaces. */
 struct imap_flags {
@@ -262,7 +266,14 @@ void imap_unselect(struct session *s); /* says nothing */
 void imap_enable(struct session *s, unsigned enabled);
 /* For MODSEQ-aware commands (RFC 7162 §3.1): CONDSTORE is enabled by the first that uses it; tells HIGHESTMODSEQ if that is new. */
 void imap_use_condstore(struct session *s);
-void imap_bell(struct session *s); /* woken by a bell: tells what IDLE or NOTIFY asked for */
+int imap_done(struct session *s, struct str line); /* while IMAP_IDLING: DONE, or what is no DONE */
+void imap_bell(struct session *s);                 /* woken by a bell: tells what IDLE or NOTIFY asked for */
+
+/* --- serve.c, commands.c, login.c, notify.c --- */
+extern const struct dialect imap_dialect;
+void imap_run(struct session *s, struct scan a); /* the cursor stands behind the tag */
+void imap_forget(struct session *s); /* all but the connection: STARTTLS, UNAUTHENTICATE, the end */
+void imap_notify_forget(struct session *s);
 
 /* --- the commands --- */
 #define IMAP_COMMAND(name) int imap_##name(struct session *s, struct scan *a)
@@ -274,14 +285,14 @@ IMAP_COMMAND(authenticate);
 IMAP_COMMAND(login);
 IMAP_COMMAND(unauthenticate);
 IMAP_COMMAND(id);
-IMAP_COMMAND(enable);
+IMAP_COMMAND(enable_command);
 IMAP_COMMAND(compress);
 IMAP_COMMAND(language);
 IMAP_COMMAND(comparator);
 IMAP_COMMAND(select);
 IMAP_COMMAND(examine);
 IMAP_COMMAND(close);
-IMAP_COMMAND(unselect);
+IMAP_COMMAND(unselect_command);
 IMAP_COMMAND(check);
 IMAP_COMMAND(idle);
 IMAP_COMMAND(notify);

@@ -1,0 +1,166 @@
+#include "proto/imap/imap.h"
+#include "base/mem.h"
+#include "proto/imap/capability.h"
+#include "proto/sasl.h"
+
+/* In the order of enum imap_capability. */
+/* clang-format off */
+const struct capability imap_capabilities[CAPABILITIES] = {
+        [CAP_IMAP4REV1]          = { "IMAP4rev1", "3501", IMAP_ANY },
+        [CAP_IMAP4REV2]          = { "IMAP4rev2", "9051", IMAP_ANY },
+        [CAP_LITERAL_PLUS]       = { "LITERAL+", "7888", IMAP_ANY },
+        [CAP_LITERAL_MINUS]      = { "LITERAL-", "7888", IMAP_ANY },
+        [CAP_SASL_IR]            = { "SASL-IR", "4959", IMAP_STRANGER },
+        [CAP_ID]                 = { "ID", "2971", IMAP_ANY },
+        [CAP_ENABLE]             = { "ENABLE", "5161", IMAP_ANY },
+        [CAP_STARTTLS]           = { "STARTTLS", "9051", IMAP_STRANGER },
+        [CAP_IDLE]               = { "IDLE", "2177", IMAP_INSIDE },
+        [CAP_NAMESPACE]          = { "NAMESPACE", "2342", IMAP_INSIDE },
+        [CAP_UNSELECT]           = { "UNSELECT", "3691", IMAP_INSIDE },
+        [CAP_CHILDREN]           = { "CHILDREN", "3348", IMAP_INSIDE },
+        [CAP_UIDPLUS]            = { "UIDPLUS", "4315", IMAP_INSIDE },
+        [CAP_MOVE]               = { "MOVE", "6851", IMAP_INSIDE },
+        [CAP_CONDSTORE]          = { "CONDSTORE", "7162", IMAP_INSIDE },
+        [CAP_QRESYNC]            = { "QRESYNC", "7162", IMAP_INSIDE },
+        [CAP_ESEARCH]            = { "ESEARCH", "4731", IMAP_INSIDE },
+        [CAP_SEARCHRES]          = { "SEARCHRES", "5182", IMAP_INSIDE },
+        [CAP_WITHIN]             = { "WITHIN", "5032", IMAP_INSIDE },
+        [CAP_SORT]               = { "SORT", "5256", IMAP_INSIDE },
+        [CAP_SORT_DISPLAY]       = { "SORT=DISPLAY", "5957", IMAP_INSIDE },
+        [CAP_ESORT]              = { "ESORT", "5267", IMAP_INSIDE },
+        [CAP_THREAD_REFERENCES]  = { "THREAD=REFERENCES", "5256", IMAP_INSIDE },
+        [CAP_THREAD_ORDEREDSUBJECT] = { "THREAD=ORDEREDSUBJECT", "5256", IMAP_INSIDE },
+        [CAP_SPECIAL_USE]        = { "SPECIAL-USE", "6154", IMAP_INSIDE },
+        [CAP_CREATE_SPECIAL_USE] = { "CREATE-SPECIAL-USE", "6154", IMAP_INSIDE },
+        [CAP_LIST_EXTENDED]      = { "LIST-EXTENDED", "5258", IMAP_INSIDE },
+        [CAP_LIST_STATUS]        = { "LIST-STATUS", "5819", IMAP_INSIDE },
+        [CAP_LIST_METADATA]      = { "LIST-METADATA", "9590", IMAP_INSIDE },
+        [CAP_LIST_MYRIGHTS]      = { "LIST-MYRIGHTS", "8440", IMAP_INSIDE },
+        [CAP_STATUS_SIZE]        = { "STATUS=SIZE", "8438", IMAP_INSIDE },
+        [CAP_BINARY]             = { "BINARY", "3516", IMAP_INSIDE },
+        [CAP_MULTIAPPEND]        = { "MULTIAPPEND", "3502", IMAP_INSIDE },
+        [CAP_CATENATE]           = { "CATENATE", "4469", IMAP_INSIDE },
+        [CAP_REPLACE]            = { "REPLACE", "8508", IMAP_INSIDE },
+        [CAP_APPENDLIMIT]        = { "APPENDLIMIT", "7889", IMAP_INSIDE },
+        [CAP_COMPRESS]           = { "COMPRESS=DEFLATE", "4978", IMAP_INSIDE },
+        [CAP_UTF8_ACCEPT]        = { "UTF8=ACCEPT", "6855", IMAP_INSIDE },
+        [CAP_QUOTA]              = { "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE", "9208", IMAP_INSIDE },
+        [CAP_ACL]                = { "ACL RIGHTS=texk", "4314", IMAP_INSIDE },
+        [CAP_METADATA]           = { "METADATA", "5464", IMAP_INSIDE },
+        [CAP_NOTIFY]             = { "NOTIFY", "5465", IMAP_INSIDE },
+        [CAP_MULTISEARCH]        = { "MULTISEARCH", "7377", IMAP_INSIDE },
+        [CAP_OBJECTID]           = { "OBJECTID", "8474", IMAP_INSIDE },
+        [CAP_SAVEDATE]           = { "SAVEDATE", "8514", IMAP_INSIDE },
+        [CAP_PREVIEW]            = { "PREVIEW", "8970", IMAP_INSIDE },
+        [CAP_PARTIAL]            = { "PARTIAL", "9394", IMAP_INSIDE },
+        [CAP_INPROGRESS]         = { "INPROGRESS", "9585", IMAP_INSIDE },
+        [CAP_UIDONLY]            = { "UIDONLY", "9586", IMAP_INSIDE },
+        [CAP_MESSAGELIMIT]       = { "MESSAGELIMIT", "9738", IMAP_INSIDE },
+        [CAP_CONTEXT_SEARCH]     = { "CONTEXT=SEARCH", "5267", IMAP_INSIDE },
+        [CAP_SEARCH_FUZZY]       = { "SEARCH=FUZZY", "6203", IMAP_INSIDE },
+        [CAP_UNAUTHENTICATE]     = { "UNAUTHENTICATE", "8437", IMAP_INSIDE },
+        [CAP_LANGUAGE]           = { "LANGUAGE", "5255", IMAP_ANY },
+        [CAP_I18NLEVEL]          = { "I18NLEVEL=1", "5255", IMAP_INSIDE },
+};
+/* clang-format on */
+
+long imap_append_limit(const struct session *s)
+{
+        const struct settings *t = s->server->settings;
+
+        return t->append_limit ? t->append_limit : t->max_letter_size;
+}
+
+/* Is it to be had here and now, whatever was switched off? */
+static bool possible(const struct session *s, enum imap_capability c)
+{
+        const struct settings *t = s->server->settings;
+
+        switch (c) {
+        case CAP_LITERAL_PLUS: return t->imap_literal_plus;
+        case CAP_LITERAL_MINUS: return !t->imap_literal_plus;
+        case CAP_STARTTLS: return s->server->tls && !conn_has_tls(s->conn);
+        case CAP_COMPRESS: return !((const struct imap *)s)->compressed;
+        case CAP_MESSAGELIMIT: return t->message_limit > 0;
+        default: return true;
+        }
+}
+
+bool imap_can(const struct session *s, enum imap_capability c)
+{
+        const struct imap *p = (const struct imap *)s;
+
+        return !(p->off >> c & 1) && (!s->conn || possible(s, c));
+}
+
+static void switch_off(struct imap *p, struct str list)
+{
+        struct str word, name, names;
+
+        while (list.n) {
+                str_cut(&list, ' ', &word);
+                for (unsigned c = 0; c < CAPABILITIES; c++) {
+                        names = str_of(imap_capabilities[c].name);
+                        str_cut(&names, ' ', &name);
+                        if (word.n && str_ieq(word, name))
+                                p->off |= (uint64_t)1 << c;
+                }
+        }
+        if (p->off >> CAP_CONDSTORE & 1)
+                p->off |= (uint64_t)1 << CAP_QRESYNC;
+        if (p->off >> CAP_SORT & 1)
+                p->off |= (uint64_t)1 << CAP_SORT_DISPLAY | (uint64_t)1 << CAP_ESORT;
+}
+
+void imap_capabilities_read(struct session *s)
+{
+        struct imap *p = imap_of(s);
+        struct account_entry e;
+
+        p->off = 0;
+        switch_off(p, str_of(s->server->settings->imap_disable));
+        if (s->account.n && s->server->directory &&
+            !directory_account(s->server->directory, &s->command, s->account, &e))
+                switch_off(p, e.imap_disable);
+}
+
+static void put_signins(struct buf *b, const struct session *s)
+{
+        struct str list = sasl_offered(s), word;
+
+        while (list.n) {
+                str_cut(&list, ' ', &word);
+                if (word.n)
+                        buf_printf(b, " AUTH=" PRS, STR(word));
+        }
+        if (!session_plaintext_ok(s))
+                buf_puts(b, S(" LOGINDISABLED"));
+}
+
+void put_capabilities(struct buf *b, const struct session *s)
+{
+        buf_puts(b, S("CAPABILITY"));
+        for (unsigned c = 0; c < CAPABILITIES; c++) {
+                if (!(imap_capabilities[c].where & s->state) || !imap_can(s, c))
+                        continue;
+                buf_printf(b, " %s", imap_capabilities[c].name);
+                if (c == CAP_APPENDLIMIT)
+                        buf_printf(b, "=%ld", imap_append_limit(s));
+                if (c == CAP_MESSAGELIMIT)
+                        buf_printf(b, "=%ld", s->server->settings->message_limit);
+        }
+        if (s->state & IMAP_STRANGER)
+                put_signins(b, s);
+}
+
+/* CAPABILITY -- RFC 9051 §6.1.1 */
+int imap_capability(struct session *s, struct scan *a)
+{
+        struct buf b auto_buf;
+
+        (void)a;
+        buf_init(&b, 4096);
+        put_capabilities(&b, s);
+        imap_say(s, PRS, STR(buf_str(&b)));
+        return imap_ok(s, "that is what there is");
+}

@@ -1,0 +1,11 @@
+/* The capabilities, one row each: what CAPABILITY says and docs/protocols.md shows. */
+#pragma once
+#include "proto/imap/imap.h"
+
+struct capability {
+        const char *name; /* as announced; the first word is what switches it off */
+        const char *rfc;
+        unsigned where; /* enum imap_state: where it is announced */
+};
+extern const struct capability imap_capabilities[CAPABILITIES];
+long imap_append_limit(const struct session *s); /* octets */

@@ -1,0 +1,131 @@
+#include "proto/imap/imap.h"
+#include "proto/imap/capability.h"
+
+#define SECRET_ALL (SECRET | NEEDS_TLS_FOR_SECRETS)
+
+/* The commands. `offers`: the capability without which there is no such command. */
+/* clang-format off */
+static const struct command imap_commands[] = {
+        /* verb            handler              where           needs                   s  synopsis */
+        { "AUTHENTICATE",  imap_authenticate,   IMAP_STRANGER,  SECRET_RESPONSE,        0, "AUTHENTICATE mechanism [response]" },
+        { "CAPABILITY",    imap_capability,     IMAP_ANY,       NO_ARGUMENT | NO_EXPUNGE, 0, "CAPABILITY" },
+        { "CHECK",         imap_check,          IMAP_SELECTED,  NO_ARGUMENT,            0, "CHECK" },
+        { "CLOSE",         imap_close,          IMAP_SELECTED,  NO_ARGUMENT | NO_UPDATES, 0, "CLOSE" },
+        { "COMPRESS",      imap_compress,       IMAP_INSIDE,    LAST,                   0, "COMPRESS DEFLATE", "COMPRESS=DEFLATE" },
+        { "ENABLE",        imap_enable_command, IMAP_INSIDE,    NO_EXPUNGE,             0, "ENABLE capability ...", "ENABLE" },
+        { "EXAMINE",       imap_examine,        IMAP_INSIDE,    NO_UPDATES,             0, "EXAMINE mailbox [(parameters)]" },
+        { "ID",            imap_id,             IMAP_ANY,       NO_EXPUNGE,             0, "ID (\"name\" \"value\" ...) or NIL", "ID" },
+        { "IDLE",          imap_idle,           IMAP_INSIDE,    NO_ARGUMENT | NO_UPDATES, 0, "IDLE", "IDLE" },
+        { "LANGUAGE",      imap_language,       IMAP_ANY,       NO_EXPUNGE,             0, "LANGUAGE [tag ...]", "LANGUAGE" },
+        { "LOGIN",         imap_login,          IMAP_STRANGER,  SECRET_ALL,             0, "LOGIN name password" },
+        { "LOGOUT",        imap_logout,         IMAP_ANY,       NO_ARGUMENT | NO_UPDATES, 0, "LOGOUT" },
+        { "NOOP",          imap_noop,           IMAP_ANY,       NO_ARGUMENT,            0, "NOOP" },
+        { "SELECT",        imap_select,         IMAP_INSIDE,    NO_UPDATES,             0, "SELECT mailbox [(parameters)]" },
+        { "STARTTLS",      imap_starttls,       IMAP_STRANGER,  NO_ARGUMENT | LAST,     0, "STARTTLS", "STARTTLS" },
+        { "UNAUTHENTICATE", imap_unauthenticate, IMAP_INSIDE,   NO_ARGUMENT | LAST | NO_UPDATES, 0, "UNAUTHENTICATE", "UNAUTHENTICATE" },
+        { "UNSELECT",      imap_unselect_command, IMAP_SELECTED, NO_ARGUMENT | NO_UPDATES, 0, "UNSELECT", "UNSELECT" },
+};
+/* clang-format on */
+
+static int unknown(struct session *s, struct str verb)
+{
+        (void)verb;
+        return imap_bad(s, "there is no such command");
+}
+
+static int misplaced(struct session *s, const struct command *c)
+{
+        if (s->state == IMAP_STRANGER)
+                return imap_bad(s, "%s: sign in first", c->verb);
+        if (c->where == IMAP_STRANGER)
+                return imap_bad(s, "%s: you are signed in already", c->verb);
+        return imap_bad(s, "%s: select a mailbox first", c->verb);
+}
+
+static int need_tls(struct session *s, const struct command *c)
+{
+        return imap_no(
+            s, "[PRIVACYREQUIRED] %s: a password may not travel in clear here; give STARTTLS first", c->verb);
+}
+
+static int need_login(struct session *s, const struct command *c)
+{
+        return misplaced(s, c);
+}
+
+static int argument(struct session *s, const struct command *c)
+{
+        return imap_bad(s, "%s stands alone on its line", c->verb);
+}
+
+static int too_many(struct session *s)
+{
+        imap_say(s, "BYE too many errors");
+        s->ending = true;
+        return OK;
+}
+
+/* STARTTLS with plaintext behind it: somebody in between may have put it there (CVE-2011-0411). */
+static int pipelined(struct session *s, const struct command *c)
+{
+        s->ending = true;
+        imap_bad(s, "nothing may follow %s before its reply", c->verb);
+        imap_say(s, "BYE goodbye");
+        return FAIL;
+}
+
+const struct dialect imap_dialect = {
+        .commands = imap_commands,
+        .count = sizeof(imap_commands) / sizeof(*imap_commands),
+        .unknown = unknown,
+        .misplaced = misplaced,
+        .need_tls = need_tls,
+        .need_login = need_login,
+        .argument = argument,
+        .too_many = too_many,
+        .pipelined = pipelined,
+};
+
+/* Is the capability that brings this command switched on? */
+static bool offered(const struct session *s, const struct command *c)
+{
+        struct str name, first;
+
+        if (!c->offers)
+                return true;
+        for (unsigned i = 0; i < CAPABILITIES; i++) {
+                name = str_of(imap_capabilities[i].name);
+                str_cut(&name, ' ', &first);
+                if (str_eq(first, str_of(c->offers)))
+                        return i == CAP_STARTTLS || i == CAP_COMPRESS || imap_can(s, i);
+        }
+        return true;
+}
+
+/* The columns that are IMAP's own; then the table's. The cursor stands behind the tag. */
+void imap_run(struct session *s, struct scan a)
+{
+        struct imap *p = imap_of(s);
+        struct scan ahead = a;
+        struct str verb = scan_until(&ahead, " ");
+        const struct command *c;
+
+        p->uid = str_ieq(verb, S("UID"));
+        if (p->uid) {
+                scan_spaces(&ahead);
+                a = ahead;
+                verb = scan_until(&ahead, " ");
+        }
+        c = command_find(&imap_dialect, verb);
+        if (c && !offered(s, c)) {
+                command_hide(s, &imap_dialect, a.s);
+                command_done(s, &imap_dialect, unknown(s, verb));
+        } else if (p->uid && c && !(c->needs & HAS_UID)) {
+                command_done(s, &imap_dialect, imap_bad(s, "UID does not stand before %s", c->verb));
+        } else if (c && !p->uid && c->needs & UID_ONLY && p->enabled & ENABLED_UIDONLY) {
+                command_done(s, &imap_dialect,
+                             imap_bad(s, "[UIDREQUIRED] only UID %s with UIDONLY", c->verb));
+        } else {
+                command_run_from(s, &imap_dialect, a);
+        }
+}
