@@ -1,7 +1,7 @@
 /* Sequence sets (RFC 9051 §9: sequence-set, seq-last-command of RFC 5182). A set is as long as its text; what it means is
  * joined ranges, so "1,1,1,..." and "1:4294967295" cost what they are written with and what is there, no more. */
 #include "base/mem.h"
-#include "proto/imap/imap.h"
+#include "proto/imap/selected.h"
 
 #include <stdlib.h>
 
@@ -59,8 +59,8 @@ void imap_set_list(const struct imap_set *set, uint32_t star, struct uid_list *o
                 uint32_t first = set->ranges[i].first ? set->ranges[i].first : star;
                 uint32_t last = set->ranges[i].last ? set->ranges[i].last : star;
 
-                sorted[i] = first <= last ? (struct uid_range){ first, last } :
-                                            (struct uid_range){ last, first };
+                sorted[i] =
+                    first <= last ? (struct uid_range){ first, last } : (struct uid_range){ last, first };
                 ordered &= !i || sorted[i - 1].first <= sorted[i].first;
         }
         if (!ordered)
@@ -94,13 +94,24 @@ void uid_list_common(const struct uid_list *a, const struct uid_list *b, struct 
         }
 }
 
+/* As uid_list_add, where the ranges may overlap. */
+static void cover(struct uid_list *l, uint32_t first, uint32_t last)
+{
+        struct uid_range *r = l->n ? &l->ranges[l->n - 1] : NULL;
+
+        if (r && first <= r->last)
+                r->last = last > r->last ? last : r->last;
+        else
+                uid_list_add(l, first, last);
+}
+
 void uid_list_union(const struct uid_list *a, const struct uid_list *b, struct uid_list *out)
 {
         for (size_t i = 0, k = 0; i < a->n || k < b->n;) {
                 bool from_a = k == b->n || (i < a->n && a->ranges[i].first <= b->ranges[k].first);
                 struct uid_range r = from_a ? a->ranges[i++] : b->ranges[k++];
 
-                uid_list_cover(out, r.first, r.last);
+                cover(out, r.first, r.last);
         }
 }
 
@@ -119,7 +130,7 @@ static bool by_number(const struct imap_set *set, const struct seqmap *m, struct
         return there;
 }
 
-static void those_present(const struct seqmap *m, const struct uid_list *uids, struct uid_list *out)
+void imap_present(const struct seqmap *m, const struct uid_list *uids, struct uid_list *out)
 {
         for (size_t i = 0; i < uids->n; i++)
                 seqmap_present(m, uids->ranges[i].first, uids->ranges[i].last, out);
@@ -132,13 +143,13 @@ bool imap_resolve(struct session *s, const struct imap_set *set, bool uid, struc
 
         *out = (struct uid_list){ 0 };
         if (set->saved) {
-                those_present(&sel->map, &sel->saved, out);
+                imap_present(&sel->map, &sel->saved, out);
                 return true;
         }
         if (uid) {
                 if (sel->map.count)
                         imap_set_list(set, seqmap_last(&sel->map), &uids);
-                those_present(&sel->map, &uids, out);
+                imap_present(&sel->map, &uids, out);
                 uid_list_free(&uids);
                 return true;
         }
