@@ -50,6 +50,16 @@ void mime_clear(struct mime *m)
         m->cut = m->has_8bit = false;
 }
 
+void mime_part_defaults(struct mime_part *p)
+{
+        *p = (struct mime_part){ .parent = MIME_NONE,
+                                 .envelope = MIME_NONE,
+                                 .type = S("text"),
+                                 .subtype = S("plain"),
+                                 .encoding = S("7bit") };
+        p->disposition = p->id = p->description = p->md5 = p->language = p->location = S("");
+}
+
 struct mime_part *mime_add_part(struct mime *m)
 {
         struct mime_part *p;
@@ -59,12 +69,7 @@ struct mime_part *mime_add_part(struct mime *m)
                 return NULL;
         }
         p = &m->parts[m->count++];
-        *p = (struct mime_part){ .parent = MIME_NONE,
-                                 .envelope = MIME_NONE,
-                                 .type = S("text"),
-                                 .subtype = S("plain"),
-                                 .encoding = S("7bit") };
-        p->disposition = p->id = p->description = p->md5 = p->language = p->location = S("");
+        mime_part_defaults(p);
         return p;
 }
 

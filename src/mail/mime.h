@@ -105,6 +105,35 @@ bool mime_pack(const struct mime *m, struct buf *out);
 /* false: damaged or of a newer version; then *m is empty (count 0). Reads untrusted bytes. */
 [[nodiscard]] bool mime_unpack(struct mime *m, struct str packed);
 
+/* The packed form part by part, without building the tree: what mime_unpack builds it from, and what BODYSTRUCTURE is
+ * written from. Needs no memory; parents come before their children.
+ *
+ *      struct mime_walk w;
+ *      mime_walk_begin(&w, packed);
+ *      while (mime_walk_next(&w))
+ *              use(&w.part);
+ *      if (w.bad) ...          // damaged: what was given may be wrong
+ */
+struct mime_walk {
+        struct mime_part part;                 /* parent is an index; params and envelope are here: */
+        struct str params, disposition_params; /* mime_walk_param takes them out one by one */
+        bool has_envelope;
+        struct mime_envelope envelope; /* only `present` of those that are not */
+        uint64_t size;
+        bool cut, has_8bit;
+        bool bad;
+        uint32_t count, index; /* parts in all; given so far */
+        /* its own */
+        struct unpack u;
+        uint32_t params_seen;
+        uint8_t depth;                 /* of the last part */
+        uint8_t kinds[MIME_DEPTH_MAX]; /* of the last part of each depth */
+        uint32_t at[MIME_DEPTH_MAX];   /* its index */
+};
+bool mime_walk_begin(struct mime_walk *w, struct str packed); /* false: w->bad */
+bool mime_walk_next(struct mime_walk *w);                     /* false: the end, or w->bad */
+bool mime_walk_param(struct str *packed, struct mime_param *out);
+
 /* A parameter's value in UTF-8: name* decoded (RFC 2231 §4) if it is there, else name with encoded words decoded as
  * some programs write them against RFC 2047 §5; false: neither. */
 bool mime_param_text(const struct mime *m, struct mime_params list, struct arena *a, struct str name,

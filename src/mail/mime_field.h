@@ -15,5 +15,6 @@ struct mime_params mime_take_params(struct mime *m, struct str raw);
 bool mime_room(void **array, uint32_t *room, uint32_t count, uint32_t max, size_t size);
 /* What mime_parse and mime_unpack share. */
 void mime_clear(struct mime *m);
+void mime_part_defaults(struct mime_part *p);
 struct mime_part *mime_add_part(struct mime *m); /* with the defaults; NULL: MIME_PARTS_MAX, and m->cut */
 struct mime_envelope *mime_add_envelope(struct mime *m, struct mime_part *p);

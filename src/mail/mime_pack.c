@@ -258,118 +258,191 @@ static void take_type(struct unpack *u, struct mime_part *p)
         }
 }
 
-static struct mime_params take_params(struct unpack *u, struct mime *m)
+/* *(name value), read over once to see that it is whole; gives its bytes. */
+static struct str take_params(struct unpack *u, struct mime_walk *w, uint32_t *count)
 {
-        struct mime_params list = { .first = m->param_count };
         uint64_t n = number(u, MIME_FIELD_PARAMS_MAX);
+        size_t from = u->at;
 
+        w->params_seen += (uint32_t)n;
+        if (w->params_seen > MIME_PARAMS_MAX)
+                u->bad = true;
+        *count = (uint32_t)n;
         for (; n && !u->bad; n--) {
-                if (!mime_room((void **)&m->params, &m->param_room, m->param_count, MIME_PARAMS_MAX,
-                               sizeof *m->params)) {
-                        u->bad = true;
-                        break;
-                }
-                m->params[m->param_count] = (struct mime_param){ .name = word(u, names, COUNT(names)) };
-                m->params[m->param_count++].value = string(u);
-                list.count++;
+                word(u, names, COUNT(names));
+                string(u);
         }
-        return list;
+        return u->bad ? S("") : str_sub(u->s, from, u->at - from);
 }
 
-static void take_envelope(struct unpack *u, const struct mime *m, const struct mime_part *p,
-                          struct mime_envelope *e)
+bool mime_walk_param(struct str *packed, struct mime_param *out)
+{
+        struct unpack u = unpack_of(*packed);
+
+        if (!packed->n)
+                return false;
+        out->name = word(&u, names, COUNT(names));
+        out->value = string(&u);
+        *packed = str_from_at(*packed, u.at);
+        return !u.bad;
+}
+
+static void take_envelope(struct unpack *u, struct mime_walk *w)
 {
         uint64_t bits = number(u, (1u << MIME_ENVELOPE_FIELDS) - 1), n;
 
         for (unsigned i = 0; i < MIME_ENVELOPE_FIELDS; i++) {
-                struct mime_field *f = &e->fields[i];
+                struct mime_field *f = &w->envelope.fields[i];
 
-                if (!(bits >> i & 1))
+                f->present = bits >> i & 1;
+                if (!f->present)
                         continue;
-                f->present = true;
-                f->at = p->header + number(u, m->size - p->header);
+                f->at = w->part.header + number(u, w->size - w->part.header);
                 n = number(u, UINT32_MAX);
                 f->held = n & 1;
                 f->n = (uint32_t)(n >> 1);
-                if (f->n > m->size - f->at)
+                if (f->n > w->size - f->at)
                         u->bad = true;
-                if (f->held)
-                        f->text = unpack_bytes(u, f->n);
+                f->text = f->held ? unpack_bytes(u, f->n) : S("");
                 if (u->bad)
                         f->text = S("");
         }
 }
 
-/* Its parent is the last part that is one level up; it must be one that has children, and a message has one. */
-static bool place(struct mime *m, struct mime_part *p)
+/* Its parent is the last part that is one level up; it must be one that has children, and a message has one. Whoever promised
+ * children and is followed by none is wrong. */
+static bool place(struct mime_walk *w, struct mime_part *p)
 {
-        uint32_t i = m->count - 1; /* p itself */
+        uint32_t i = w->index;
 
-        if (!i)
-                return p->depth == 0;
-        if (!p->depth || p->depth >= MIME_DEPTH_MAX || p->depth > m->parts[i - 1].depth + 1)
-                return false;
-        for (p->parent = i - 1; m->parts[p->parent].depth >= p->depth;)
-                p->parent = m->parts[p->parent].parent;
-        return m->parts[p->parent].kind == MIME_MULTIPART ||
-               (m->parts[p->parent].kind == MIME_MESSAGE && p->parent == i - 1);
+        if (!i) {
+                if (p->depth)
+                        return false;
+        } else {
+                if (!p->depth || p->depth >= MIME_DEPTH_MAX || p->depth > w->depth + 1 ||
+                    (w->kinds[w->depth] != MIME_LEAF && p->depth != w->depth + 1))
+                        return false;
+                p->parent = w->at[p->depth - 1];
+                if (w->kinds[p->depth - 1] != MIME_MULTIPART &&
+                    (w->kinds[p->depth - 1] != MIME_MESSAGE || p->parent != i - 1))
+                        return false;
+        }
+        w->depth = p->depth;
+        w->at[p->depth] = i;
+        w->kinds[p->depth] = (uint8_t)p->kind;
+        return true;
 }
 
-static void take_part(struct unpack *u, struct mime *m, uint64_t last)
+bool mime_walk_begin(struct mime_walk *w, struct str packed)
 {
-        struct mime_part *p = mime_add_part(m);
-        uint64_t marks = number(u, (HAS_LOCATION << 1) - 1);
+        struct unpack u = unpack_of(packed);
+        uint8_t version = unpack_u8(&u), marks = unpack_u8(&u);
 
+        w->size = number(&u, INT64_MAX);
+        w->cut = marks & CUT;
+        w->has_8bit = marks & HAS_8BIT;
+        w->count = (uint32_t)number(&u, MIME_PARTS_MAX);
+        w->index = w->params_seen = w->depth = 0;
+        w->part.header = 0;
+        w->u = u;
+        w->bad = u.bad || version != VERSION || !w->count;
+        return !w->bad;
+}
+
+static void take_part(struct unpack *u, struct mime_walk *w)
+{
+        uint64_t last = w->part.header, marks = number(u, (HAS_LOCATION << 1) - 1);
+        struct mime_part *p = &w->part;
+        bool in_message;
+
+        mime_part_defaults(p);
         p->kind = marks & MULTIPART ? MIME_MULTIPART : marks & MESSAGE ? MIME_MESSAGE : MIME_LEAF;
         p->has_type = marks & HAS_TYPE;
         p->depth = unpack_u8(u);
-        p->header = last + number(u, m->size - last);
-        p->body = p->header + number(u, m->size - p->header);
-        p->end = p->body + number(u, m->size - p->body);
+        p->header = last + number(u, w->size - last);
+        p->body = p->header + number(u, w->size - p->header);
+        p->end = p->body + number(u, w->size - p->body);
         p->header_lines = (uint32_t)number(u, UINT32_MAX);
         p->lines = (uint32_t)number(u, UINT32_MAX);
         take_type(u, p);
         p->encoding = word(u, encodings, COUNT(encodings));
-        for (unsigned i = 0; i < OPTIONAL; i++)
-                if (marks & optional_marks[i])
-                        *optional(p, i) = string(u);
+        if (marks & (HAS_ID | HAS_DESCRIPTION | HAS_MD5 | HAS_LANGUAGE | HAS_LOCATION | HAS_DISPOSITION))
+                for (unsigned i = 0; i < OPTIONAL; i++)
+                        if (marks & optional_marks[i])
+                                *optional(p, i) = string(u);
+        w->params = w->disposition_params = S("");
         if (marks & HAS_PARAMS)
-                p->params = take_params(u, m);
+                w->params = take_params(u, w, &p->params.count);
         if (marks & HAS_DISPOSITION_PARAMS)
-                p->disposition_params = take_params(u, m);
-        if (u->bad || !place(m, p)) {
+                w->disposition_params = take_params(u, w, &p->disposition_params.count);
+        if (u->bad || !place(w, p)) {
                 u->bad = true;
                 return;
         }
-        if ((p->parent == MIME_NONE || m->parts[p->parent].kind == MIME_MESSAGE) != !!(marks & HAS_ENVELOPE))
+        in_message = !p->depth || w->kinds[p->depth - 1] == MIME_MESSAGE;
+        w->has_envelope = marks & HAS_ENVELOPE;
+        if (in_message != w->has_envelope)
                 u->bad = true;
-        else if (marks & HAS_ENVELOPE)
-                take_envelope(u, m, p, mime_add_envelope(m, p));
+        else if (in_message)
+                take_envelope(u, w);
 }
 
-/* The last parts promise no children that are not there. */
-static bool kinds_hold(const struct mime *m)
+bool mime_walk_next(struct mime_walk *w)
 {
-        for (uint32_t i = 0; i < m->count; i++)
-                if (m->parts[i].kind != MIME_LEAF && (i + 1 == m->count || m->parts[i + 1].parent != i))
+        if (w->bad)
+                return false;
+        if (w->index == w->count) {
+                w->bad = !unpack_done(&w->u) || w->kinds[w->depth] != MIME_LEAF;
+                return false;
+        }
+        take_part(&w->u, w);
+        w->index++;
+        w->bad = w->u.bad;
+        return !w->bad;
+}
+
+static bool unpack_params(struct mime *m, struct str packed, struct mime_params *list)
+{
+        struct mime_param param;
+
+        list->first = m->param_count;
+        while (mime_walk_param(&packed, &param)) {
+                if (!mime_room((void **)&m->params, &m->param_room, m->param_count, MIME_PARAMS_MAX,
+                               sizeof *m->params))
                         return false;
+                m->params[m->param_count++] = param;
+        }
         return true;
+}
+
+static bool unpack_part(struct mime *m, const struct mime_walk *w)
+{
+        struct mime_part *p = mime_add_part(m);
+        struct mime_envelope *e;
+
+        *p = w->part;
+        if (w->has_envelope) {
+                e = mime_add_envelope(m, p);
+                for (unsigned i = 0; i < MIME_ENVELOPE_FIELDS; i++)
+                        if (w->envelope.fields[i].present)
+                                e->fields[i] = w->envelope.fields[i];
+        }
+        return (!w->params.n || unpack_params(m, w->params, &p->params)) &&
+               (!w->disposition_params.n || unpack_params(m, w->disposition_params, &p->disposition_params));
 }
 
 bool mime_unpack(struct mime *m, struct str packed)
 {
-        struct unpack u = unpack_of(packed);
-        uint8_t version = unpack_u8(&u), marks = unpack_u8(&u);
-        uint64_t count;
+        struct mime_walk w;
+        bool whole = mime_walk_begin(&w, packed);
 
         mime_clear(m);
-        m->size = number(&u, INT64_MAX);
-        m->cut = marks & CUT;
-        m->has_8bit = marks & HAS_8BIT;
-        count = number(&u, MIME_PARTS_MAX);
-        while (version == VERSION && !u.bad && m->count < count)
-                take_part(&u, m, m->count ? m->parts[m->count - 1].header : 0);
-        if (version == VERSION && m->count && unpack_done(&u) && kinds_hold(m))
+        m->size = w.size;
+        m->cut = w.cut;
+        m->has_8bit = w.has_8bit;
+        while (whole && mime_walk_next(&w))
+                whole = unpack_part(m, &w);
+        if (whole && !w.bad)
                 return true;
         mime_clear(m);
         return false;
