@@ -78,9 +78,16 @@ void imap_literal_go(struct session *s, const struct imap_literal *l)
 
 void imap_literal_done(struct session *s, struct scan *a)
 {
+        nsec deadline = in_seconds(LITERAL_SECONDS);
         struct str line;
+        enum got got;
 
-        switch (conn_line(s->conn, &line, LINE_MOST, in_seconds(LITERAL_SECONDS))) {
+        session_parking(s, false); /* inside a command; a bell is looked at after it */
+        do {
+                got = conn_line(s->conn, &line, LINE_MOST, deadline);
+        } while (got == GOT_QUIET);
+        session_parking(s, true);
+        switch (got) {
         case GOT_BARE:
         case GOT_LINE:
                 *a = scan_of(arena_str(&s->command, line));
