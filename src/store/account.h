@@ -111,12 +111,14 @@ void account_list_free(struct placed **list);
 /* Called on worker threads. It must say true until the removal of the segment's file is durable. */
 typedef bool segment_exists_fn(void *context, uint64_t segment);
 void accounts_segments(struct accounts *a, segment_exists_fn *exists, void *context);
-/* Checkpoints the WALs that have grown; for the settler, in the background. */
+/* Checkpoints the WALs that have grown, and drops the rows and bodies of letters that an expunge has left; for the
+ * settler, in the background. */
 void accounts_checkpoint(struct accounts *a);
 /* Closes what nobody has used for so long: an open account costs some 155 KB, a closed one nothing. */
 void accounts_close_unused(struct accounts *a, nsec for_so_long);
 
-/* Called on the loop after a transaction that changed something in an account, whoever asked for it: the bell. Must not wait. */
+/* Called on the loop after a transaction that changed something in an account, whoever in this process asked for it: the
+ * bell. Must not wait. */
 void accounts_on_change(struct accounts *a, void (*changed)(void *context, struct str account),
                         void *context);
 

@@ -80,6 +80,11 @@ static int touch_pages(struct db *d, uint64_t modseq)
         }
 }
 
+static uint64_t after_jump(const struct counter *c)
+{
+        return c->uidnext + UIDS_AHEAD > c->reserved ? c->uidnext + UIDS_AHEAD : c->reserved;
+}
+
 static int add_gap(struct db *d, const struct counter *c, uint64_t modseq)
 {
         struct db_row q = db_query(d, GONE_ADD);
@@ -88,9 +93,10 @@ static int add_gap(struct db *d, const struct counter *c, uint64_t modseq)
         db_bind_u64(&q, 2, modseq);
         db_bind_u64(&q, 3, c->mailbox);
         db_bind_u64(&q, 4, c->uidnext);
-        db_bind_u64(&q, 5, c->uidnext + UIDS_AHEAD - 1);
+        db_bind_u64(&q, 5, after_jump(c) - 1);
         db_bind_u64(&q, 6, 0);
         db_bind_u64(&q, 7, (uint64_t)(wall_usec() / 1000000));
+        db_bind_null(&q, 8);
         return db_exec(&q);
 }
 
@@ -103,7 +109,7 @@ static int jump_counter(struct db *d, uint32_t mailbox, uint64_t modseq)
                 rc = add_gap(d, &c, modseq);
         if (rc)
                 return rc;
-        c.safe = c.uidnext += UIDS_AHEAD;
+        c.safe = c.uidnext = after_jump(&c);
         c.modsafe = c.modseq = modseq;
         return counter_write(d, &c);
 }
@@ -152,20 +158,34 @@ static int claim(struct db *d, void *arg)
         return rc ? rc : write_head(d, CLAIMED);
 }
 
+static int any_doomed(struct db *d, bool *yes)
+{
+        struct db_row q = db_query(d, DOOMED_NEXT);
+
+        db_bind_u64(&q, 1, ACCOUNT_ID);
+        db_bind_u64(&q, 2, 0);
+        *yes = db_next(&q);
+        return db_end(&q);
+}
+
 int account_opened(struct db *d, void *context)
 {
+        struct account *a = context;
         struct head h;
+        bool doomed = false;
         int rc = read_head(d, &h);
 
-        (void)context;
+        if (!rc)
+                rc = any_doomed(d, &doomed);
+        atomic_store(&a->doomed, doomed);
         if (rc || h.ours ||
             h.clean == CLOSED_CLEANLY) /* nothing can be lost; who writes first will claim it */
                 return rc;
         return claim(d, NULL);
 }
 
-int account_change(struct account *a, const char *name, int (*before)(void *arg),
-                   int (*fn)(struct db *d, void *arg), void *arg, enum db_how how)
+static int change(struct account *a, const char *name, int (*before)(void *arg),
+                  int (*fn)(struct db *d, void *arg), void *arg, enum db_how how)
 {
         int rc = db_transact_after(a->db, name, before, fn, arg, how);
 
@@ -177,6 +197,24 @@ int account_change(struct account *a, const char *name, int (*before)(void *arg)
         }
         a->wrote |= !rc;
         return rc;
+}
+
+/* Others' commits in between may ring once too often, never too little. */
+int account_change(struct account *a, const char *name, int (*before)(void *arg),
+                   int (*fn)(struct db *d, void *arg), void *arg, enum db_how how)
+{
+        uint64_t commits = db_commits(a->db);
+        int rc = change(a, name, before, fn, arg, how);
+
+        if (db_commits(a->db) != commits && a->set->changed)
+                a->set->changed(a->set->changed_context, str_of(a->name));
+        return rc;
+}
+
+int account_change_quietly(struct account *a, const char *name, int (*fn)(struct db *d, void *arg), void *arg,
+                           enum db_how how)
+{
+        return change(a, name, NULL, fn, arg, how);
 }
 
 static int mark_clean(struct db *d, void *arg)

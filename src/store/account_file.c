@@ -2,7 +2,7 @@
  * the counters and the last page of a mailbox are read and written once. */
 #include "base/mem.h"
 #include "run/offload.h"
-#include "store/account_inside.h"
+#include "store/change_inside.h"
 #include "store/disk.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,7 @@ struct parsed {
 struct end {
         struct end *next;
         struct counter c;
-        struct page page;
-        unsigned used;
+        struct mailbox_end end;
 };
 
 struct filing_job {
@@ -104,7 +103,7 @@ static int store_ends(struct filing_job *j, struct db *d)
         int rc = 0;
 
         for (struct end *e = j->ends; e && !rc; e = e->next) {
-                rc = page_store(d, &e->page);
+                rc = end_finish(d, &e->end);
                 if (!rc)
                         rc = counter_write(d, &e->c);
         }
@@ -129,8 +128,7 @@ static int end_of(struct filing_job *j, struct db *d, struct str name, struct en
         if (!rc)
                 rc = counter_ahead(d, &e->c, j->n, 0);
         if (!rc)
-                rc = page_last(d, mailbox, &e->page);
-        e->used = rc || !e->page.place ? PAGE_PLACED : page_used(&e->page);
+                rc = end_begin(d, &e->c, &e->end);
         e->next = j->ends;
         j->ends = e;
         return rc;
@@ -138,25 +136,10 @@ static int end_of(struct filing_job *j, struct db *d, struct str name, struct en
 
 static int place_letter(struct filing_job *j, struct db *d, struct end *e, const struct placed *p)
 {
-        if (e->used == PAGE_PLACED) {
-                int rc = page_store(d, &e->page);
-
-                if (rc)
-                        return rc;
-                e->page = (struct page){ .place = place_of(e->c.mailbox, p->uid), .fresh = true };
-                e->used = 0;
-        }
-        e->page.at[e->used++] = *p;
-        e->page.changed = true;
-        e->c.count++;
-        e->c.octets += p->size;
-        e->c.unseen += !(p->flags & FLAG_SEEN);
-        e->c.deleted += !!(p->flags & FLAG_DELETED);
-        e->c.modseq = e->c.modsafe = p->modseq; /* modsafe is of use in row 0 only */
         j->all.count++;
         j->all.octets += p->size;
         j->filed++;
-        return 0;
+        return end_add(d, &e->end, p);
 }
 
 static int add_body(struct db *d, const struct filing *f, uint64_t id)

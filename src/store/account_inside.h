@@ -42,11 +42,23 @@ struct account {
         unsigned refs;
         struct waitlist changed; /* state has */
         struct db *db;
+        uint64_t openings;        /* of all accounts, when this one was opened: for change_stamp */
+        atomic_bool doomed;       /* has letters on their way out: account_reap */
         bool wrote;               /* since it was last marked clean; the loop's */
         atomic_bool bodies_dirty; /* a name there may not be durable; set after the link, before the commit */
         int bodies;               /* descriptor of bodies/, -1: not yet needed */
         unsigned wal_pages;       /* when it was closed */
 };
+
+/* stage.c: letters that arrive without the log, in .staged/ */
+struct stages {
+        int dir, lock; /* -1: not yet needed */
+        uint64_t id;   /* what this process's files there begin with */
+        unsigned number;
+        size_t memory; /* that they take */
+};
+void stages_open(struct accounts *a);
+void stages_close(struct accounts *a);
 
 struct accounts {
         int dir;
@@ -57,11 +69,15 @@ struct accounts {
         size_t table_size, count;
         struct account *newest, *oldest; /* unused */
         struct waitlist room;
+        void (*changed)(void *context, struct str account);
+        void *changed_context;
+        uint64_t openings, unique; /* change_stamp */
         segment_exists_fn *segment_exists;
         void *segment_context;
         pthread_mutex_t lock; /* scratches and the descriptors of bodies/ */
         struct scratch *scratches;
         int sync_failed; /* what syncfs said once */
+        struct stages stages;
 };
 
 struct scratch *scratch_take(struct accounts *a);
@@ -76,19 +92,39 @@ int account_opened(struct db *d, void *context);
 /* db_transact for what changes the account: claims the file for this boot first. fn begins with account_writes. */
 int account_change(struct account *a, const char *name, int (*before)(void *arg),
                    int (*fn)(struct db *d, void *arg), void *arg, enum db_how how);
+/* The same for what nobody can see: no bell. */
+int account_change_quietly(struct account *a, const char *name, int (*fn)(struct db *d, void *arg), void *arg,
+                           enum db_how how);
+int account_migrated(struct db *d, unsigned version);
 int account_writes(struct db *d);
 int account_mark_clean(struct account *a);
 int account_bodies(struct account *a); /* the descriptor of bodies/ or -errno */
 
 /* A row of `counter`. */
+enum { RING = 16 };
 struct counter {
         uint32_t mailbox;
-        uint64_t uidnext, safe, modseq, modsafe, count, octets, unseen, deleted;
+        uint64_t uidnext, safe, modseq, modsafe, count, octets, unseen, deleted, deleted_octets, reserved,
+            recent;
+        unsigned ring_n;
+        struct ring_entry {
+                uint64_t modseq;
+                uint32_t first, last;
+        } ring[RING]; /* change_ring.c */
 };
+void counter_took(struct counter *c, const struct placed *p); /* it lies there now, or as it is now ... */
+void counter_lost(struct counter *c, const struct placed *p); /* ... and no longer, or as it was */
+bool ring_from(struct counter *c, struct str blob);           /* false: damaged */
+void ring_note(struct counter *c, uint64_t modseq, uint32_t first, uint32_t last);
+/* Where flags may have changed after `modseq`; false: nowhere. */
+bool ring_since(const struct counter *c, uint64_t modseq, uint32_t *first, uint32_t *last);
 int counter_read(struct db *d, uint32_t mailbox, struct counter *c); /* -ENOENT */
 int counter_write(struct db *d, const struct counter *c);
-/* Before so many numbers are given out: *c is as it was read. Syncs if they would run too far ahead. */
+/* Before so many numbers are given out: *c is as it was read. Syncs if they would run too far ahead. -ENOSR: they are more
+ * than may run ahead at all: account_reserve, then once more. */
 int counter_ahead(struct db *d, struct counter *c, uint64_t uids, uint64_t modseqs);
+int account_reserve(struct account *a, uint32_t mailbox,
+                    uint64_t uids); /* waits; a transaction of its own, synced */
 
 /* A row of `page`. */
 struct page {
@@ -116,5 +152,34 @@ int thread_join(struct db *d, uint32_t letter, const uint64_t *hashes, size_t n,
 int thread_leave(struct db *d, uint32_t letter, uint32_t thread);
 
 bool account_grown(const struct account *acc); /* its WAL wants a checkpoint */
+/* What has gone from a mailbox: (uid, letter), in uid order. */
+int gone_add(struct db *d, uint32_t mailbox, uint64_t modseq, const struct placed *list, size_t n,
+             uint64_t now);
+/* For each that went after `modseq`; stops at what `each` returns if it is not 0. */
+int gone_since(struct db *d, uint32_t mailbox, uint64_t modseq,
+               int (*each)(void *context, uint32_t uid, uint32_t letter, uint64_t modseq), void *context);
+
+/* account_reap.c: letters without a place. They are not counted in `counter` 0. */
+int letters_doom(struct db *d, const uint32_t *letters, size_t n, uint64_t until);
+int account_reap(struct account *a); /* waits: removes them, in slices */
+
+/* account_places.c: where letters lie. */
+struct place {
+        uint32_t mailbox, uid;
+};
+enum place_how { PLACE_ADD, PLACE_MOVE, PLACE_REMOVE };
+struct place_op {
+        uint32_t letter, size;
+        enum place_how how;
+        struct place from, to;
+        uint32_t left; /* out: of PLACE_REMOVE: places that it still has */
+};
+int places_apply(struct db *d, struct place_op *ops, size_t n); /* in order of letter */
+/* Calls for each place of a letter; home as it stands in its row. */
+int places_of(struct db *d, uint32_t letter, struct str home, struct place **list, size_t *n, size_t *room);
+/* These placements were taken out of their pages, in uid order: counters, `gone`, places, letters that have none left. */
+int placements_removed(struct account *a, struct db *d, struct counter *all, struct counter *box,
+                       const struct placed *list, size_t n);
+
 int account_forget_filed(struct account *a);
 int account_purge_gone(struct account *a);

@@ -11,10 +11,10 @@ int counter_read(struct db *d, uint32_t mailbox, struct counter *c)
         db_bind_u64(&q, 1, ACCOUNT_ID);
         db_bind_u64(&q, 2, mailbox);
         if (db_next(&q)) {
-                *c = (struct counter){ mailbox,       db_u64(&q, 0), db_u64(&q, 1),
-                                       db_u64(&q, 2), db_u64(&q, 3), db_u64(&q, 4),
-                                       db_u64(&q, 5), db_u64(&q, 6), db_u64(&q, 7) };
-                rc = 0;
+                *c = (struct counter){ mailbox,       db_u64(&q, 0), db_u64(&q, 1), db_u64(&q, 2),
+                                       db_u64(&q, 3), db_u64(&q, 4), db_u64(&q, 5), db_u64(&q, 6),
+                                       db_u64(&q, 7), db_u64(&q, 8), db_u64(&q, 9), db_u64(&q, 10) };
+                rc = ring_from(c, db_blob(&q, 11)) ? 0 : -EBADMSG;
         }
         return db_end(&q) ? db_end(&q) : rc;
 }
@@ -33,20 +33,49 @@ int counter_write(struct db *d, const struct counter *c)
         db_bind_u64(&q, 8, c->octets);
         db_bind_u64(&q, 9, c->unseen);
         db_bind_u64(&q, 10, c->deleted);
+        db_bind_u64(&q, 11, c->deleted_octets);
+        db_bind_u64(&q, 12, c->reserved);
+        db_bind_u64(&q, 13, c->recent);
+        db_bind_blob(&q, 14, str_from(c->ring, c->ring_n * sizeof *c->ring));
         return db_exec(&q);
+}
+
+void counter_took(struct counter *c, const struct placed *p)
+{
+        bool deleted = p->flags & FLAG_DELETED;
+
+        c->count++;
+        c->octets += p->size;
+        c->unseen += !(p->flags & FLAG_SEEN);
+        c->deleted += deleted;
+        c->deleted_octets += deleted ? p->size : 0;
+}
+
+void counter_lost(struct counter *c, const struct placed *p)
+{
+        bool deleted = p->flags & FLAG_DELETED;
+
+        c->count--;
+        c->octets -= p->size;
+        c->unseen -= !(p->flags & FLAG_SEEN);
+        c->deleted -= deleted;
+        c->deleted_octets -= deleted ? p->size : 0;
 }
 
 int counter_ahead(struct db *d, struct counter *c, uint64_t uids, uint64_t modseqs)
 {
+        bool reserved = c->uidnext + uids <= c->reserved;
         int rc;
 
         if (c->uidnext + uids > UINT32_MAX - UIDS_AHEAD)
                 return -EOVERFLOW;
-        if (c->uidnext + uids - c->safe <= UIDS_AHEAD / 2 &&
+        if (uids > UIDS_AHEAD && !reserved)
+                return -ENOSR;
+        if ((reserved || c->uidnext + uids - c->safe <= UIDS_AHEAD / 2) &&
             c->modseq + modseqs - c->modsafe <= MODSEQS_AHEAD / 2)
                 return 0;
         if (!db_all_synced(d)) {
-                if (c->uidnext + uids - c->safe <= UIDS_AHEAD &&
+                if ((reserved || c->uidnext + uids - c->safe <= UIDS_AHEAD) &&
                     c->modseq + modseqs - c->modsafe <= MODSEQS_AHEAD)
                         return 0; /* perhaps somebody settles before it is needed */
                 rc = db_sync_inside(d);
@@ -56,6 +85,35 @@ int counter_ahead(struct db *d, struct counter *c, uint64_t uids, uint64_t modse
         c->safe = c->uidnext;
         c->modsafe = c->modseq;
         return 0;
+}
+
+struct reserve {
+        uint32_t mailbox;
+        uint64_t uids;
+};
+
+static int reserve(struct db *d, void *arg)
+{
+        struct reserve *r = arg;
+        struct counter c;
+        int rc = account_writes(d);
+
+        if (!rc)
+                rc = counter_read(d, r->mailbox, &c);
+        if (rc)
+                return rc;
+        if (c.uidnext + r->uids > UINT32_MAX - UIDS_AHEAD)
+                return -EOVERFLOW;
+        if (c.reserved < c.uidnext + r->uids)
+                c.reserved = c.uidnext + r->uids;
+        return counter_write(d, &c);
+}
+
+int account_reserve(struct account *a, uint32_t mailbox, uint64_t uids)
+{
+        struct reserve r = { mailbox, uids };
+
+        return account_change_quietly(a, "reserve numbers", reserve, &r, DB_SYNC);
 }
 
 bool page_from(struct page *p, uint64_t place, struct str data)

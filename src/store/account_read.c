@@ -125,22 +125,21 @@ static int by_uid(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
+static int one_gone(void *context, uint32_t uid, uint32_t letter, uint64_t modseq)
+{
+        struct list_job *j = context;
+
+        (void)letter;
+        if (uid < j->view->uidnext)
+                list_add(j, &(struct placed){ .uid = uid, .modseq = modseq });
+        return 0;
+}
+
 static int list_gone(struct db *d, struct list_job *j)
 {
-        struct db_row q = db_query(d, GONE_SINCE);
         size_t there = j->n;
-        int rc;
+        int rc = gone_since(d, j->view->mailbox, j->view->modseq, one_gone, j);
 
-        db_bind_u64(&q, 1, ACCOUNT_ID);
-        db_bind_u64(&q, 2, j->view->modseq);
-        db_bind_u64(&q, 3, j->view->mailbox);
-        while (db_next(&q)) {
-                struct placed p = { .uid = (uint32_t)db_u64(&q, 0), .modseq = db_u64(&q, 3) };
-
-                if (p.uid < j->view->uidnext)
-                        list_add(j, &p);
-        }
-        rc = db_end(&q);
         if (!rc && j->n > there)
                 qsort(j->list, j->n, sizeof *j->list, by_uid);
         return rc;
@@ -219,7 +218,9 @@ static int read_file(struct account *a, uint64_t body, uint64_t from, size_t n, 
                 return dir == -ENOENT ? -EBADMSG : dir;
         body_name(body, name);
         rc = body_read(dir, name, from, n, out);
-        return rc == -ENOENT ? -EBADMSG : rc; /* the row says that it is there */
+        if (rc == -ENOENT && !atomic_load(&a->doomed))
+                rc = -EBADMSG; /* the row says that it is there, and it is not on its way out */
+        return rc;
 }
 
 /* -ENOENT: no such body; -EFBIG: does not fit, and out is as it was. */

@@ -108,7 +108,7 @@ int account_forget_filed(struct account *acc)
 {
         if (!acc->set->segment_exists)
                 return 0;
-        return account_change(acc, "forget filed", NULL, forget, acc->set, DB_WRITE);
+        return account_change_quietly(acc, "forget filed", forget, acc->set, DB_WRITE);
 }
 
 static int purge(struct db *d, void *arg)
@@ -149,7 +149,7 @@ int account_purge_gone(struct account *acc)
 {
         uint64_t before = (uint64_t)(wall_usec() / 1000000) - GONE_DAYS * 86400;
 
-        return account_change(acc, "purge gone", NULL, purge, &before, DB_WRITE);
+        return account_change_quietly(acc, "purge gone", purge, &before, DB_WRITE);
 }
 
 bool account_grown(const struct account *acc)
@@ -167,15 +167,19 @@ void accounts_checkpoint(struct accounts *a)
 
         for (size_t i = 0; i < a->table_size; i++)
                 for (acc = a->table[i]; acc; acc = acc->chain)
-                        if (account_grown(acc)) {
+                        if (account_grown(acc) || (acc->state == ACCOUNT_OPEN && atomic_load(&acc->doomed))) {
                                 names[n++] = mem_string(str_of(acc->name));
                                 acc->wal_pages = 0;
                         }
         for (size_t i = 0; i < n; i++) {
                 if (!account_get(a, str_of(names[i]), &acc)) {
-                        (void)account_forget_filed(acc);
-                        (void)account_purge_gone(acc);
-                        (void)db_checkpoint(acc->db, &(bool){ false }); /* an error is said by db */
+                        if (atomic_load(&acc->doomed))
+                                (void)account_reap(acc);
+                        if (db_wal_pages(acc->db) > WAL_PAGES_CLOSED) {
+                                (void)account_forget_filed(acc);
+                                (void)account_purge_gone(acc);
+                                (void)db_checkpoint(acc->db, &(bool){ false }); /* an error is said by db */
+                        }
                         account_put(&acc);
                 }
                 mem_free(names[i]);

@@ -10,16 +10,40 @@
  *             created, changed: modseqs, for JMAP's Mailbox/changes
  *   counter   what changes with every letter, a row a mailbox; mailbox 0 is the account as a whole: its uidnext is the
  *             next letter, its modseq the last one given, count and octets are of letters, each once.
- *             safe: what uidnext was when last known to be durable; modsafe: the same of modseq, in row 0
+ *             safe: what uidnext was when last known to be durable; modsafe: the same of modseq, in row 0.
+ *             reserved: numbers below it may be given out although they run far ahead of safe; that was made durable.
+ *             recent: the first uid that is \Recent for the owner. changes: change_ring.c
  *   keyword   names of the flag bits from 8 up
  *   page      place = mailbox << 32 | first uid; data: 126 struct placed (account.h), in uid order, zeros behind
- *   letter    places: (mailbox, uid) u32 pairs, ascending; envelope and mime packed (mail/envelope.h, mail/mime.h).
+ *   letter    places: where it was filed: u32 mailbox, u32 uid, or empty; counts as long as `placing` says nothing of
+ *             the letter. envelope and mime packed (mail/envelope.h, mail/mime.h).
  *             Shown as M%x of letter (EMAILID, RFC 8474 §5.1; JMAP Email id), T%x of thread (THREADID)
  *   body      data NULL: in the file bodies/%016x. uses: letters that share it. body is the number of its first letter
  *   reference hash: a message-id together with the base subject (account_thread.c); never removed
  *   thread    only where it holds more than its first letter: u32 letters, ascending
- *   gone      uid..last of the mailbox went at modseq; letter 0: never was there, a gap; uid 0: the mailbox itself
+ *   placing   of letters that were copied or moved, all their places: first: a letter; data: (letter, mailbox, uid)
+ *             u32 triples in that order, up to 336 a row, from letter `first` up to the next row's
+ *   doomed    letters (u32 each) without a place, on their way out, or in: not counted any more (yet); removed by the
+ *             background after `until` (seconds)
+ *   gone      went at modseq: uid of the mailbox, which was letter, and the (uid, letter) u32 pairs in more, ascending,
+ *             the last of them last. letter 0: uid..last never were there, a gap; uid 0: the mailbox itself
+ *   reader    numbers of other people who read here
+ *   seen      \Seen of such a reader: bits of 4,096 uids, from piece * 4096
+ *   visit     the first uid that is \Recent for such a reader
  *   filed     actions of the intake log that were carried out here, and the letter each became */
+#define SCHEMA_2_TABLES                                                                                      \
+        "CREATE TABLE placing(account INTEGER NOT NULL, first INTEGER PRIMARY KEY, data BLOB NOT NULL) "     \
+        "STRICT;"                                                                                            \
+        "CREATE TABLE doomed(account INTEGER NOT NULL, number INTEGER PRIMARY KEY, until INTEGER NOT NULL, " \
+        "letters BLOB NOT NULL) STRICT;"                                                                     \
+        "CREATE TABLE reader(account INTEGER NOT NULL, reader INTEGER NOT NULL, name TEXT NOT NULL, "        \
+        "PRIMARY KEY(account, reader), UNIQUE(account, name)) STRICT, WITHOUT ROWID;"                        \
+        "CREATE TABLE seen(account INTEGER NOT NULL, mailbox INTEGER NOT NULL, reader INTEGER NOT NULL, "    \
+        "piece INTEGER NOT NULL, bits BLOB NOT NULL, PRIMARY KEY(account, mailbox, reader, piece)) STRICT, " \
+        "WITHOUT ROWID;"                                                                                     \
+        "CREATE TABLE visit(account INTEGER NOT NULL, mailbox INTEGER NOT NULL, reader INTEGER NOT NULL, "   \
+        "recent INTEGER NOT NULL, PRIMARY KEY(account, mailbox, reader)) STRICT, WITHOUT ROWID;"
+
 static const char schema[] =
     "CREATE TABLE account(account INTEGER PRIMARY KEY, name TEXT NOT NULL, boot TEXT NOT NULL, "
     "clean INTEGER NOT NULL, jumped INTEGER NOT NULL, forgotten INTEGER NOT NULL, uidvalidity INTEGER NOT "
@@ -31,8 +55,9 @@ static const char schema[] =
     "UNIQUE(account, parent, name)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE counter(account INTEGER NOT NULL, mailbox INTEGER NOT NULL, uidnext INTEGER NOT NULL, "
     "safe INTEGER NOT NULL, modseq INTEGER NOT NULL, modsafe INTEGER NOT NULL, count INTEGER NOT NULL, "
-    "octets INTEGER NOT NULL, unseen INTEGER NOT NULL, deleted INTEGER NOT NULL, PRIMARY KEY(account, "
-    "mailbox)) "
+    "octets INTEGER NOT NULL, unseen INTEGER NOT NULL, deleted INTEGER NOT NULL, "
+    "deleted_octets INTEGER NOT NULL DEFAULT 0, reserved INTEGER NOT NULL DEFAULT 0, "
+    "recent INTEGER NOT NULL DEFAULT 1, changes BLOB NOT NULL DEFAULT x'', PRIMARY KEY(account, mailbox)) "
     "STRICT, WITHOUT ROWID;"
     "CREATE TABLE keyword(account INTEGER NOT NULL, bit INTEGER NOT NULL, name TEXT NOT NULL, "
     "PRIMARY KEY(account, bit)) STRICT, WITHOUT ROWID;"
@@ -47,10 +72,19 @@ static const char schema[] =
     "CREATE TABLE thread(account INTEGER NOT NULL, thread INTEGER PRIMARY KEY, letters BLOB NOT NULL) STRICT;"
     "CREATE TABLE gone(account INTEGER NOT NULL, modseq INTEGER NOT NULL, mailbox INTEGER NOT NULL, "
     "uid INTEGER NOT NULL, last INTEGER NOT NULL, letter INTEGER NOT NULL, at INTEGER NOT NULL, "
-    "PRIMARY KEY(account, modseq, mailbox, uid)) STRICT, WITHOUT ROWID;"
+    "more BLOB, PRIMARY KEY(account, modseq, mailbox, uid)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE filed(account INTEGER NOT NULL, segment INTEGER NOT NULL, sequence INTEGER NOT NULL, "
     "number INTEGER NOT NULL, letter INTEGER NOT NULL, PRIMARY KEY(account, segment, sequence, number)) "
-    "STRICT, WITHOUT ROWID;";
+    "STRICT, WITHOUT ROWID;" SCHEMA_2_TABLES;
+
+/* From schema 1: a letter lay in one place only, so nothing is to be packed anew. */
+static const char schema_2[] = "ALTER TABLE counter ADD COLUMN deleted_octets INTEGER NOT NULL DEFAULT 0;"
+                               "ALTER TABLE counter ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;"
+                               "ALTER TABLE counter ADD COLUMN recent INTEGER NOT NULL DEFAULT 1;"
+                               "ALTER TABLE counter ADD COLUMN changes BLOB NOT NULL DEFAULT x'';"
+                               "ALTER TABLE gone ADD COLUMN more BLOB;" SCHEMA_2_TABLES;
+
+static const char *const migrations[] = { [1] = schema_2 };
 
 static const char *const statements[ACCOUNT_STATEMENTS] = {
         [ACCOUNT_READ] =
@@ -68,15 +102,18 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
                          "FROM mailbox m JOIN counter c ON c.account = m.account AND c.mailbox = m.mailbox "
                          "JOIN counter a ON a.account = m.account AND a.mailbox = 0 "
                          "WHERE m.account = ?1 AND m.mailbox = ?2",
+        [MAILBOX_VALID] = "SELECT uidvalidity FROM mailbox WHERE account = ?1 AND mailbox = ?2",
         [MAILBOX_ALL] = "SELECT mailbox, name, uidvalidity FROM mailbox WHERE account = ?1 ORDER BY mailbox",
         [COUNTER_ADD] =
             "INSERT INTO counter(account, mailbox, uidnext, safe, modseq, modsafe, count, octets, unseen, "
             "deleted) VALUES (?1, ?2, 1, 1, ?3, ?3, 0, 0, 0, 0)",
-        [COUNTER_READ] = "SELECT uidnext, safe, modseq, modsafe, count, octets, unseen, deleted "
-                         "FROM counter WHERE account = ?1 AND mailbox = ?2",
+        [COUNTER_READ] =
+            "SELECT uidnext, safe, modseq, modsafe, count, octets, unseen, deleted, "
+            "deleted_octets, reserved, recent, changes FROM counter WHERE account = ?1 AND mailbox = ?2",
         [COUNTER_WRITE] =
             "UPDATE counter SET uidnext = ?3, safe = ?4, modseq = ?5, modsafe = ?6, count = ?7, "
-            "octets = ?8, unseen = ?9, deleted = ?10 WHERE account = ?1 AND mailbox = ?2",
+            "octets = ?8, unseen = ?9, deleted = ?10, deleted_octets = ?11, reserved = ?12, recent = ?13, "
+            "changes = ?14 WHERE account = ?1 AND mailbox = ?2",
         [COUNTER_NEXT] =
             "SELECT mailbox FROM counter WHERE account = ?1 AND mailbox > ?2 ORDER BY mailbox LIMIT 1",
         [PAGE_LAST] = "SELECT place, data FROM page WHERE account = ?1 AND place BETWEEN ?2 AND ?3 "
@@ -85,6 +122,10 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
                     "ORDER BY place DESC LIMIT 1",
         [PAGE_RANGE] =
             "SELECT place, data FROM page WHERE account = ?1 AND place BETWEEN ?2 AND ?3 ORDER BY place",
+        [PAGE_FROM] = "SELECT place, data FROM page WHERE account = ?1 AND place BETWEEN coalesce((SELECT "
+                      "max(place) FROM page WHERE place BETWEEN ?2 AND ?3), ?2) AND ?4 ORDER BY place",
+        [PAGE_AFTER] = "SELECT place, data FROM page WHERE account = ?1 AND place > ?2 AND place <= ?3 "
+                       "ORDER BY place LIMIT 1",
         [PAGE_ADD] = "INSERT INTO page(account, place, data) VALUES (?1, ?2, ?3)",
         [PAGE_WRITE] = "UPDATE page SET data = ?3 WHERE account = ?1 AND place = ?2",
         [PAGE_DROP] = "DELETE FROM page WHERE account = ?1 AND place = ?2",
@@ -94,7 +135,6 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
         [LETTER_READ] = "SELECT body, thread, size, places FROM letter WHERE account = ?1 AND letter = ?2",
         [LETTER_FACTS] = "SELECT mime, envelope FROM letter WHERE account = ?1 AND letter = ?2",
         [LETTER_BODY] = "SELECT body FROM letter WHERE account = ?1 AND letter = ?2",
-        [LETTER_PLACES] = "UPDATE letter SET places = ?3 WHERE account = ?1 AND letter = ?2",
         [LETTER_DROP] = "DELETE FROM letter WHERE account = ?1 AND letter = ?2",
         [LETTER_ALL] = "SELECT letter, body, thread, size, places, mime FROM letter "
                        "WHERE account = ?1 AND letter > ?2 ORDER BY letter",
@@ -102,6 +142,7 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
         [BODY_READ] = "SELECT data FROM body WHERE account = ?1 AND body = ?2",
         [BODY_DROP] = "DELETE FROM body WHERE account = ?1 AND body = ?2 AND uses <= 1",
         [BODY_UNUSE] = "UPDATE body SET uses = uses - 1 WHERE account = ?1 AND body = ?2",
+        [BODY_USES] = "SELECT data IS NULL, uses FROM body WHERE account = ?1 AND body = ?2",
         [BODY_ALL] = "SELECT body, uses, length(data) FROM body WHERE account = ?1 ORDER BY body",
         [REFERENCE_ADD] =
             "INSERT INTO reference(account, hash, thread) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -111,9 +152,9 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
                          "ON CONFLICT(thread) DO UPDATE SET letters = excluded.letters",
         [THREAD_DROP] = "DELETE FROM thread WHERE account = ?1 AND thread = ?2",
         [THREAD_ALL] = "SELECT thread, letters FROM thread WHERE account = ?1 ORDER BY thread",
-        [GONE_ADD] = "INSERT INTO gone(account, modseq, mailbox, uid, last, letter, at) "
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        [GONE_SINCE] = "SELECT uid, last, letter, modseq FROM gone "
+        [GONE_ADD] = "INSERT INTO gone(account, modseq, mailbox, uid, last, letter, at, more) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        [GONE_SINCE] = "SELECT uid, last, letter, modseq, more FROM gone "
                        "WHERE account = ?1 AND modseq > ?2 AND mailbox = ?3 AND letter > 0",
         [GONE_OLDEST] = "SELECT modseq, at FROM gone WHERE account = ?1 ORDER BY modseq LIMIT 1",
         [GONE_PURGE] = "DELETE FROM gone WHERE account = ?1 AND modseq <= ?2",
@@ -126,13 +167,45 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
             "DELETE FROM filed WHERE account = ?1 AND segment = ?2 AND sequence = ?3 AND number = ?4",
         [FILED_NEXT] = "SELECT min(segment) FROM filed WHERE account = ?1 AND segment > ?2",
         [FILED_FORGET] = "DELETE FROM filed WHERE account = ?1 AND segment = ?2",
+        [PLACING_OF] = "SELECT first, data FROM placing WHERE account = ?1 AND first <= ?2 "
+                       "ORDER BY first DESC LIMIT 1",
+        [PLACING_NEXT] = "SELECT first, data FROM placing WHERE account = ?1 AND first > ?2 "
+                         "ORDER BY first LIMIT 1",
+        [PLACING_WRITE] = "INSERT INTO placing(account, first, data) VALUES (?1, ?2, ?3) "
+                          "ON CONFLICT(first) DO UPDATE SET data = excluded.data",
+        [PLACING_DROP] = "DELETE FROM placing WHERE account = ?1 AND first = ?2",
+        [DOOMED_ADD] = "INSERT INTO doomed(account, number, until, letters) "
+                       "SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM doomed",
+        [DOOMED_NEXT] = "SELECT number, until, letters FROM doomed WHERE account = ?1 AND number > ?2 "
+                        "ORDER BY number LIMIT 1",
+        [DOOMED_WRITE] = "UPDATE doomed SET letters = ?3 WHERE account = ?1 AND number = ?2",
+        [DOOMED_DROP] = "DELETE FROM doomed WHERE account = ?1 AND number = ?2",
+        [SEEN_ALL] = "SELECT piece, bits FROM seen WHERE account = ?1 AND mailbox = ?2 AND reader = ?3 "
+                     "ORDER BY piece",
+        [SEEN_OF] =
+            "SELECT bits FROM seen WHERE account = ?1 AND mailbox = ?2 AND reader = ?3 AND piece = ?4",
+        [SEEN_READERS] = "SELECT reader, piece FROM seen WHERE account = ?1 AND mailbox = ?2",
+        [SEEN_WRITE] = "INSERT INTO seen(account, mailbox, reader, piece, bits) VALUES (?1, ?2, ?3, ?4, ?5) "
+                       "ON CONFLICT(account, mailbox, reader, piece) DO UPDATE SET bits = excluded.bits",
+        [SEEN_FORGET] = "DELETE FROM seen WHERE account = ?1 AND mailbox = ?2",
+        [VISIT_READ] = "SELECT recent FROM visit WHERE account = ?1 AND mailbox = ?2 AND reader = ?3",
+        [VISIT_WRITE] = "INSERT INTO visit(account, mailbox, reader, recent) VALUES (?1, ?2, ?3, ?4) "
+                        "ON CONFLICT(account, mailbox, reader) DO UPDATE SET recent = excluded.recent",
+        [VISIT_FORGET] = "DELETE FROM visit WHERE account = ?1 AND mailbox = ?2",
+        [KEYWORD_ALL] = "SELECT bit, name FROM keyword WHERE account = ?1 ORDER BY bit",
+        [KEYWORD_ADD] = "INSERT INTO keyword(account, bit, name) VALUES (?1, ?2, ?3)",
+        [FACTS_RANGE] = "SELECT letter, thread, body, size, received, mime, envelope FROM letter "
+                        "WHERE account = ?1 AND letter BETWEEN ?2 AND ?3 ORDER BY letter",
+        [PAGES_FORGET] = "DELETE FROM page WHERE account = ?1 AND place BETWEEN ?2 AND ?3",
         [INTEGRITY] = "PRAGMA integrity_check(20)",
 };
 
 const struct db_store account_store = {
         .name = "account",
-        .version = 1,
+        .version = 2,
         .schema = schema,
+        .migrations = migrations,
+        .migrated = account_migrated,
         .statements = statements,
         .statement_count = ACCOUNT_STATEMENTS,
         .page_size = 4096,

@@ -69,6 +69,7 @@ int accounts_open(struct accounts **out, int mail_dir, long max_open)
         a->table_size = 256;
         a->table = mem_array(a->table_size, sizeof(struct account *));
         pthread_mutex_init(&a->lock, NULL);
+        stages_open(a);
         *out = a;
         return 0;
 }
@@ -238,6 +239,7 @@ static int open_account(struct account *acc)
                         wake_one(&a->room);
                 }
         }
+        acc->openings = ++a->openings;
         acc->state = rc ? ACCOUNT_CLOSED : ACCOUNT_OPEN;
         wake_all(&acc->changed);
         return rc;
@@ -332,6 +334,12 @@ void accounts_segments(struct accounts *a, segment_exists_fn *exists, void *cont
         a->segment_context = context;
 }
 
+void accounts_on_change(struct accounts *a, void (*changed)(void *context, struct str account), void *context)
+{
+        a->changed = changed;
+        a->changed_context = context;
+}
+
 static struct account *next_in_need(struct accounts *a)
 {
         for (size_t i = 0; i < a->table_size; i++)
@@ -382,6 +390,7 @@ void accounts_close(struct accounts **ap)
                         mem_free(acc);
                 }
         scratch_free_all(a);
+        stages_close(a);
         pthread_mutex_destroy(&a->lock);
         close(a->dir);
         mem_free(a->table);

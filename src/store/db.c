@@ -106,13 +106,14 @@ static int sync_shared(struct db *d, nsec deadline)
 int db_transact_after(struct db *d, const char *name, int (*before)(void *arg),
                       int (*fn)(struct db *d, void *arg), void *arg, enum db_how how)
 {
-        struct job j = { d, name, before, fn, arg, how, false, false };
+        struct job j = { d, name, before, fn, arg, how & ~(unsigned)DB_LONG, false, false };
+        enum pool pool = how & DB_LONG ? LONG : QUICK;
         nsec deadline = in_seconds(BUSY_SECONDS);
         int rc;
 
         for (;;) {
                 j.sync = !d->users;
-                rc = locked(d, name, QUICK, job_run, &j, deadline);
+                rc = locked(d, name, pool, job_run, &j, deadline);
                 if (rc != -EBUSY)
                         break;
                 if (now() > deadline)
@@ -186,6 +187,23 @@ uint32_t db_data_version(struct db *d)
                 lock_drop(&d->lock);
         }
         return d->version;
+}
+
+uint64_t db_commits(const struct db *d)
+{
+        return d->commits;
+}
+
+bool db_quiet_version(struct db *d, uint32_t *version)
+{
+        int rc;
+
+        if (!lock_try(&d->lock))
+                return false;
+        rc = db_read_version(d, &d->version);
+        *version = d->version;
+        lock_drop(&d->lock);
+        return !rc;
 }
 
 struct db_point db_point(struct db *d)

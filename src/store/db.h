@@ -36,7 +36,8 @@ struct db_store {
         const char *const *statements;
         unsigned statement_count;
         unsigned page_size;
-        int (*opened)(struct db *d, void *context); /* in a transaction, before any other; may be NULL */
+        int (*opened)(struct db *d, void *context);      /* in a transaction, before any other; may be NULL */
+        int (*migrated)(struct db *d, unsigned version); /* after migrations[version], in its transaction */
 };
 enum {
         DB_CREATE = 1,
@@ -45,7 +46,12 @@ enum {
         DB_UNSYNCED =
             8 /* nothing is synced: for a file that whoever makes it syncs before it gets its name */
 };
-enum db_how { DB_READ, DB_WRITE, DB_SYNC };
+enum db_how {
+        DB_READ,
+        DB_WRITE,
+        DB_SYNC,
+        DB_LONG = 8 /* or'ed to one of them: it takes more than some milliseconds */
+};
 
 /* Waits. The path is absolute. -ENOENT: not there and no DB_CREATE; -EPROTONOSUPPORT: newer than we are;
  * -EOPNOTSUPP: it lies on a network file system. */
@@ -65,6 +71,9 @@ const char *db_path(const struct db *d);
 /* Changes when another connection has committed, not by what this one does. Cheap, may run on the loop; while a
  * transaction of this db runs it tells what was so last time. */
 uint32_t db_data_version(struct db *d);
+uint64_t db_commits(const struct db *d); /* by this one: rises with each; may run on the loop */
+/* As db_data_version, but false while a transaction of this db runs: nothing can be said. */
+bool db_quiet_version(struct db *d, uint32_t *version);
 /* For a syncfs in place of many db_sync: read before it, what was committed by then is durable after it. */
 struct db_point {
         uint64_t commits;

@@ -17,7 +17,8 @@ struct db {
         unsigned rows;          /* begun and not ended */
         sqlite3_stmt *own[OWN_STATEMENTS];
         sqlite3_stmt **statements;
-        uint64_t commits, synced; /* what is committed is durable when they are equal */
+        _Atomic uint64_t commits; /* the loop may look at any time */
+        uint64_t synced;          /* what is committed is durable when they are equal */
         uint32_t version;         /* last seen */
         uint32_t synced_version;  /* before the last sync */
         bool sync_failed;         /* an fsync of the WAL failed: only a checkpoint can mend that */

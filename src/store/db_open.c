@@ -112,26 +112,55 @@ static int make_durable(const char *path)
         return rc;
 }
 
-/* FILE.schema-N, whole and durable before the file itself is touched. */
-static int copy_aside(struct db *d, unsigned version)
+/* Where the header of a file keeps user_version (https://www.sqlite.org/fileformat.html §1.3), big-endian. */
+static bool has_version(const char *path, unsigned version)
 {
-        struct buf copy auto_buf;
-        sqlite3_stmt *s = NULL;
-        int rc;
+        unsigned char v[4] = { 0 };
+        int fd = disk_open(AT_FDCWD, path, O_RDONLY);
+        ssize_t n = fd < 0 ? -1 : pread(fd, v, sizeof v, 60);
 
-        buf_init(&copy, 4096);
-        buf_printf(&copy, "%s.schema-%u", d->path, version);
-        if (!buf_u8(&copy, 0))
-                return -ENAMETOOLONG;
-        rc = disk_unlink(AT_FDCWD, copy.p); /* half of one, from before */
-        if (rc && rc != -ENOENT)
-                return rc;
-        rc = db_failed(d, sqlite3_prepare_v2(d->handle, "VACUUM INTO ?1", -1, &s, NULL));
+        if (fd >= 0)
+                close(fd);
+        return n == sizeof v &&
+               ((unsigned)v[0] << 24 | (unsigned)v[1] << 16 | (unsigned)v[2] << 8 | v[3]) == version;
+}
+
+static int vacuum_into(struct db *d, const char *path)
+{
+        sqlite3_stmt *s = NULL;
+        int rc = db_failed(d, sqlite3_prepare_v2(d->handle, "VACUUM INTO ?1", -1, &s, NULL));
+
         if (!rc)
-                rc = db_failed(d, sqlite3_bind_text(s, 1, copy.p, -1, SQLITE_STATIC));
+                rc = db_failed(d, sqlite3_bind_text(s, 1, path, -1, SQLITE_STATIC));
         if (!rc)
                 rc = db_failed(d, sqlite3_step(s));
         sqlite3_finalize(s);
+        return rc;
+}
+
+/* FILE.schema-N, whole and durable before the file itself is touched. Several processes may come at once: each makes
+ * its own, and what a later one copied after another's change is no copy of the old schema and goes again. */
+static int copy_aside(struct db *d, unsigned version)
+{
+        struct buf copy auto_buf, fresh auto_buf;
+        int rc;
+
+        buf_init(&copy, 4096);
+        buf_init(&fresh, 4096);
+        buf_printf(&copy, "%s.schema-%u", d->path, version);
+        buf_printf(&fresh, "%s.new-%ld", copy.p, (long)getpid());
+        if (!buf_u8(&copy, 0) || !buf_u8(&fresh, 0))
+                return -ENAMETOOLONG;
+        rc = disk_unlink(AT_FDCWD, fresh.p); /* half of one, from before */
+        if (rc && rc != -ENOENT)
+                return rc;
+        rc = vacuum_into(d, fresh.p);
+        if (!rc && !has_version(fresh.p, version))
+                return disk_unlink(AT_FDCWD, fresh.p);
+        if (!rc)
+                rc = make_durable(fresh.p);
+        if (!rc)
+                rc = disk_rename(AT_FDCWD, fresh.p, AT_FDCWD, copy.p);
         return rc ? rc : make_durable(copy.p);
 }
 
@@ -145,8 +174,12 @@ static int migrate(struct db *d, unsigned from)
         if (rc)
                 return rc;
         rc = read_number(d, "PRAGMA user_version", &found);
-        for (unsigned v = (unsigned)found; !rc && v < d->store->version; v++)
+        for (unsigned v = (unsigned)found; !rc && v < d->store->version; v++) {
                 rc = db_run(d, d->store->migrations[v]);
+                if (!rc && d->store->migrated)
+                        rc = d->store->migrated(d, v);
+                assert(!d->rows);
+        }
         if (!rc)
                 rc = set_version(d, d->store->version);
         if (!rc)

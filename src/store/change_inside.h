@@ -1,0 +1,43 @@
+/* What the files of store/change share. Functions that take a struct db run on a worker thread inside a transaction. */
+#pragma once
+#include "store/account_inside.h"
+#include "store/change.h"
+
+/* Calls `each` for the placements among the ranges (ascending, apart), in uid order. < 0 ends it with that error. */
+enum { PLACED_SAME = 0, PLACED_CHANGED = 1 /* only where pages are written back */, PLACED_STOP = 2 };
+typedef int placed_fn(void *context, struct placed *p);
+int pages_read(struct db *d, uint32_t mailbox, const struct uid_range *r, size_t n, placed_fn *each,
+               void *context);
+int pages_write(struct db *d, uint32_t mailbox, const struct uid_range *r, size_t n, placed_fn *each,
+                void *context);
+
+void placed_add(struct placed_list *l, const struct placed *p);
+
+/* The end of a mailbox, where placements are added. c as it was read, and changed here; whoever began writes it. */
+struct mailbox_end {
+        struct counter *c;
+        struct page page;
+        unsigned used;
+};
+int end_begin(struct db *d, struct counter *c, struct mailbox_end *e);
+int end_add(struct db *d, struct mailbox_end *e, const struct placed *p); /* p->uid: the next one */
+int end_finish(struct db *d, struct mailbox_end *e);
+
+/* The mailbox is there and has this uidvalidity: else -ESTALE. */
+int mailbox_current(struct db *d, uint32_t mailbox, uint32_t uidvalidity);
+/* All of a mailbox goes: letters, counter, what readers keep of it; `gone` says so with uid 0. The row of `mailbox` and
+ * what else hangs on it is the caller's. all: the counters of the account, with a new modseq; the caller writes them. */
+int change_forget_mailbox(struct account *a, struct db *d, struct counter *all, uint32_t mailbox);
+
+/* change_seen.c: \Seen of those who are not the owner. */
+enum { SEEN_PIECE = 4096 };
+struct seen_piece { /* of one reader in one mailbox */
+        uint32_t mailbox, reader, piece;
+        bool loaded, changed;
+        unsigned char bits[SEEN_PIECE / 8];
+};
+int seen_get(struct db *d, struct seen_piece *s, uint32_t uid, bool *seen);
+int seen_set(struct db *d, struct seen_piece *s, uint32_t uid, bool seen);
+int seen_store(struct db *d, struct seen_piece *s);
+int seen_count(struct db *d, uint32_t mailbox, uint32_t reader, uint64_t *n);
+int seen_forget(struct db *d, uint32_t mailbox, const struct placed *list, size_t n);
