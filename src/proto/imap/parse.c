@@ -78,6 +78,7 @@ void imap_literal_go(struct session *s, const struct imap_literal *l)
 
 void imap_literal_done(struct session *s, struct scan *a)
 {
+        struct imap *p = imap_of(s);
         nsec deadline = in_seconds(LITERAL_SECONDS);
         struct str line;
         enum got got;
@@ -92,6 +93,9 @@ void imap_literal_done(struct session *s, struct scan *a)
         case GOT_LINE:
                 *a = scan_of(arena_str(&s->command, line));
                 imap_line_read(s, a->s);
+                p->literals += line.n; /* lines between empty literals are kept, too */
+                if (p->literals > IMAP_LITERALS_MOST)
+                        scan_fail(a, "[TOOBIG] the command is too long");
                 return;
         case GOT_LONG: scan_fail(a, "the line is too long"); return;
         default: conn_fail(s->conn); scan_fail(a, "the line ended");
@@ -139,7 +143,7 @@ static struct str literal(struct session *s, struct scan *a)
                 scan_fail(a, "a string is missing");
                 return S("");
         }
-        if (l.n > most - p->literals) {
+        if (p->literals > most || l.n > most - p->literals) {
                 scan_fail(a, "[TOOBIG] the literals of this command are too long");
                 return S("");
         }
