@@ -4,6 +4,7 @@ import os
 import time
 from contextlib import ExitStack
 
+from imap import Imap
 from measure import ESTABLISHED, quiet, sockets
 from peers import Dovecot, Postfix
 from under_test import Pail
@@ -103,36 +104,39 @@ class Bench:
 
     # ---- sign-ins a second, the cost of the password taken out: pail remembers it, Dovecot compares plain text
 
-    def signin(self):
+    def signin(self, imap=False):
         accounts = 100
         with ExitStack() as stack:
             pail = stack.enter_context(Pail(self.build, 'signin', accounts))
             dovecot = stack.enter_context(Dovecot(self.build, accounts)) if self.peers else None
             for how, options in (('', {}), (', TLS', {'tls': True}), (', TLS resumed', {'tls': True, 'resume': True})):
-                self.signin_rounds(pail, dovecot, accounts, how, options)
+                self.signin_rounds(pail, dovecot, accounts, how, options, imap)
 
-    def signin_rounds(self, pail, dovecot, accounts, how, options):
+    def signin_rounds(self, pail, dovecot, accounts, how, options, imap):
         rate, cpu = {}, {}
         for rounds in range(ROUNDS + 1):    # the first only warms up
             for server in [pail] + ([dovecot] if dovecot else []):
                 n = self.count(600 if server is dovecot else 4000 if options else 10000)
                 quiet(server)
                 before = server.cpu()
-                got = self.load.run('signin', port=server.pop3s if options else server.pop3, letters=n,
-                                    account=server.account, accounts=accounts, sessions=8, password=server.password,
-                                    **options)
+                got = self.load.run('signin', port=port_of(server, imap, options), letters=n, account=server.account,
+                                    accounts=accounts, sessions=8, password=server.password, **options,
+                                    **({'imap': True} if imap else {}))
                 if rounds:
                     rate.setdefault(server, []).append(got['per_second'])
                     cpu.setdefault(server, []).append((server.cpu() - before) * 1e3 / n)
-        title = f'POP3 sign-in and QUIT{how}, 8 at once'
+        title = f'{"IMAP sign-in and LOGOUT" if imap else "POP3 sign-in and QUIT"}{how}, 8 at once'
         peer = f'{dovecot.title}, fast set-up' if dovecot else ''
         self.table.row(title, 'a second', rate[pail], rate.get(dovecot), peer, 10 if how != ', TLS resumed' else None)
         self.table.row(title, 'ms of CPU each', cpu[pail], cpu.get(dovecot), peer)
 
     # ---- many who are signed in and silent
 
-    def idle(self):
-        connections, peer_connections, each = self.count(5000), self.count(500), 100
+    def imap_signin(self):
+        self.signin(imap=True)
+
+    def idle(self, imap=False):
+        connections, peer_connections, each = self.count(10000 if imap else 5000), self.count(500), 100
         with ExitStack() as stack:
             pail = stack.enter_context(Pail(self.build, f'idle{connections}', connections, keep=True))
             if pail.fresh:
@@ -155,11 +159,16 @@ class Bench:
             quiet(*servers)
             empty = {server: server.pss() for server in servers}
             for tls in (False, True):
-                self.idle_minute(servers, empty, tls)
+                self.idle_minute(servers, empty, tls, imap)
 
-    def idle_minute(self, servers, empty, tls):
+    def imap_idle(self):
+        self.idle(imap=True)
+
+    def idle_minute(self, servers, empty, tls, imap):
         options = {'tls': True} if tls else {}
-        held = [self.load.hold(port=server.pop3s if tls else server.pop3, letters=n, account=server.account,
+        if imap:
+            options['imap'] = True
+        held = [self.load.hold(port=port_of(server, imap, tls), letters=n, account=server.account,
                                accounts=n, password=server.password, **options) for server, n in servers.items()]
         time.sleep(15)      # the sessions have yet to park
         quiet(*servers)
@@ -167,7 +176,7 @@ class Bench:
         time.sleep(60)
         cpu = {server: (server.cpu() - cpu[server]) / (time.monotonic() - began) * 100 for server in servers}
         for server, n in servers.items():
-            stand = sockets(server.pop3s if tls else server.pop3, ESTABLISHED)
+            stand = sockets(port_of(server, imap, tls), ESTABLISHED)
             if stand != n:
                 raise RuntimeError(f'{server.title}: of {n} connections {stand} stand')
         per = {server: (server.pss() - empty[server]) / n for server, n in servers.items()}
@@ -177,11 +186,19 @@ class Bench:
         pail, connections = next(iter(servers.items()))
         dovecot, peer_connections = list(servers.items())[-1]
         dovecot = None if dovecot is pail else dovecot
-        title = f'{connections} idle POP3 connections{", TLS" if tls else ""}'
+        title = f'{connections} {"IMAP sessions in IDLE" if imap else "idle POP3 connections"}{", TLS" if tls else ""}'
         peer = f'{dovecot.title}, default set-up, {peer_connections} connections' if dovecot else ''
         self.table.row(title, 'KB PSS each', [per[pail]], [per[dovecot]] if dovecot else None, peer,
                        ('most', 28 if tls else 4))
         self.table.row(title, '% of a core', [cpu[pail]], [cpu[dovecot]] if dovecot else None, peer)
+
+    # ---- IMAP
+
+    def imap(self):
+        Imap(self, self.count(10000)).run()
+
+    def imap_large(self):
+        Imap(self, self.count(100000)).run()
 
     # ---- nobody there
 
@@ -202,4 +219,11 @@ class Bench:
         self.table.row('`pail demo` on an existing folder until it is ready', 'ms', ready, None, '', ('most', 300))
 
 
-ALL = ['smtp-keep', 'smtp-new', 'smtp-100k', 'pop3', 'signin', 'idle', 'empty']
+def port_of(server, imap, tls):
+    if imap:
+        return server.imaps if tls else server.imap
+    return server.pop3s if tls else server.pop3
+
+
+ALL = ['smtp-keep', 'smtp-new', 'smtp-100k', 'pop3', 'signin', 'idle', 'imap', 'imap-large', 'imap-signin', 'imap-idle',
+       'empty']

@@ -135,10 +135,10 @@ class Load:
         os.makedirs(self.folder, exist_ok=True)
         flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'gnutls'], check=True, capture_output=True,
                                text=True).stdout.split()
-        for name in ('smtp', 'pop3', 'signin'):
-            subprocess.run(['gcc', '-std=gnu2x', '-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE', '-o',
-                            f'{self.folder}/load-{name}', f'{source}/{name}.c', f'{source}/wire.c', '-pthread', *flags],
-                           check=True)
+        for name, *more in (['smtp'], ['pop3'], ['signin'], ['imap', 'letters']):
+            subprocess.run(['gcc', '-std=gnu2x', '-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-D_GNU_SOURCE', '-o',
+                            f'{self.folder}/load-{name}', f'{source}/{name}.c', f'{source}/wire.c',
+                            *(f'{source}/{other}.c' for other in more), '-pthread', *flags], check=True)
 
     def command(self, name, **options):
         words = [f'{self.folder}/load-{name}']
@@ -153,6 +153,25 @@ class Load:
         if done.returncode:
             raise RuntimeError(f'load-{name}: {done.stderr.strip()}')
         return {key: float(value) for key, value in (word.split('=') for word in done.stdout.split())}
+
+    def steps(self, server, words, **options):
+        """IMAP steps one after another: {name: (ms, ms of the server's CPU)}."""
+        client = subprocess.Popen(self.command('imap', **options) + ['--', *words], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        found = {'login': (float(client.stdout.readline().split('=')[1]), 0.0)}
+        for word in words:
+            if word == 'fill':
+                continue
+            cpu = server.cpu()
+            client.stdin.write('go\n')
+            client.stdin.flush()
+            if '=' not in (line := client.stdout.readline()):
+                raise RuntimeError(f'load-imap: {word} at {server.title} failed')
+            found[word] = float(line.split('=')[1]), (server.cpu() - cpu) * 1e3
+        client.stdin.close()
+        if client.wait():
+            raise RuntimeError(f'load-imap at {server.title} failed')
+        return found
 
     def hold(self, **options):
         """Connections that stay open until .stdin is closed."""

@@ -6,12 +6,13 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import time
 
 from measure import LISTENING, PATIENCE, Processes, free_port, sockets, until
 
-PACKAGES = {'postfix': ['postfix'], 'dovecot': ['dovecot-core', 'dovecot-pop3d']}
+PACKAGES = {'postfix': ['postfix'], 'dovecot': ['dovecot-core', 'dovecot-pop3d', 'dovecot-imapd']}
 USERS = {'postfix': 5901, 'dovecot': 5902, 'dovenull': 5903, 'vmail': 5904}
 GROUPS = {**USERS, 'postdrop': 5905}
 DOMAIN = 'bench.test'
@@ -32,7 +33,8 @@ def download(name, folder):
     """The packages and what they need that the machine lacks; nothing when they lie there already."""
     debs = f'{folder}/debs'
     tree = f'{folder}/tree'
-    if os.path.exists(f'{tree}/usr'):
+    listed = f'{folder}/packages'
+    if os.path.exists(listed) and open(listed).read() == ' '.join(PACKAGES[name]):
         return tree
     print(f'fetching {" ".join(PACKAGES[name])} to run beside (nothing is installed)', flush=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -53,6 +55,8 @@ def download(name, folder):
     for deb in glob.glob(f'{debs}/*.deb'):
         subprocess.run(['dpkg-deb', '-x', deb, f'{tree}.part'], check=True)
     os.rename(f'{tree}.part', tree)
+    with open(listed, 'w') as f:
+        f.write(' '.join(PACKAGES[name]))
     return tree
 
 
@@ -66,10 +70,10 @@ class Peer:
 
     account, password = f'u%d@{DOMAIN}', 'measure'
 
-    def __init__(self, name, build):
+    def __init__(self, name, build, beside=''):
         self.name = name
         self.folder = os.path.abspath(f'{build}/peers/{name}')
-        self.root = f'{self.folder}/root'
+        self.root = f'{self.folder}/root{beside}'   # several may run at once
         self.tree = download(name, self.folder)
         self.processes = None
         shutil.rmtree(self.root, ignore_errors=True)
@@ -102,13 +106,13 @@ class Peer:
 
     def start(self, *command, ready):
         self.processes = Processes(self.name)
-        self.output = open(f'{self.folder}/output', 'w+')
+        self.output = open(f'{self.root}.output', 'w+')
         self.processes.start(self.inside(*command), stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
         end = time.monotonic() + PATIENCE
         while not sockets(ready, LISTENING):
             if self.processes.popen.poll() is not None or time.monotonic() > end:
                 self.__exit__()
-                with open(f'{self.folder}/output') as f:
+                with open(f'{self.root}.output') as f:
                     raise RuntimeError(f'{self.name} did not start: {f.read()}')
             time.sleep(0.02)
 
@@ -176,19 +180,20 @@ virtual_gid_maps = static:{GROUPS['vmail']}
 
 
 class Dovecot(Peer):
-    """POP3 over Maildir. fast: its high-performance login, login processes that serve many; otherwise its default, a
-    login process a connection, which with TLS stays as long as the session."""
+    """POP3 and IMAP over Maildir or mdbox. fast: its high-performance login, login processes that serve many; otherwise
+    its default, a login process a connection, which with TLS stays as long as the session."""
 
-    def __init__(self, build, accounts, fast=True, most=1100):
-        super().__init__('dovecot', build)
-        self.pop3 = free_port((0, 1))
-        self.pop3s = self.pop3 + 1
+    def __init__(self, build, accounts, fast=True, most=1100, store='maildir', settings=''):
+        super().__init__('dovecot', build, f'-{store}')
+        self.pop3 = free_port((0, 1, 2, 3))
+        self.pop3s, self.imap, self.imaps = self.pop3 + 1, self.pop3 + 2, self.pop3 + 3
+        where = {'maildir': 'maildir:/var/vmail/%n/Maildir', 'mdbox': 'mdbox:/var/vmail/%n/mdbox'}[store]
         self.title = 'Dovecot ' + version(self.folder, 'dovecot-core').split('+')[0].split(':')[-1]
         subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
                         '-nodes', '-days', '30', '-subj', '/CN=localhost', '-keyout', f'{self.root}/etc/dovecot/key.pem',
                         '-out', f'{self.root}/etc/dovecot/cert.pem'], check=True, capture_output=True)
         login = 'service_count = 0\n  process_min_avail = 2\n  client_limit = 4000' if fast else 'process_limit = 4000'
-        self.write('etc/dovecot/dovecot.conf', f'''protocols = pop3
+        self.write('etc/dovecot/dovecot.conf', f'''protocols = pop3 imap
 listen = 127.0.0.1
 base_dir = /run/dovecot
 log_path = /var/log/dovecot.log
@@ -196,7 +201,7 @@ ssl = yes
 ssl_cert = </etc/dovecot/cert.pem
 ssl_key = </etc/dovecot/key.pem
 disable_plaintext_auth = no
-mail_location = maildir:/var/vmail/%n/Maildir
+mail_location = {where}
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN /etc/dovecot/users
@@ -216,15 +221,32 @@ service pop3-login {{
     ssl = yes
   }}
 }}
+service imap-login {{
+  {login}
+  inet_listener imap {{
+    port = {self.imap}
+  }}
+  inet_listener imaps {{
+    port = {self.imaps}
+    ssl = yes
+  }}
+}}
 service pop3 {{
   process_limit = {most}
 }}
+service imap {{
+  process_limit = {most}
+}}
+{settings}
 ''')
         self.write('etc/dovecot/users', ''.join(f'u{i}@{DOMAIN}:{{PLAIN}}{self.password}\n' for i in range(accounts)))
 
     def __enter__(self):
         self.start('dovecot', '-F', ready=self.pop3s)
         return self
+
+    def stop(self):
+        self.processes.end(signal.SIGTERM)
 
     def fill(self, account, letters, size, once=None):
         """The same letter many times, under the names that Dovecot's own delivery gives (S=, W=), read ones in cur."""

@@ -27,6 +27,7 @@ class Pail:
         self.folder = os.path.abspath(f'{build}/bench/data/{name}')
         self.base = free_port((25, 110, 143, 465, 587, 993, 995))
         self.smtp, self.pop3, self.pop3s = self.base + 25, self.base + 110, self.base + 995
+        self.imap, self.imaps = self.base + 143, self.base + 993
         self.settings = [word for pair in settings for word in ('--set', pair)]
         self.log = None
         os.makedirs(os.path.dirname(self.folder), exist_ok=True)

@@ -1,5 +1,5 @@
-/* load-signin: POP3 sign-ins, a new connection each, from --sessions threads, --letters in all, accounts in turn.
- * With --hold they stay open instead, all held until stdin ends.
+/* load-signin: POP3 or (--imap) IMAP sign-ins, a new connection each, from --sessions threads, --letters in all, accounts in turn.
+ * With --hold they stay open instead, all held until stdin ends; with --imap they have selected INBOX and wait in IDLE.
  * With --resume each thread resumes its TLS session.
  * Prints: signins= seconds= per_second= resumed= ; or "held N" and waits. */
 #include "wire.h"
@@ -18,11 +18,31 @@ static void sign_in(struct wire *w, int number)
 
         account_name(&o, number, name, sizeof(name));
         wire_open(w, &o);
+        if (o.imap) {
+                wire_expect(w, "* OK");
+                wire_say(w, "a LOGIN %s %s\r\n", name, o.password);
+                wire_until(w, "a OK");
+                return;
+        }
         wire_expect(w, "+OK");
         wire_say(w, "USER %s\r\n", name);
         wire_expect(w, "+OK");
         wire_say(w, "PASS %s\r\n", o.password);
         wire_expect(w, "+OK");
+}
+
+static void sign_out(struct wire *w)
+{
+        wire_say(w, o.imap ? "b LOGOUT\r\n" : "QUIT\r\n");
+        wire_until(w, o.imap ? "b OK" : "+OK");
+}
+
+static void idle(struct wire *w)
+{
+        wire_say(w, "b SELECT INBOX\r\n");
+        wire_until(w, "b OK");
+        wire_say(w, "c IDLE\r\n");
+        wire_until(w, "+ ");
 }
 
 static void *work(void *arg)
@@ -33,8 +53,7 @@ static void *work(void *arg)
         (void)arg;
         while ((number = atomic_fetch_add(&next, 1)) < o.letters) {
                 sign_in(w, number);
-                wire_say(w, "QUIT\r\n");
-                wire_expect(w, "+OK");
+                sign_out(w);
                 if (o.tls && o.resume) {
                         resumed += wire_resumed(w);
                         wire_keep_session(w);
@@ -52,8 +71,11 @@ static void *sign_in_some(void *arg)
         int number;
 
         (void)arg;
-        while ((number = atomic_fetch_add(&next, 1)) < o.letters)
+        while ((number = atomic_fetch_add(&next, 1)) < o.letters) {
                 sign_in(w, number);
+                if (o.imap)
+                        idle(w);
+        }
         free(w);
         return NULL;
 }

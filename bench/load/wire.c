@@ -55,6 +55,10 @@ void options_parse(struct options *o, int argc, char **argv)
                         o->tls = true;
                         continue;
                 }
+                if (!strcmp(name, "--imap")) {
+                        o->imap = true;
+                        continue;
+                }
                 if (!strcmp(name, "--hold")) {
                         o->hold = true;
                         continue;
@@ -232,6 +236,22 @@ void wire_expect(struct wire *w, const char *start)
 
         if (strncmp(line, start, strlen(start)))
                 fatal("expected %s, got: %s", start, line);
+}
+
+void wire_until(struct wire *w, const char *start)
+{
+        while (strncmp(wire_line(w), start, strlen(start)) != 0)
+                ;
+}
+
+void wire_skip(struct wire *w, size_t n)
+{
+        while (n > w->n - w->at) {
+                n -= w->n - w->at;
+                w->at = w->n;
+                fill(w);
+        }
+        w->at += n;
 }
 
 /* Searches CRLF.CRLF in what is buffered, keeping the last 4 bytes across reads. The first CRLF is the status line's. */

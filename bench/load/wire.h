@@ -17,7 +17,7 @@ struct options {                                      /* of every load: --name v
         const char *host, *user, *password, *account; /* account: a template, "u%d@bench.test" */
         int port, sessions, accounts, letters, per_connection, in_flight;
         size_t size;
-        bool tls, resume, pipeline, hold;
+        bool tls, resume, pipeline, hold, imap;
 };
 void options_parse(struct options *o, int argc, char **argv);
 /* --account with its number. */
@@ -33,4 +33,6 @@ void wire_send(struct wire *w, const char *p, size_t n);
 void wire_say(struct wire *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 char *wire_line(struct wire *w);                     /* without CRLF, until the next call */
 void wire_expect(struct wire *w, const char *start); /* one line that starts so, or the end of the bench */
+void wire_until(struct wire *w, const char *start);  /* lines until one that starts so */
+void wire_skip(struct wire *w, size_t n);            /* so many bytes are of no interest */
 size_t wire_until_dot(struct wire *w);               /* a multi-line answer; its octets */
