@@ -1,0 +1,213 @@
+#include "proto/imap/append.h"
+#include "base/mem.h"
+#include "proto/imap/capability.h"
+
+#include <errno.h>
+
+static bool trouble(struct append *p, int error)
+{
+        if (error == -ENOENT)
+                p->rc = imap_no(p->session, "[TRYCREATE] there is no mailbox of that name");
+        else
+                p->rc = imap_trouble(p->session, error);
+        return false;
+}
+
+bool append_begin(struct append *p, struct session *s, struct str name, uint64_t freed)
+{
+        struct access x;
+        int rc;
+
+        *p = (struct append){
+                .session = s, .name = name, .limit = (uint64_t)imap_append_limit(s), .freed = freed
+        };
+        if (s->server->status) {
+                p->rc = imap_no(s, "[UNAVAILABLE] %s", s->server->status);
+                return false;
+        }
+        rc = imap_open(s, name, RIGHT_INSERT, &x);
+        if (!rc)
+                rc = imap_room(s, x.account, x.owner, &p->room);
+        access_close(&x); /* a letter may take its time to arrive */
+        if (rc)
+                return trouble(p, rc);
+        if (p->room < UINT64_MAX - freed)
+                p->room += freed;
+        return true;
+}
+
+void append_drop(struct append *p)
+{
+        for (size_t i = 0; i < p->n; i++)
+                stage_free(&p->letters[i].stage);
+        p->n = 0;
+}
+
+bool append_fits(struct append *p, const struct stage *to, uint64_t more)
+{
+        uint64_t have = stage_size(to);
+
+        if (more > p->limit || have > p->limit - more) {
+                p->rc = imap_no(p->session, "[TOOBIG] a letter may have %llu octets here",
+                                (unsigned long long)p->limit);
+                return false;
+        }
+        if (p->room < UINT64_MAX && p->octets + have + more > p->room) {
+                p->rc = imap_trouble(p->session, -EDQUOT);
+                return false;
+        }
+        return true;
+}
+
+static struct append_letter *another(struct append *p)
+{
+        struct append_letter *grown;
+
+        if (p->n == p->space) {
+                p->space = p->space ? 2 * p->space : 4;
+                grown = arena_array(&p->session->command, struct append_letter, p->space);
+                mem_copy(grown, p->space * sizeof *grown, str_from(p->letters, p->n * sizeof *grown));
+                p->letters = grown;
+        }
+        grown = &p->letters[p->n++];
+        *grown = (struct append_letter){ .stage = stage_new(p->session->server->accounts),
+                                         .received = wall_usec() };
+        return grown;
+}
+
+/* append-data = literal / literal8 / "UTF8" SP "(" literal8 ")" / "CATENATE" SP "(" ... ")"
+ * -- RFC 9051 §9, RFC 6855 §4, RFC 4469 §5. That 8-bit header fields come only as UTF8 (RFC 6855 §4) is not insisted on:
+ * old letters have them, and whoever moves his mail here wants it as it is. */
+static bool data(struct append *p, struct scan *a, struct stage *to)
+{
+        struct session *s = p->session;
+
+        if (imap_can(s, CAP_CATENATE) && scan_try_word(a, S("CATENATE "))) {
+                return append_catenate(p, a, to);
+        } else if (imap_can(s, CAP_UTF8_ACCEPT) && scan_try_word(a, S("UTF8 ("))) {
+                if (!(imap_of(s)->enabled & ENABLED_UTF8)) {
+                        p->rc = imap_no(s, "[CANNOT] ENABLE UTF8=ACCEPT first");
+                        return false;
+                }
+                if (!append_literal(p, a, to, true, true))
+                        return false;
+                scan_char(a, ')');
+                return true;
+        }
+        return append_literal(p, a, to, false, true);
+}
+
+bool append_letter(struct append *p, struct scan *a)
+{
+        struct append_letter *l;
+
+        if (p->n == APPEND_LETTERS) {
+                p->rc = imap_no(p->session, "[LIMIT] %d letters at most in one command", APPEND_LETTERS);
+                return false;
+        }
+        l = another(p);
+        if (scan_peek(a) == '(') {
+                imap_flag_list(p->session, a, &l->flags);
+                imap_sp(a);
+        }
+        if (scan_peek(a) == '"') {
+                l->received = imap_date_time(a);
+                imap_sp(a);
+        }
+        if (!a->bad && !data(p, a, l->stage))
+                return false;
+        if (a->bad) {
+                p->rc = imap_syntax(p->session, a);
+                return false;
+        }
+        p->octets += stage_size(l->stage);
+        return true;
+}
+
+/* The flags as bits of the target's account; the letters as what the store takes. */
+static int filings(struct append *p, struct access *x, struct filing **out)
+{
+        struct session *s = p->session;
+        struct filing *f = *out = arena_array(&s->command, struct filing, p->n);
+        struct keyword_list *known = NULL;
+        int rc = 0;
+
+        for (size_t i = 0; i < p->n && !rc; i++) {
+                f[i].received = p->letters[i].received;
+                if (p->letters[i].flags.n && !known) {
+                        known = arena_new(&s->command, struct keyword_list);
+                        rc = change_keywords(x, &s->command, known);
+                }
+                if (!rc)
+                        rc = alter_bits(s, x, known, &p->letters[i].flags, true, &f[i].flags);
+                if (rc)
+                        return rc == -ENOSPC ? -ENOBUFS : rc; /* no keyword left, rather than no disk */
+                rc = stage_finish(p->letters[i].stage, &f[i]);
+        }
+        return rc;
+}
+
+bool append_ready(struct append *p, struct access *x, struct filing **letters, uint64_t *room)
+{
+        struct session *s = p->session;
+        int rc = imap_open(s, p->name, RIGHT_INSERT, x);
+
+        *room = UINT64_MAX;
+        if (!rc)
+                rc = filings(p, x, letters);
+        if (!rc)
+                rc = imap_room(s, x->account, x->owner, room);
+        if (*room < UINT64_MAX - p->freed)
+                *room += p->freed;
+        if (!rc && !conn_ok(s->conn))
+                rc = -ECANCELED;
+        if (!rc)
+                return true;
+        access_close(x);
+        return trouble(p, rc);
+}
+
+static int append(struct append *p, struct scan *a)
+{
+        struct session *s = p->session;
+        struct uid_list uids = { 0 };
+        struct filing *letters;
+        struct buf code auto_buf;
+        struct access x;
+        uint64_t room;
+        int rc;
+
+        do {
+                if (!append_letter(p, a))
+                        return p->rc;
+        } while (!imap_end(s, a) && !a->bad && imap_can(s, CAP_MULTIAPPEND));
+        if (!imap_end(s, a))
+                return imap_syntax(s, a);
+        if (!append_ready(p, &x, &letters, &room))
+                return p->rc;
+        buf_init(&code, 1 << 20);
+        rc = change_append(&x, letters, p->n, room);
+        for (size_t i = 0; i < p->n && !rc; i++)
+                uid_list_add(&uids, letters[i].uid, letters[i].uid);
+        if (!rc && x.rights & RIGHT_READ)
+                put_appenduid(&code, x.uidvalidity, &uids);
+        access_close(&x);
+        rc = rc ? imap_trouble(s, rc) : alter_ok(s, buf_str(&code), "APPEND completed");
+        uid_list_free(&uids);
+        return rc;
+}
+
+/* APPEND mailbox [(flags)] [date-time] literal ... -- RFC 9051 §6.3.12, RFC 3502 */
+int imap_append(struct session *s, struct scan *a)
+{
+        struct append p = { .session = s };
+        struct str name = imap_mailbox(s, a);
+        int rc;
+
+        imap_sp(a);
+        if (a->bad)
+                return imap_syntax(s, a);
+        rc = append_begin(&p, s, name, 0) ? append(&p, a) : p.rc;
+        append_drop(&p);
+        return rc;
+}
