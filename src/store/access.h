@@ -10,7 +10,8 @@
  * access_key; access_again opens the same mailbox once more and looks at the rights anew.
  *
  * The owner has all rights to his own mailboxes, always. A reader who lacks RIGHT_LOOKUP gets -ENOENT, as if there were
- * nothing; with it but without a right in `needs`: -EACCES. The account's own list (table `acl`) decides; the rows in
+ * nothing; with it but without a right in `needs`: -EACCES. What is only a name above others (NOSELECT) is -ENOENT if needs
+ * has a right on letters; else those rights are missing in x.rights. The account's own list (table `acl`) decides; the rows in
  * store/sharing.h only say where to look. */
 #pragma once
 #include "store/account.h"
@@ -48,6 +49,9 @@ struct access {
 /* -ENOENT no such account or mailbox, or it may not be told; -EACCES. Waits. */
 [[nodiscard]] int access_open(struct access *x, struct accounts *set, struct str reader, struct str owner,
                               struct str path, unsigned needs);
+/* The account itself, mailbox 0: what may be done at its top, and what new mailboxes there inherit. It holds no letters. */
+[[nodiscard]] int access_open_top(struct access *x, struct accounts *set, struct str reader, struct str owner,
+                                  unsigned needs);
 /* -ESTALE: the mailbox has gone or has other numbers now. */
 [[nodiscard]] int access_again(struct access *x, struct accounts *set, struct str reader,
                                const struct access_key *key, unsigned needs);

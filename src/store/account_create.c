@@ -42,6 +42,12 @@ static int add_mailbox(struct db *d, uint32_t mailbox, uint64_t uidvalidity)
         db_bind_u64(&q, 6, uidvalidity);
         db_bind_u64(&q, 7, 1);
         rc = db_exec(&q);
+        if (rc)
+                return rc;
+        q = db_query(d, SUBSCRIPTION_ADD);
+        db_bind_u64(&q, 1, ACCOUNT_ID);
+        db_bind_text(&q, 2, standard[mailbox - 1].name);
+        rc = db_exec(&q);
         return rc ? rc : add_counter(d, mailbox);
 }
 
@@ -61,7 +67,13 @@ static int fill(struct db *d, void *arg)
                 rc = add_counter(d, 0);
         for (uint32_t i = 1; i <= sizeof standard / sizeof standard[0] && !rc; i++)
                 rc = add_mailbox(d, i, uidvalidity);
-        return rc;
+        if (rc)
+                return rc;
+        q = db_query(d, NUMBERS_WRITE);
+        db_bind_u64(&q, 1, ACCOUNT_ID);
+        db_bind_u64(&q, 2, sizeof standard / sizeof standard[0] + 1);
+        db_bind_u64(&q, 3, uidvalidity);
+        return db_exec(&q);
 }
 
 struct making {

@@ -77,6 +77,7 @@ struct accounts {
         pthread_mutex_t lock; /* scratches and the descriptors of bodies/ */
         struct scratch *scratches;
         int sync_failed; /* what syncfs said once */
+        struct sharing *sharing; /* told of rights; not ours */
         struct stages stages;
 };
 

@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* INBOX in any case (RFC 9051 §5.1); other names from the top, one by one. */
+/* INBOX in any case (RFC 9051 §5.1); other names from the top, one by one. What is only a name holds no letters: not found. */
 int mailbox_find(struct db *d, struct str path, uint32_t *mailbox)
 {
         struct str name;
         uint32_t parent = 0;
+        bool selectable = true;
 
         if (!path.n || str_ieq(path, INBOX)) {
                 *mailbox = MAILBOX_INBOX;
@@ -24,14 +25,18 @@ int mailbox_find(struct db *d, struct str path, uint32_t *mailbox)
                 db_bind_u64(&q, 1, ACCOUNT_ID);
                 db_bind_u64(&q, 2, parent);
                 db_bind_text(&q, 3, name);
-                if (db_next(&q))
+                if (db_next(&q)) {
                         found = (uint32_t)db_u64(&q, 0);
+                        selectable = db_u64(&q, 1) != 0;
+                }
                 if (db_end(&q))
                         return db_end(&q);
                 if (!found)
                         return -ENOENT;
                 parent = found;
         }
+        if (!selectable)
+                return -ENOENT;
         *mailbox = parent;
         return 0;
 }

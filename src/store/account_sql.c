@@ -5,9 +5,11 @@
  *
  *   account   one row: what rarely changes. boot, clean: the boot id of the last who wrote, and whether all have closed
  *             since. jumped: the modseq after the last jump; a client that knows only older ones starts anew.
- *             forgotten: up to this modseq, rows of gone may be missing. uidvalidity: the last one given
+ *             forgotten: up to this modseq, rows of gone may be missing. uidvalidity: the last one given;
+ *             mailboxes: the next mailbox's number
  *   mailbox   names. Path: the names from the top (parent 0), with '/' between. role as in RFC 8621 §2, or empty.
- *             created, changed: modseqs, for JMAP's Mailbox/changes
+ *             created, changed: modseqs, for JMAP's Mailbox/changes. selectable 0: only a name above others.
+ *             subscribed: was of use in schema 1; `subscription` has taken its place
  *   counter   what changes with every letter, a row a mailbox; mailbox 0 is the account as a whole: its uidnext is the
  *             next letter, its modseq the last one given, count and octets are of letters, each once.
  *             safe: what uidnext was when last known to be durable; modsafe: the same of modseq, in row 0.
@@ -27,6 +29,10 @@
  *             background after `until` (seconds)
  *   gone      went at modseq: uid of the mailbox, which was letter, and the (uid, letter) u32 pairs in more, ascending,
  *             the last of them last. letter 0: uid..last never were there, a gap; uid 0: the mailbox itself
+ *   acl       who may do what, bits of access.h; identifier with '-' before it: may not. mailbox 0: at the top, and what
+ *             new mailboxes there inherit
+ *   subscription  names as the owner's clients wrote them, those of other people's mailboxes too
+ *   annotation    RFC 5464; mailbox 0: of the account; reader: whose /private/ it is
  *   reader    numbers of other people who read here
  *   seen      \Seen of such a reader: bits of 4,096 uids, from piece * 4096
  *   visit     the first uid that is \Recent for such a reader
@@ -44,13 +50,25 @@
         "CREATE TABLE visit(account INTEGER NOT NULL, mailbox INTEGER NOT NULL, reader INTEGER NOT NULL, "   \
         "recent INTEGER NOT NULL, PRIMARY KEY(account, mailbox, reader)) STRICT, WITHOUT ROWID;"
 
+/* Rights, subscriptions, annotations (store/mailbox.h). */
+#define SCHEMA_2_NAMES                                                                                    \
+        "CREATE TABLE acl(account INTEGER NOT NULL, mailbox INTEGER NOT NULL, identifier TEXT NOT NULL, " \
+        "rights INTEGER NOT NULL, PRIMARY KEY(account, mailbox, identifier)) STRICT, WITHOUT ROWID;"      \
+        "CREATE TABLE subscription(account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY(account, "   \
+        "name)) "                                                                                         \
+        "STRICT, WITHOUT ROWID;"                                                                          \
+        "CREATE TABLE annotation(account INTEGER NOT NULL, mailbox INTEGER NOT NULL, reader INTEGER NOT " \
+        "NULL, "                                                                                          \
+        "entry TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(account, mailbox, reader, entry)) STRICT;"
+
 static const char schema[] =
     "CREATE TABLE account(account INTEGER PRIMARY KEY, name TEXT NOT NULL, boot TEXT NOT NULL, "
     "clean INTEGER NOT NULL, jumped INTEGER NOT NULL, forgotten INTEGER NOT NULL, uidvalidity INTEGER NOT "
-    "NULL) STRICT;"
+    "NULL, mailboxes INTEGER NOT NULL DEFAULT 1) STRICT;"
     "CREATE TABLE mailbox(account INTEGER NOT NULL, mailbox INTEGER NOT NULL, parent INTEGER NOT NULL, "
     "name TEXT NOT NULL, role TEXT NOT NULL, uidvalidity INTEGER NOT NULL, subscribed INTEGER NOT NULL, "
-    "place INTEGER NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY(account, "
+    "place INTEGER NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL, "
+    "selectable INTEGER NOT NULL DEFAULT 1, PRIMARY KEY(account, "
     "mailbox), "
     "UNIQUE(account, parent, name)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE counter(account INTEGER NOT NULL, mailbox INTEGER NOT NULL, uidnext INTEGER NOT NULL, "
@@ -75,14 +93,19 @@ static const char schema[] =
     "more BLOB, PRIMARY KEY(account, modseq, mailbox, uid)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE filed(account INTEGER NOT NULL, segment INTEGER NOT NULL, sequence INTEGER NOT NULL, "
     "number INTEGER NOT NULL, letter INTEGER NOT NULL, PRIMARY KEY(account, segment, sequence, number)) "
-    "STRICT, WITHOUT ROWID;" SCHEMA_2_TABLES;
+    "STRICT, WITHOUT ROWID;" SCHEMA_2_TABLES SCHEMA_2_NAMES;
 
 /* From schema 1: a letter lay in one place only, so nothing is to be packed anew. */
-static const char schema_2[] = "ALTER TABLE counter ADD COLUMN deleted_octets INTEGER NOT NULL DEFAULT 0;"
-                               "ALTER TABLE counter ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;"
-                               "ALTER TABLE counter ADD COLUMN recent INTEGER NOT NULL DEFAULT 1;"
-                               "ALTER TABLE counter ADD COLUMN changes BLOB NOT NULL DEFAULT x'';"
-                               "ALTER TABLE gone ADD COLUMN more BLOB;" SCHEMA_2_TABLES;
+static const char schema_2[] =
+    "ALTER TABLE counter ADD COLUMN deleted_octets INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE counter ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE counter ADD COLUMN recent INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE counter ADD COLUMN changes BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE gone ADD COLUMN more BLOB;" SCHEMA_2_TABLES
+    "ALTER TABLE mailbox ADD COLUMN selectable INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE account ADD COLUMN mailboxes INTEGER NOT NULL DEFAULT 1;"
+    "UPDATE account SET mailboxes = (SELECT max(mailbox) + 1 FROM mailbox);" SCHEMA_2_NAMES
+    "INSERT INTO subscription(account, name) SELECT account, name FROM mailbox WHERE subscribed = 1;";
 
 static const char *const migrations[] = { [1] = schema_2 };
 
@@ -90,14 +113,16 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
         [ACCOUNT_READ] =
             "SELECT boot, clean, jumped, forgotten, uidvalidity, name FROM account WHERE account = ?1",
         [ACCOUNT_CLAIM] = "UPDATE account SET boot = ?2, clean = ?3 WHERE account = ?1",
-        [ACCOUNT_JUMPED] = "UPDATE account SET jumped = ?2 WHERE account = ?1",
+        [ACCOUNT_JUMPED] = "UPDATE account SET jumped = ?2, mailboxes = mailboxes + 1000, "
+                           "uidvalidity = uidvalidity + 1000 WHERE account = ?1",
         [ACCOUNT_ADD] = "INSERT INTO account(account, name, boot, clean, jumped, forgotten, uidvalidity) "
                         "VALUES (?1, ?2, ?3, 0, 1, 1, ?4)",
         [ACCOUNT_FORGOTTEN] = "UPDATE account SET forgotten = ?2 WHERE account = ?1",
         [MAILBOX_ADD] =
             "INSERT INTO mailbox(account, mailbox, parent, name, role, uidvalidity, subscribed, place, "
             "created, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?2, ?7, ?7)",
-        [MAILBOX_FIND] = "SELECT mailbox FROM mailbox WHERE account = ?1 AND parent = ?2 AND name = ?3",
+        [MAILBOX_FIND] =
+            "SELECT mailbox, selectable FROM mailbox WHERE account = ?1 AND parent = ?2 AND name = ?3",
         [MAILBOX_VIEW] = "SELECT m.uidvalidity, c.uidnext, c.count, c.octets, a.modseq "
                          "FROM mailbox m JOIN counter c ON c.account = m.account AND c.mailbox = m.mailbox "
                          "JOIN counter a ON a.account = m.account AND a.mailbox = 0 "
@@ -197,6 +222,55 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
         [FACTS_RANGE] = "SELECT letter, thread, body, size, received, mime, envelope FROM letter "
                         "WHERE account = ?1 AND letter BETWEEN ?2 AND ?3 ORDER BY letter",
         [PAGES_FORGET] = "DELETE FROM page WHERE account = ?1 AND place BETWEEN ?2 AND ?3",
+        [MAILBOX_ROW] =
+            "SELECT parent, uidvalidity, selectable, role FROM mailbox WHERE account = ?1 AND mailbox = ?2",
+        [MAILBOX_CHILD] = "SELECT mailbox FROM mailbox WHERE account = ?1 AND parent = ?2 LIMIT 1",
+        [MAILBOX_COUNT] = "SELECT count(*) FROM mailbox WHERE account = ?1",
+        [MAILBOX_LIST] = "SELECT mailbox, parent, name, role, uidvalidity, selectable, created, changed "
+                         "FROM mailbox WHERE account = ?1 ORDER BY mailbox",
+        [MAILBOX_NEW] = "INSERT INTO mailbox(account, mailbox, parent, name, role, uidvalidity, subscribed, "
+                        "place, created, changed, selectable) "
+                        "VALUES (?1, ?2, ?3, ?4, '', ?5, 0, ?2, ?7, ?7, ?6)",
+        [MAILBOX_TOUCH] = "UPDATE mailbox SET changed = ?3 WHERE account = ?1 AND mailbox = ?2",
+        [MAILBOX_SELECTABLE] =
+            "UPDATE mailbox SET selectable = 1, uidvalidity = ?3 WHERE account = ?1 AND mailbox = ?2",
+        [MAILBOX_MOVE] = "UPDATE mailbox SET parent = ?3, name = ?4, changed = ?5 "
+                         "WHERE account = ?1 AND mailbox = ?2",
+        [MAILBOX_ADOPT] = "UPDATE mailbox SET parent = ?3, changed = ?4 WHERE account = ?1 AND parent = ?2",
+        [MAILBOX_DROP] = "DELETE FROM mailbox WHERE account = ?1 AND mailbox = ?2",
+        [NUMBERS_READ] = "SELECT mailboxes, uidvalidity FROM account WHERE account = ?1",
+        [NUMBERS_WRITE] = "UPDATE account SET mailboxes = ?2, uidvalidity = ?3 WHERE account = ?1",
+        [ROLE_FIND] = "SELECT mailbox FROM mailbox WHERE account = ?1 AND role = ?2",
+        [ROLE_SET] = "UPDATE mailbox SET role = ?3 WHERE account = ?1 AND mailbox = ?2",
+        [COUNTER_DROP] = "DELETE FROM counter WHERE account = ?1 AND mailbox = ?2",
+        [READER_FIND] = "SELECT reader FROM reader WHERE account = ?1 AND name = ?2",
+        [READER_ADD] =
+            "INSERT INTO reader(account, reader, name) SELECT ?1, coalesce(max(reader), 0) + 1, ?2 "
+            "FROM reader WHERE account = ?1 ON CONFLICT DO NOTHING",
+        [ACL_OF] = "SELECT identifier, rights FROM acl WHERE account = ?1 AND mailbox = ?2 "
+                   "ORDER BY identifier",
+        [ACL_ALL] = "SELECT mailbox, identifier, rights FROM acl WHERE account = ?1",
+        [ACL_COUNT] = "SELECT count(*) FROM acl WHERE account = ?1 AND identifier = ?2",
+        [ACL_COPY] = "INSERT INTO acl(account, mailbox, identifier, rights) "
+                     "SELECT account, ?3, identifier, rights FROM acl WHERE account = ?1 AND mailbox = ?2",
+        [ACL_WRITE] = "INSERT INTO acl(account, mailbox, identifier, rights) VALUES (?1, ?2, ?3, ?4) "
+                      "ON CONFLICT(account, mailbox, identifier) DO UPDATE SET rights = excluded.rights",
+        [ACL_REMOVE_ONE] = "DELETE FROM acl WHERE account = ?1 AND mailbox = ?2 AND identifier = ?3",
+        [ACL_DROP] = "DELETE FROM acl WHERE account = ?1 AND mailbox = ?2",
+        [SUBSCRIPTION_ALL] = "SELECT name FROM subscription WHERE account = ?1 ORDER BY name",
+        [SUBSCRIPTION_COUNT] = "SELECT count(*) FROM subscription WHERE account = ?1",
+        [SUBSCRIPTION_ADD] = "INSERT INTO subscription(account, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        [SUBSCRIPTION_DROP] = "DELETE FROM subscription WHERE account = ?1 AND name = ?2",
+        [ANNOTATION_ALL] = "SELECT entry, value, reader FROM annotation "
+                           "WHERE account = ?1 AND mailbox = ?2 AND reader IN (0, ?3) ORDER BY entry",
+        [ANNOTATION_COUNT] = "SELECT count(CASE WHEN mailbox = ?2 AND reader = ?3 THEN 1 END), "
+                             "coalesce(sum(length(value) + 100), 0) FROM annotation WHERE account = ?1",
+        [ANNOTATION_WRITE] =
+            "INSERT INTO annotation(account, mailbox, reader, entry, value) VALUES (?1, ?2, ?3, ?4, ?5) "
+            "ON CONFLICT(account, mailbox, reader, entry) DO UPDATE SET value = excluded.value",
+        [ANNOTATION_REMOVE] =
+            "DELETE FROM annotation WHERE account = ?1 AND mailbox = ?2 AND reader = ?3 AND entry = ?4",
+        [ANNOTATION_DROP] = "DELETE FROM annotation WHERE account = ?1 AND mailbox = ?2",
         [INTEGRITY] = "PRAGMA integrity_check(20)",
 };
 

@@ -3,7 +3,7 @@
  * '.' or '..', no '%' or '*'. Whoever calls has turned modified UTF-7 into UTF-8.
  *
  * Edits are synced before they return. `reader` is who asks; rights are checked here (RFC 4314 §4). -EINVAL a name that
- * cannot be, -EEXIST, -ENOENT, -EACCES, -ENOTEMPTY. */
+ * cannot be, -EEXIST, -ENOENT, -EACCES, -ENOTEMPTY, -EMLINK too many (10,000 mailboxes or subscriptions, 1,000 identifiers). */
 #pragma once
 #include "store/change.h"
 #include "store/sharing.h"

@@ -1,10 +1,11 @@
 /* Who was granted something by whom: so that LIST of others' mailboxes opens only accounts that show something. A small
- * SQLite file, `sharing/sharing.db` (WAL), written by the mail processes when rights change, read through a cache. It
+ * SQLite file, `sharing/sharing.db` (WAL), written by the mail processes when rights change, read in one short look. It
  * only says where to look; the account's own list decides (store/access.h). It can be made anew from the accounts: pail check compares.
  *
  * Rows: (owner account, identifier, how many mailboxes). A reader matches by his name, "anyone", "$his-domain". */
 #pragma once
 #include "base/arena.h"
+#include "store/account.h"
 
 struct sharing;
 [[nodiscard]] int sharing_open(struct sharing **out, const char *path); /* made if missing */
@@ -15,3 +16,9 @@ void sharing_close(struct sharing **s);
 [[nodiscard]] int sharing_owners(struct sharing *s, struct str reader, struct arena *m, struct str **owners,
                                  size_t *n);
 [[nodiscard]] int sharing_remove_owner(struct sharing *s, struct str owner); /* the account is gone */
+/* From now on what happens to the rights of these accounts' mailboxes is told to s (NULL: no more). */
+void accounts_share(struct accounts *a, struct sharing *s);
+
+/* For pail check: every row. On a worker thread. */
+typedef void sharing_each_fn(void *context, struct str owner, struct str identifier, uint32_t mailboxes);
+[[nodiscard]] int sharing_each(struct sharing *s, sharing_each_fn *each, void *context);
