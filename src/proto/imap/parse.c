@@ -294,11 +294,13 @@ uint32_t imap_nz_number(struct scan *a)
 
 static int two_digits(struct scan *a)
 {
-        size_t at = a->at;
-        int v = (int)scan_number(a, 99);
+        struct scan two = scan_of(str_sub(a->s, a->at, 2));
+        int v = (int)scan_number(&two, 99);
 
-        if (a->at - at != 2)
+        if (!scan_done(&two) || two.at != 2)
                 scan_fail(a, "two digits are wanted");
+        else
+                a->at += 2;
         return v;
 }
 

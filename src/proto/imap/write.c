@@ -71,7 +71,7 @@ void put_astring(struct buf *b, struct str v, unsigned mode)
 
 void put_mailbox(struct buf *b, struct str name, unsigned mode)
 {
-        struct buf encoded auto_buf;
+        auto_buf struct buf encoded = { 0 };
 
         if (mode & MODE_UTF8 || (ascii_only(name) && str_find(name, '&') == STR_NONE)) {
                 put_astring(b, name, mode);
