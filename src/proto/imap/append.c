@@ -52,6 +52,10 @@ bool append_fits(struct append *p, const struct stage *to, uint64_t more)
                                 (unsigned long long)p->limit);
                 return false;
         }
+        if (p->octets + have + more > APPEND_OCTETS) { /* URLs make much of little */
+                p->rc = imap_no(p->session, "[LIMIT] more than one command may bring");
+                return false;
+        }
         if (p->room < UINT64_MAX && p->octets + have + more > p->room) {
                 p->rc = imap_trouble(p->session, -EDQUOT);
                 return false;

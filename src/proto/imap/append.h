@@ -9,7 +9,11 @@
 #include "proto/imap/alter.h"
 #include "store/stage.h"
 
-enum { APPEND_LETTERS = 500 /* in one command */, CATENATE_PARTS = 1000 /* of one letter */ };
+enum {
+        APPEND_LETTERS = 500,    /* in one command */
+        APPEND_OCTETS = 1 << 30, /* of all of them, but see the limit of a letter */
+        CATENATE_PARTS = 1000    /* of one letter */
+};
 
 struct append_letter {
         struct stage *stage;
