@@ -9,6 +9,7 @@ static const struct command imap_commands[] = {
         /* verb            handler              where           needs                   s  synopsis */
         { "AUTHENTICATE",  imap_authenticate,   IMAP_STRANGER,  SECRET_RESPONSE,        0, "AUTHENTICATE mechanism [response]" },
         { "CAPABILITY",    imap_capability,     IMAP_ANY,       NO_ARGUMENT | NO_EXPUNGE, 0, "CAPABILITY" },
+        { "CANCELUPDATE",  imap_cancelupdate,   IMAP_SELECTED,  NO_EXPUNGE,             0, "CANCELUPDATE \"tag\" ...", "CONTEXT=SEARCH" },
         { "CHECK",         imap_check,          IMAP_SELECTED,  NO_ARGUMENT,            0, "CHECK" },
         { "CLOSE",         imap_close,          IMAP_SELECTED,  NO_ARGUMENT | NO_UPDATES, 0, "CLOSE" },
         { "COMPRESS",      imap_compress,       IMAP_INSIDE,    LAST,                   0, "COMPRESS DEFLATE", "COMPRESS=DEFLATE" },
@@ -20,6 +21,7 @@ static const struct command imap_commands[] = {
         { "LOGIN",         imap_login,          IMAP_STRANGER,  SECRET_ALL,             0, "LOGIN name password" },
         { "LOGOUT",        imap_logout,         IMAP_ANY,       NO_ARGUMENT | NO_UPDATES, 0, "LOGOUT" },
         { "NOOP",          imap_noop,           IMAP_ANY,       NO_ARGUMENT,            0, "NOOP" },
+        { "SEARCH",        imap_search,         IMAP_SELECTED,  HAS_UID | UID_ONLY | NO_EXPUNGE, 0, "SEARCH [RETURN (options)] [CHARSET name] keys" },
         { "SELECT",        imap_select,         IMAP_INSIDE,    NO_UPDATES,             0, "SELECT mailbox [(parameters)]" },
         { "STARTTLS",      imap_starttls,       IMAP_STRANGER,  NO_ARGUMENT | LAST,     0, "STARTTLS", "STARTTLS" },
         { "UNAUTHENTICATE", imap_unauthenticate, IMAP_INSIDE,   NO_ARGUMENT | LAST | NO_UPDATES, 0, "UNAUTHENTICATE", "UNAUTHENTICATE" },

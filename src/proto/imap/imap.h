@@ -128,6 +128,8 @@ struct imap_selected {
         uint32_t recent_until; /* and below this */
         uint64_t keywords;     /* bits of those told by FLAGS */
         struct uid_list saved; /* $ (SEARCHRES) */
+        struct uid_list held;  /* gone, and not yet told: still in the map, so that numbers stay as the client knows them */
+        bool recent_due;       /* \Recent letters were told by a bell, and not yet taken from other sessions */
 };
 
 struct notify;  /* notify.c */
@@ -267,6 +269,12 @@ void imap_enable(struct session *s, unsigned enabled);
 /* For MODSEQ-aware commands (RFC 7162 §3.1): CONDSTORE is enabled by the first that uses it; tells HIGHESTMODSEQ if that is new. */
 void imap_use_condstore(struct session *s);
 int imap_done(struct session *s, struct str line); /* while IMAP_IDLING: DONE, or what is no DONE */
+/* search_context.c: searches that are kept up (RFC 5267). What has gone must be told before it leaves the map, what is new or
+ * changed after it has come into it: two calls if there is both; either may be NULL. imap_contexts_end when the mailbox is no
+ * longer selected. */
+void imap_contexts_update(struct session *s, struct access *x, const struct placed_list *changed,
+                          const struct uid_list *gone);
+void imap_contexts_end(struct session *s);
 void imap_bell(struct session *s);                 /* woken by a bell: tells what IDLE or NOTIFY asked for */
 
 /* --- serve.c, commands.c, login.c, notify.c --- */

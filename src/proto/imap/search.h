@@ -64,12 +64,12 @@ struct search_key {
 struct search_program {
         struct search_key *root;
         unsigned keys, texts;
-        bool fuzzy;     /* FUZZY stands in it */
-        bool modseq;    /* MODSEQ */
-        bool numbers;   /* message sequence numbers */
-        bool saved;     /* $ */
-        bool passes;    /* OLDER, YOUNGER: changes by itself */
-        bool unknown;   /* the charset: NO [BADCHARSET] */
+        bool fuzzy;   /* FUZZY stands in it */
+        bool modseq;  /* MODSEQ */
+        bool numbers; /* message sequence numbers */
+        bool saved;   /* $ */
+        bool passes;  /* OLDER, YOUNGER: changes by itself */
+        bool unknown; /* the charset: NO [BADCHARSET] */
         struct str charset;
 };
 
@@ -101,7 +101,7 @@ bool search_progress(void *scope, size_t done, size_t total);
 
 /* --- what was found --- */
 struct search_found {
-        uint32_t *seqs; /* ascending, or as SORT orders them */
+        uint32_t *seqs;  /* ascending, or as SORT orders them */
         uint8_t *scores; /* 1..100, NULL without FUZZY */
         size_t n;
         uint32_t lowest; /* RFC 9738: the limit was met, this is the lowest uid that was looked at; else 0 */
@@ -138,7 +138,8 @@ bool window_text(struct search_window *w, const struct search_key *k, const uint
 struct search_return {
         bool given; /* RETURN stood there */
         bool min, max, all, count, save, relevancy, partial, update, context;
-        int64_t from, until; /* PARTIAL: 1-based, first <= last; below 0: from the end, -1 the last, from <= until */
+        int64_t from,
+            until; /* PARTIAL: 1-based, first <= last; below 0: from the end, -1 the last, from <= until */
         bool backwards; /* the range as it came is written back: "-1:-100" */
         uint32_t asked_from, asked_until;
 };
@@ -146,6 +147,11 @@ struct search_return {
 void search_return(struct session *s, struct scan *a, struct search_return *out);
 /* Which of the found are returned (RFC 9394 §3.2, RFC 9051 §6.4.4.1): first <= i < until; empty: none. */
 void search_partial(const struct search_return *r, size_t found, size_t *first, size_t *until);
+/* Do the options fit the keys? false: the reply is in *rc. */
+bool search_options_allowed(struct session *s, const struct search_return *r, const struct search_program *p,
+                            int *rc);
+/* The tagged NO for an error; with SAVE there is nothing in $ then. */
+int search_failed(struct session *s, const struct search_return *r, int error);
 /* SAVE: sets $. */
 void search_save(struct session *s, const struct search_return *r, const struct search_found *f);
 
@@ -158,7 +164,8 @@ struct search_reply {
         uint32_t uidvalidity;
         bool modseq; /* MODSEQ is to be told */
 };
-[[nodiscard]] int search_reply(struct search_scope *c, const struct search_reply *r, const struct search_found *f);
+[[nodiscard]] int search_reply(struct search_scope *c, const struct search_reply *r,
+                               const struct search_found *f);
 /* Long lists go out piece by piece. */
 struct search_out {
         struct session *s;
@@ -171,7 +178,8 @@ void out_printf(struct search_out *o, const char *format, ...) __attribute__((fo
 void out_set(struct search_out *o, const struct seqmap *map, bool uid, const uint32_t *seqs, size_t n);
 void out_end(struct search_out *o); /* CRLF */
 /* The tagged OK, with MESSAGELIMIT if it was met. */
-int search_done(struct session *s, const struct search_scope *c, const struct search_found *f, const char *words);
+int search_done(struct session *s, const struct search_scope *c, const struct search_found *f,
+                const char *words);
 
 /* --- search_context.c --- */
 /* RETURN (UPDATE): the tag is used already. */

@@ -1,5 +1,7 @@
 #include "base/codec.h"
+#include "mail/header.h"
 #include "proto/imap/search.h"
+#include "proto/imap/selected.h"
 
 /* Search keys, RFC 9051 §6.4.4 and §9; RFC 3501 (NEW OLD RECENT), 5032 (OLDER YOUNGER), 6203 (FUZZY), 7162 (MODSEQ), 8474
  * (EMAILID THREADID), 8514 (SAVED...), 9738 (UIDAFTER UIDBEFORE). */
@@ -70,8 +72,10 @@ static struct search_key *text_key(struct reading *r, enum search_field field, s
                 return k;
         }
         if (!k->text.n && field < SEARCH_HEADER) {
-                static const struct str names[] = { [SEARCH_SUBJECT] = S("Subject"), [SEARCH_FROM] = S("From"),
-                                                    [SEARCH_TO] = S("To"),           [SEARCH_CC] = S("Cc"),
+                static const struct str names[] = { [SEARCH_SUBJECT] = S("Subject"),
+                                                    [SEARCH_FROM] = S("From"),
+                                                    [SEARCH_TO] = S("To"),
+                                                    [SEARCH_CC] = S("Cc"),
                                                     [SEARCH_BCC] = S("Bcc") };
                 k->name = names[field];
                 k->field = SEARCH_HEADER;
@@ -199,8 +203,8 @@ static struct search_key *within_key(struct reading *r, int64_t younger)
         imap_sp(r->a);
         then = wall_usec() - (int64_t)imap_nz_number(r->a) * USEC;
         r->p->passes = true;
-        return younger ? range_key(r, KEY_RECEIVED, then, INT64_MAX) :
-                         range_key(r, KEY_RECEIVED, INT64_MIN + 1, then + 1);
+        return younger ? range_key(r, KEY_RECEIVED, then, INT64_MAX)
+                       : range_key(r, KEY_RECEIVED, INT64_MIN + 1, then + 1);
 }
 
 /* MODSEQ [entry-name SP entry-type-req SP] mod-sequence-valzer -- RFC 7162 §3.1.5. We keep one modseq a placement, so the
@@ -522,6 +526,23 @@ static bool copy_ranges(struct arena *m, struct search_key *to, const struct uid
         return true;
 }
 
+/* A set of numbers or uids as the uids it means now. */
+static void uids_now(const struct seqmap *map, const struct search_key *k, struct uid_list *out)
+{
+        struct imap_set set = { k->ranges, k->n, false };
+        struct uid_list seqs = { 0 };
+
+        if (k->what == KEY_UID) {
+                imap_set_list(&set, seqmap_last(map), out);
+                return;
+        }
+        imap_set_list(&set, map->count, &seqs);
+        for (size_t i = 0; i < seqs.n && seqs.ranges[i].first <= map->count; i++)
+                seqmap_uids(map, seqs.ranges[i].first ? seqs.ranges[i].first : 1,
+                            seqs.ranges[i].last < map->count ? seqs.ranges[i].last : map->count, out);
+        uid_list_free(&seqs);
+}
+
 struct search_key *search_copy(struct arena *m, struct session *s, const struct search_key *k)
 {
         struct search_key *to = arena_new(m, struct search_key), **at = &to->first;
@@ -536,17 +557,7 @@ struct search_key *search_copy(struct arena *m, struct session *s, const struct 
         if (k->what == KEY_SAVED) {
                 ok = copy_ranges(m, to, &sel->saved);
         } else if (k->what == KEY_SEQUENCE || k->what == KEY_UID) {
-                uint32_t star = k->what == KEY_UID ? seqmap_last(&sel->map) : sel->map.count;
-
-                for (size_t i = 0; i < k->n; i++) {
-                        uint32_t a = k->ranges[i].first ? k->ranges[i].first : star;
-                        uint32_t b = k->ranges[i].last ? k->ranges[i].last : star;
-
-                        if (k->what == KEY_UID)
-                                uid_list_add(&uids, a < b ? a : b, a < b ? b : a);
-                        else
-                                seqmap_uids(&sel->map, a < b ? a : b, a < b ? b : a, &uids);
-                }
+                uids_now(&sel->map, k, &uids);
                 ok = copy_ranges(m, to, &uids);
         }
         uid_list_free(&uids);
