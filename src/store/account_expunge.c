@@ -58,6 +58,8 @@ int placements_removed(struct account *a, struct db *d, struct counter *all, str
         box->modseq = box->modsafe = all->modseq;
         if (!rc)
                 rc = gone_add(d, box->mailbox, all->modseq, list, n, now);
+        if (!rc)
+                rc = seen_forget(d, box->mailbox, list, n);
         if (!rc && dying.n) {
                 rc = letters_doom(d, dying.letters, dying.n, now);
                 atomic_store(&a->doomed, true);
@@ -66,43 +68,36 @@ int placements_removed(struct account *a, struct db *d, struct counter *all, str
         return rc;
 }
 
-struct expunge_job {
-        struct account *a;
-        const struct mailbox_view *view;
-        const struct uid_range *ranges;
-        size_t n;
-        struct counter all, mailbox;
-        struct placed_list removed;
-};
-
 static int take_out(void *context, struct placed *p)
 {
-        struct expunge_job *j = context;
+        struct removing *j = context;
 
+        if (j->only_deleted && !(p->flags & FLAG_DELETED))
+                return PLACED_SAME;
         placed_add(&j->removed, p);
         p->letter = 0;
         p->modseq = j->all.modseq;
         return PLACED_CHANGED;
 }
 
-static int expunge(struct db *d, void *arg)
+int removing_run(struct db *d, void *arg)
 {
-        struct expunge_job *j = arg;
+        struct removing *j = arg;
         int rc = account_writes(d);
 
         j->removed.n = 0;
         if (!rc)
-                rc = mailbox_current(d, j->view->mailbox, j->view->uidvalidity);
+                rc = mailbox_current(d, j->number, j->uidvalidity);
         if (!rc)
                 rc = counter_read(d, 0, &j->all);
         if (!rc)
-                rc = counter_read(d, j->view->mailbox, &j->mailbox);
+                rc = counter_read(d, j->number, &j->mailbox);
         if (!rc)
                 rc = counter_ahead(d, &j->all, 0, 1);
         if (rc)
                 return rc;
         j->all.modseq++;
-        rc = pages_write(d, j->view->mailbox, j->ranges, j->n, take_out, j);
+        rc = pages_write(d, j->number, j->ranges, j->n, take_out, j);
         if (rc || !j->removed.n)
                 return rc;
         rc = placements_removed(j->a, d, &j->all, &j->mailbox, j->removed.list, j->removed.n);
@@ -113,7 +108,7 @@ static int expunge(struct db *d, void *arg)
 
 int account_expunge(struct account *a, const struct mailbox_view *view, const uint32_t *uids, size_t n)
 {
-        struct expunge_job j = { .a = a, .view = view };
+        struct removing j = { .a = a, .number = view->mailbox, .uidvalidity = view->uidvalidity };
         struct uid_list list = { 0 };
         int rc;
 
@@ -121,10 +116,63 @@ int account_expunge(struct account *a, const struct mailbox_view *view, const ui
                 uid_list_add(&list, uids[i], uids[i]);
         j.ranges = list.ranges;
         j.n = list.n;
-        rc = account_change(a, "expunge", NULL, expunge, &j, DB_SYNC);
+        rc = account_change(a, "expunge", NULL, removing_run, &j, DB_SYNC);
         if (!rc && j.removed.n && j.removed.n <= AT_ONCE)
                 (void)account_reap(a); /* what stays is found later */
         placed_list_free(&j.removed);
         uid_list_free(&list);
+        return rc;
+}
+
+int change_expunge(struct access *x, const struct uid_range *uids, size_t n, bool only_deleted,
+                   struct uid_list *gone)
+{
+        struct removing j = { .a = x->account,
+                              .number = x->mailbox,
+                              .uidvalidity = x->uidvalidity,
+                              .ranges = uids,
+                              .n = n,
+                              .only_deleted = only_deleted };
+        int rc;
+
+        *gone = (struct uid_list){ 0 };
+        if (!(x->rights & RIGHT_EXPUNGE))
+                return -EACCES;
+        rc = account_change(x->account, "expunge", NULL, removing_run, &j, DB_SYNC | DB_LONG);
+        for (size_t i = 0; i < j.removed.n && !rc; i++)
+                uid_list_add(gone, j.removed.list[i].uid, j.removed.list[i].uid);
+        placed_list_free(&j.removed);
+        return rc;
+}
+
+static int take_any(void *context, struct placed *p)
+{
+        placed_add(context, p);
+        p->letter = 0;
+        return PLACED_CHANGED;
+}
+
+int change_forget_mailbox(struct account *a, struct db *d, struct counter *all, uint32_t mailbox)
+{
+        static const unsigned forget[] = { SEEN_FORGET, VISIT_FORGET, COUNTER_FORGET };
+        struct placed_list list = { 0 };
+        struct counter box;
+        struct db_row q;
+        int rc = counter_read(d, mailbox, &box);
+
+        if (!rc)
+                rc = pages_write(d, mailbox, &(struct uid_range){ 1, UINT32_MAX }, 1, take_any, &list);
+        if (!rc && list.n)
+                rc = placements_removed(a, d, all, &box, list.list, list.n);
+        placed_list_free(&list);
+        if (!rc)
+                rc = gone_add(d, mailbox, all->modseq, &(struct placed){ 0 }, 1,
+                              (uint64_t)(wall_usec() / 1000000));
+        for (size_t i = 0; i < sizeof forget / sizeof *forget && !rc; i++) {
+                q = db_query(d, forget[i]);
+                db_bind_u64(&q, 1, ACCOUNT_ID);
+                db_bind_u64(&q, 2, mailbox);
+                rc = db_exec(&q);
+        }
         return rc;
 }

@@ -2,7 +2,7 @@
  * the counters and the last page of a mailbox are read and written once. */
 #include "base/mem.h"
 #include "run/offload.h"
-#include "store/change_inside.h"
+#include "store/account_filing.h"
 #include "store/disk.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,36 +10,7 @@
 
 enum { PARSE_IN_MEMORY = 1024 * 1024 };
 
-struct parsed {
-        size_t mime, mime_end; /* in scratch->packed */
-        uint64_t *hashes;
-        size_t n;
-        uint64_t size;
-};
-
-/* The end of a mailbox, where letters are added. */
-struct end {
-        struct end *next;
-        struct counter c;
-        struct mailbox_end end;
-};
-
-struct filing_job {
-        struct account *a;
-        struct filing *list;
-        size_t n;
-        struct scratch *scratch;
-        struct parsed *parsed; /* in scratch->arena */
-        struct end *ends;
-        struct counter all; /* of the account */
-        size_t filed;
-        uint32_t now; /* seconds */
-        bool patient; /* parsing may take its time: on a thread for long work */
-        bool synced;  /* no log stands behind it */
-        bool linked;  /* a name was added to bodies/ */
-};
-
-static int parse_text(struct filing_job *j, struct parsed *p, struct str text)
+static int parse_text(struct filing_job *j, struct filing_parsed *p, struct str text)
 {
         struct scratch *s = j->scratch;
 
@@ -57,7 +28,7 @@ static int parse_text(struct filing_job *j, struct parsed *p, struct str text)
 
 /* A long letter lies in frames. Up to a megabyte it is parsed in ordinary memory, beyond that in memory which the
  * kernel can take back. */
-static int parse_staged(struct filing_job *j, struct filing *f, struct parsed *p)
+static int parse_staged(struct filing_job *j, struct filing *f, struct filing_parsed *p)
 {
         uint64_t size = 0;
         struct str text;
@@ -80,13 +51,13 @@ static int parse_staged(struct filing_job *j, struct filing *f, struct parsed *p
 }
 
 /* -EAGAIN: there is a very long letter, come again with patience. */
-static int parse_all(void *arg)
+int filing_parse(void *arg)
 {
         struct filing_job *j = arg;
         struct scratch *s = j->scratch;
 
         buf_clear(&s->packed);
-        j->parsed = arena_array(&s->arena, struct parsed, j->n);
+        j->parsed = arena_array(&s->arena, struct filing_parsed, j->n);
         for (size_t i = 0; i < j->n; i++) {
                 struct filing *f = &j->list[i];
 
@@ -102,7 +73,7 @@ static int store_ends(struct filing_job *j, struct db *d)
 {
         int rc = 0;
 
-        for (struct end *e = j->ends; e && !rc; e = e->next) {
+        for (struct filing_end *e = j->ends; e && !rc; e = e->next) {
                 rc = end_finish(d, &e->end);
                 if (!rc)
                         rc = counter_write(d, &e->c);
@@ -110,11 +81,11 @@ static int store_ends(struct filing_job *j, struct db *d)
         return rc;
 }
 
-static int end_of(struct filing_job *j, struct db *d, struct str name, struct end **out)
+static int end_of(struct filing_job *j, struct db *d, struct str name, struct filing_end **out)
 {
-        uint32_t mailbox = MAILBOX_INBOX;
-        struct end *e;
-        int rc = mailbox_find(d, name, &mailbox);
+        uint32_t mailbox = j->x ? j->x->mailbox : MAILBOX_INBOX;
+        struct filing_end *e;
+        int rc = j->x ? 0 : mailbox_find(d, name, &mailbox);
 
         if (rc && rc != -ENOENT)
                 return rc;
@@ -123,7 +94,7 @@ static int end_of(struct filing_job *j, struct db *d, struct str name, struct en
         *out = e;
         if (e)
                 return 0;
-        e = *out = arena_new(&j->scratch->arena, struct end);
+        e = *out = arena_new(&j->scratch->arena, struct filing_end);
         rc = counter_read(d, mailbox, &e->c);
         if (!rc)
                 rc = counter_ahead(d, &e->c, j->n, 0);
@@ -134,12 +105,26 @@ static int end_of(struct filing_job *j, struct db *d, struct str name, struct en
         return rc;
 }
 
-static int place_letter(struct filing_job *j, struct db *d, struct end *e, const struct placed *p)
+/* The flags that the rights allow; \Seen of another reader lies apart. */
+static int flags_of(struct filing_job *j, struct db *d, const struct filing *f, uint64_t *flags)
 {
+        *flags = j->x ? f->flags & flags_allowed(j->x) : f->flags;
+        if (!j->x || !j->x->reader_number || !(*flags & FLAG_SEEN))
+                return 0;
+        *flags &= ~(uint64_t)FLAG_SEEN;
+        return seen_set(d, &j->seen, f->uid, true);
+}
+
+static int place_letter(struct filing_job *j, struct db *d, struct filing_end *e, const struct filing *f,
+                        uint32_t size)
+{
+        struct placed p = { f->uid, f->letter, j->all.modseq, size, j->now, 0 };
+        int rc = flags_of(j, d, f, &p.flags);
+
         j->all.count++;
-        j->all.octets += p->size;
+        j->all.octets += size;
         j->filed++;
-        return end_add(d, &e->end, p);
+        return rc ? rc : end_add(d, &e->end, &p);
 }
 
 static int add_body(struct db *d, const struct filing *f, uint64_t id)
@@ -155,8 +140,8 @@ static int add_body(struct db *d, const struct filing *f, uint64_t id)
         return db_exec(&q);
 }
 
-static int add_letter(struct filing_job *j, struct db *d, const struct filing *f, const struct parsed *p,
-                      uint32_t mailbox, uint32_t thread)
+static int add_letter(struct filing_job *j, struct db *d, const struct filing *f,
+                      const struct filing_parsed *p, uint32_t mailbox, uint32_t thread)
 {
         const uint32_t places[2] = { mailbox, f->uid };
         struct db_row q = db_query(d, LETTER_ADD);
@@ -167,7 +152,7 @@ static int add_letter(struct filing_job *j, struct db *d, const struct filing *f
         db_bind_u64(&q, 4, thread);
         db_bind_u64(&q, 5, p->size);
         db_bind_u64(&q, 6, (uint64_t)f->received);
-        db_bind_blob(&q, 7, str_from(places, sizeof places));
+        db_bind_blob(&q, 7, mailbox ? str_from(places, sizeof places) : S(""));
         db_bind_blob(&q, 8, f->envelope);
         db_bind_blob(&q, 9, str_sub(buf_str(&j->scratch->packed), p->mime, p->mime_end - p->mime));
         return db_exec(&q);
@@ -254,10 +239,9 @@ static int link_staged(struct filing_job *j, struct db *d, struct filing *f)
         return filed_remove(d, f);
 }
 
-static int file_one(struct filing_job *j, struct db *d, struct filing *f, const struct parsed *p)
+static int file_one(struct filing_job *j, struct db *d, struct filing *f, const struct filing_parsed *p)
 {
-        struct placed placed;
-        struct end *e;
+        struct filing_end *e = NULL;
         uint32_t thread;
         int rc = filed_add(d, f, j->all.uidnext);
 
@@ -266,7 +250,8 @@ static int file_one(struct filing_job *j, struct db *d, struct filing *f, const 
                 return f->staged_dir >= 0 ? heal(j, d, f) : 0;
         if (rc)
                 return rc;
-        rc = end_of(j, d, f->mailbox, &e);
+        if (!j->unplaced)
+                rc = end_of(j, d, f->mailbox, &e);
         if (rc)
                 return rc;
         f->letter = (uint32_t)j->all.uidnext++;
@@ -275,24 +260,79 @@ static int file_one(struct filing_job *j, struct db *d, struct filing *f, const 
                 if (rc || f->error)
                         return rc;
         }
-        f->uid = (uint32_t)e->c.uidnext++;
-        placed = (struct placed){ f->uid, f->letter, j->all.modseq, (uint32_t)p->size, j->now, f->flags };
+        if (e)
+                f->uid = (uint32_t)e->c.uidnext++;
         rc = add_body(d, f, f->letter);
         if (!rc)
                 rc = thread_join(d, f->letter, p->hashes, p->n, &thread);
         if (!rc)
-                rc = add_letter(j, d, f, p, e->c.mailbox, thread);
-        return rc ? rc : place_letter(j, d, e, &placed);
+                rc = add_letter(j, d, f, p, e ? e->c.mailbox : 0, thread);
+        return rc || !e ? rc : place_letter(j, d, e, f, (uint32_t)p->size);
 }
 
-static int file_batch(struct db *d, void *arg)
+static int check_room(const struct filing_job *j)
+{
+        uint64_t room = j->room;
+
+        for (size_t i = 0; i < j->n; i++) {
+                if (j->list[i].error)
+                        return j->list[i].error;
+                if (j->parsed[i].size > room)
+                        return -EDQUOT;
+                room -= j->parsed[i].size;
+        }
+        return 0;
+}
+
+/* What the log does not stand behind: nothing, if one of them cannot be filed. */
+static int begin_whole(struct filing_job *j, struct db *d)
+{
+        int rc = check_room(j);
+
+        j->seen = (struct seen_piece){ 0 };
+        if (rc || !j->x)
+                return rc;
+        j->seen.mailbox = j->x->mailbox;
+        j->seen.reader = j->x->reader_number;
+        return mailbox_current(d, j->x->mailbox, j->x->uidvalidity);
+}
+
+static int doom_unplaced(struct filing_job *j, struct db *d)
+{
+        uint32_t letters[BATCH_MAX];
+
+        for (size_t i = 0; i < j->n; i++)
+                letters[i] = j->list[i].letter;
+        atomic_store(&j->a->doomed, true);
+        return letters_doom(d, letters, j->n, j->now + UNPLACED_SECONDS);
+}
+
+static int finish_batch(struct filing_job *j, struct db *d)
+{
+        int rc = store_ends(j, d);
+
+        if (!rc)
+                rc = seen_store(d, &j->seen);
+        if (!rc && j->unplaced)
+                rc = doom_unplaced(j, d);
+        if (!rc && (j->filed || j->unplaced))
+                rc = counter_write(d, &j->all);
+        if (!rc && j->linked && j->synced) /* no letter without its body, also after a power cut */
+                rc = disk_sync_dir(account_bodies(j->a));
+        return rc;
+}
+
+int filing_run(struct db *d, void *arg)
 {
         struct filing_job *j = arg;
+        bool whole = j->x || j->unplaced;
         int rc = account_writes(d);
 
         j->ends = NULL;
         j->filed = 0;
         j->linked = false;
+        if (!rc && whole)
+                rc = begin_whole(j, d);
         if (!rc)
                 rc = counter_read(d, 0, &j->all);
         if (!rc)
@@ -305,36 +345,39 @@ static int file_batch(struct db *d, void *arg)
                 f->uid = f->letter = 0;
                 if (!f->error)
                         rc = file_one(j, d, f, &j->parsed[i]);
+                if (!rc && whole)
+                        rc = f->error;
         }
-        if (!rc)
-                rc = store_ends(j, d);
-        if (!rc && j->filed)
-                rc = counter_write(d, &j->all);
-        if (!rc && j->linked && j->synced) /* no letter without its body, also after a power cut */
-                rc = disk_sync_dir(account_bodies(j->a));
+        return rc ? rc : finish_batch(j, d);
+}
+
+int filing_do(struct filing_job *j, const char *name, int (*fn)(struct db *d, void *arg), enum db_how how)
+{
+        int rc;
+
+        if (j->n > BATCH_MAX)
+                return -E2BIG;
+        if (!j->n)
+                return 0;
+        j->now = (uint32_t)(wall_usec() / 1000000);
+        j->synced = how == DB_SYNC;
+        j->scratch = scratch_take(j->a->set);
+        rc = account_change(j->a, name, filing_parse, fn, j, how);
+        if (rc == -EAGAIN) {
+                j->patient = true;
+                rc = offload(LONG, filing_parse, j);
+                if (!rc)
+                        rc = account_change(j->a, name, NULL, fn, j, how);
+        }
+        scratch_give(j->a->set, j->scratch);
         return rc;
 }
 
 static int file(struct account *a, struct filing *list, size_t n, enum db_how how)
 {
-        struct filing_job j = { .a = a, .list = list, .n = n, .now = (uint32_t)(wall_usec() / 1000000) };
-        int rc;
+        struct filing_job j = { .a = a, .list = list, .n = n };
 
-        j.synced = how == DB_SYNC;
-        if (n > BATCH_MAX)
-                return -E2BIG;
-        if (!n)
-                return 0;
-        j.scratch = scratch_take(a->set);
-        rc = account_change(a, "file letters", parse_all, file_batch, &j, how);
-        if (rc == -EAGAIN) {
-                j.patient = true;
-                rc = offload(LONG, parse_all, &j);
-                if (!rc)
-                        rc = account_change(a, "file letters", NULL, file_batch, &j, how);
-        }
-        scratch_give(a->set, j.scratch);
-        return rc;
+        return filing_do(&j, "file letters", filing_run, how);
 }
 
 int account_file(struct account *a, struct filing *list, size_t n)

@@ -76,7 +76,7 @@ struct accounts {
         void *segment_context;
         pthread_mutex_t lock; /* scratches and the descriptors of bodies/ */
         struct scratch *scratches;
-        int sync_failed; /* what syncfs said once */
+        int sync_failed;         /* what syncfs said once */
         struct sharing *sharing; /* told of rights; not ours */
         struct stages stages;
 };
@@ -117,7 +117,7 @@ void counter_took(struct counter *c, const struct placed *p); /* it lies there n
 void counter_lost(struct counter *c, const struct placed *p); /* ... and no longer, or as it was */
 bool ring_from(struct counter *c, struct str blob);           /* false: damaged */
 void ring_note(struct counter *c, uint64_t modseq, uint32_t first, uint32_t last);
-/* Where flags may have changed after `modseq`; false: nowhere. */
+/* Where placements may be new or changed after `modseq`; false: nowhere. */
 bool ring_since(const struct counter *c, uint64_t modseq, uint32_t *first, uint32_t *last);
 int counter_read(struct db *d, uint32_t mailbox, struct counter *c); /* -ENOENT */
 int counter_write(struct db *d, const struct counter *c);

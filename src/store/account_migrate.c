@@ -2,16 +2,17 @@
 #include "store/account_inside.h"
 #include <errno.h>
 
-/* Schema 2 counts the octets of what is marked \Deleted. */
-static int count_deleted(struct db *d, uint32_t mailbox)
+/* Schema 2 counts the octets of what is marked \Deleted, and knows where changes were. */
+static int bring_counter(struct db *d, uint32_t mailbox)
 {
         struct counter c;
         struct page p;
         struct db_row q;
         int rc = counter_read(d, mailbox, &c);
 
-        if (rc || !c.deleted)
+        if (rc || !mailbox)
                 return rc;
+        ring_note(&c, c.modseq, 1, UINT32_MAX); /* nobody knows what was changed when */
         q = db_query(d, PAGE_RANGE);
         db_bind_u64(&q, 1, ACCOUNT_ID);
         db_bind_u64(&q, 2, place_of(mailbox, 0));
@@ -43,7 +44,7 @@ int account_migrated(struct db *d, unsigned version)
                         mailbox = (uint32_t)db_u64(&q, 0);
                 rc = db_end(&q);
                 if (more && !rc)
-                        rc = count_deleted(d, mailbox);
+                        rc = bring_counter(d, mailbox);
         }
         return rc;
 }

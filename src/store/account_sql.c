@@ -160,6 +160,9 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
         [LETTER_READ] = "SELECT body, thread, size, places FROM letter WHERE account = ?1 AND letter = ?2",
         [LETTER_FACTS] = "SELECT mime, envelope FROM letter WHERE account = ?1 AND letter = ?2",
         [LETTER_BODY] = "SELECT body FROM letter WHERE account = ?1 AND letter = ?2",
+        [LETTER_TEXT] = "SELECT l.letter, l.size, l.received, l.mime, l.body, b.data FROM letter l "
+                        "LEFT JOIN body b ON b.account = l.account AND b.body = l.body "
+                        "WHERE l.account = ?1 AND l.letter BETWEEN ?2 AND ?3 ORDER BY l.letter",
         [LETTER_DROP] = "DELETE FROM letter WHERE account = ?1 AND letter = ?2",
         [LETTER_ALL] = "SELECT letter, body, thread, size, places, mime FROM letter "
                        "WHERE account = ?1 AND letter > ?2 ORDER BY letter",
@@ -210,6 +213,8 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
         [SEEN_OF] =
             "SELECT bits FROM seen WHERE account = ?1 AND mailbox = ?2 AND reader = ?3 AND piece = ?4",
         [SEEN_READERS] = "SELECT reader, piece FROM seen WHERE account = ?1 AND mailbox = ?2",
+        [SEEN_AFTER] = "SELECT reader, piece FROM seen WHERE account = ?1 AND mailbox = ?2 AND "
+                       "(reader, piece) > (?3, ?4) ORDER BY reader, piece",
         [SEEN_WRITE] = "INSERT INTO seen(account, mailbox, reader, piece, bits) VALUES (?1, ?2, ?3, ?4, ?5) "
                        "ON CONFLICT(account, mailbox, reader, piece) DO UPDATE SET bits = excluded.bits",
         [SEEN_FORGET] = "DELETE FROM seen WHERE account = ?1 AND mailbox = ?2",
@@ -221,7 +226,7 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
         [KEYWORD_ADD] = "INSERT INTO keyword(account, bit, name) VALUES (?1, ?2, ?3)",
         [FACTS_RANGE] = "SELECT letter, thread, body, size, received, mime, envelope FROM letter "
                         "WHERE account = ?1 AND letter BETWEEN ?2 AND ?3 ORDER BY letter",
-        [PAGES_FORGET] = "DELETE FROM page WHERE account = ?1 AND place BETWEEN ?2 AND ?3",
+        [COUNTER_FORGET] = "DELETE FROM counter WHERE account = ?1 AND mailbox = ?2",
         [MAILBOX_ROW] =
             "SELECT parent, uidvalidity, selectable, role FROM mailbox WHERE account = ?1 AND mailbox = ?2",
         [MAILBOX_CHILD] = "SELECT mailbox FROM mailbox WHERE account = ?1 AND parent = ?2 LIMIT 1",

@@ -42,6 +42,9 @@ struct mailbox_status {
 /* The placements among `uids` with a modseq over `since` (0: all). RIGHT_READ. */
 [[nodiscard]] int change_list(struct access *x, const struct uid_range *uids, size_t n, uint64_t since,
                               struct placed_list *out);
+/* The uids that are there, and the first of them that is not \Seen for the reader (0: none; NULL: not asked): SELECT's. Some
+ * 2 ms for 100,000 letters; nothing but counters is read where none has ever gone. RIGHT_READ. */
+[[nodiscard]] int change_uids(struct access *x, struct uid_list *out, uint32_t *first_unseen);
 /* All that happened since the reader knew the mailbox with this uidnext at this modseq: *changed: placements with a
  * newer modseq, new ones (uid >= uidnext) among them; *gone: uids below uidnext that were removed since. Costs what has
  * changed, not what is there. -ESTALE: too long ago (gone is kept 30 days) or the numbers have jumped: gone is not

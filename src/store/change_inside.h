@@ -18,6 +18,7 @@ struct mailbox_end {
         struct counter *c;
         struct page page;
         unsigned used;
+        uint64_t from; /* uidnext when it began */
 };
 int end_begin(struct db *d, struct counter *c, struct mailbox_end *e);
 int end_add(struct db *d, struct mailbox_end *e, const struct placed *p); /* p->uid: the next one */
@@ -25,6 +26,21 @@ int end_finish(struct db *d, struct mailbox_end *e);
 
 /* The mailbox is there and has this uidvalidity: else -ESTALE. */
 int mailbox_current(struct db *d, uint32_t mailbox, uint32_t uidvalidity);
+/* account_expunge.c: some or all placements of a mailbox go; stands for itself in a transaction. */
+struct removing {
+        struct account *a;
+        uint32_t number, uidvalidity; /* of the mailbox */
+        const struct uid_range *ranges;
+        size_t n;
+        bool only_deleted;
+        struct counter all, mailbox;
+        struct placed_list removed; /* out; the caller frees it */
+};
+int removing_run(struct db *d, void *arg);
+
+/* What the rights let him change; of a letter that is put there too (RFC 4314 §4). */
+uint64_t flags_allowed(const struct access *x);
+
 /* All of a mailbox goes: letters, counter, what readers keep of it; `gone` says so with uid 0. The row of `mailbox` and
  * what else hangs on it is the caller's. all: the counters of the account, with a new modseq; the caller writes them. */
 int change_forget_mailbox(struct account *a, struct db *d, struct counter *all, uint32_t mailbox);

@@ -144,6 +144,7 @@ int end_begin(struct db *d, struct counter *c, struct mailbox_end *e)
         int rc = page_last(d, c->mailbox, &e->page);
 
         e->c = c;
+        e->from = c->uidnext;
         e->used = rc || !e->page.place ? PAGE_PLACED : page_used(&e->page);
         return rc;
 }
@@ -167,6 +168,8 @@ int end_add(struct db *d, struct mailbox_end *e, const struct placed *p)
 
 int end_finish(struct db *d, struct mailbox_end *e)
 {
+        if (e->c->uidnext > e->from)
+                ring_note(e->c, e->c->modseq, (uint32_t)e->from, (uint32_t)e->c->uidnext - 1);
         return page_store(d, &e->page);
 }
 

@@ -1,6 +1,6 @@
-/* Where flags were changed lately: a few (modseq, first uid, last uid) beside the counters of a mailbox, so that who
- * asks what is new reads those pages only. The oldest entry covers all that was before the next one: entries are joined,
- * never dropped, so that an answer may name too much and never too little. */
+/* Where a mailbox was changed, by new letters and by flags: a few (modseq, first uid, last uid) beside its counters, so
+ * that who asks what is new reads those pages only. Entries are joined, never dropped, so that an answer may name too
+ * much and never too little. */
 #include "base/mem.h"
 #include "store/account_inside.h"
 
@@ -25,17 +25,32 @@ static void join(struct ring_entry *to, const struct ring_entry *from)
                 to->modseq = from->modseq;
 }
 
+/* Room for one more: the two neighbours become one that together cover least. */
+static void make_room(struct counter *c)
+{
+        uint64_t least = UINT64_MAX;
+        unsigned best = 0;
+
+        for (unsigned i = 0; i + 1 < c->ring_n; i++) {
+                struct ring_entry both = c->ring[i];
+
+                join(&both, &c->ring[i + 1]);
+                if ((uint64_t)both.last - both.first <= least) {
+                        least = (uint64_t)both.last - both.first;
+                        best = i;
+                }
+        }
+        join(&c->ring[best], &c->ring[best + 1]);
+        for (unsigned i = best + 1; i + 1 < c->ring_n; i++)
+                c->ring[i] = c->ring[i + 1];
+        c->ring_n--;
+}
+
 void ring_note(struct counter *c, uint64_t modseq, uint32_t first, uint32_t last)
 {
-        struct ring_entry e = { modseq, first, last };
-
-        if (c->ring_n == RING) {
-                join(&c->ring[1], &c->ring[0]);
-                for (unsigned i = 1; i < RING; i++)
-                        c->ring[i - 1] = c->ring[i];
-                c->ring_n--;
-        }
-        c->ring[c->ring_n++] = e;
+        if (c->ring_n == RING)
+                make_room(c);
+        c->ring[c->ring_n++] = (struct ring_entry){ modseq, first, last };
 }
 
 bool ring_since(const struct counter *c, uint64_t modseq, uint32_t *first, uint32_t *last)
