@@ -363,7 +363,7 @@ static void bounds(void *arg)
         must(count(w) == 0);
 }
 
-static void languages(void *arg)
+static void speaking(void *arg)
 {
         struct world *w = arg;
         struct conn *c = sign_in(w);
@@ -398,7 +398,7 @@ static void translations(void **state)
         char english[64], other[64];
 
         (void)state;
-        for (const struct pop3_translation *t = pop3_translations; t->english; t++) {
+        for (const struct translation *t = pop3_translations; t->english; t++) {
                 conversions(t->english, english, sizeof(english));
                 conversions(t->german, other, sizeof(other));
                 assert_string_equal(english, other);
@@ -459,7 +459,7 @@ TEST(two_sessions)
 TEST(deleting)
 TEST(rebuilt)
 TEST(bounds)
-TEST(languages)
+TEST(speaking)
 
 int main(void)
 {
@@ -469,7 +469,7 @@ int main(void)
                 cmocka_unit_test(test_contents),     cmocka_unit_test(test_reading_ahead),
                 cmocka_unit_test(test_two_sessions), cmocka_unit_test(test_deleting),
                 cmocka_unit_test(test_rebuilt),      cmocka_unit_test(test_bounds),
-                cmocka_unit_test(test_languages),
+                cmocka_unit_test(test_speaking),
         };
 
         log_quiet = true;

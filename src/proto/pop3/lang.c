@@ -2,17 +2,8 @@
  * translation has the same conversions in the same order (tests/unit/test_pop3.c). */
 #include "proto/pop3/pop3.h"
 
-static const struct language {
-        const char *tag, *name;
-} languages[] = {
-        { "en", "English" },
-        { "de", "Deutsch" },
-        { "fr", "Français" },
-};
-enum { LANGUAGES = sizeof(languages) / sizeof(*languages) };
-
 /* clang-format off */
-const struct pop3_translation pop3_translations[] = {
+const struct translation pop3_translations[] = {
         { "user successfully logged on",
           "angemeldet",
           "connexion réussie" },
@@ -172,33 +163,7 @@ const struct pop3_translation pop3_translations[] = {
 
 const char *pop3_text(const struct pop3 *p, const char *english)
 {
-        if (p->language == 0)
-                return english;
-        for (const struct pop3_translation *t = pop3_translations; t->english; t++)
-                if (strcmp(t->english, english) == 0)
-                        return p->language == 1 ? t->german : t->french;
-        return english;
-}
-
-static unsigned language_of(struct str tag)
-{
-        for (unsigned i = 0; i < LANGUAGES; i++)
-                if (str_ieq(tag, str_of(languages[i].tag)))
-                        return i;
-        return LANGUAGES;
-}
-
-/* RFC 4647 §3.4: "de-CH-1996" becomes "de-CH", then "de" */
-static unsigned look_up(struct str range)
-{
-        unsigned found = language_of(range);
-        size_t dash;
-
-        while (found == LANGUAGES && (dash = str_rfind(range, '-')) != STR_NONE) {
-                range = str_sub(range, 0, dash);
-                found = language_of(range);
-        }
-        return found;
+        return language_text(pop3_translations, p->language, english);
 }
 
 /* "*": what the account's entry says; before sign-in nobody shall learn that from us (RFC 6856 §7). */
@@ -209,7 +174,7 @@ static unsigned preferred(struct session *s)
 
         if (s->state == POP3_TRANSACTION && s->server->directory &&
             directory_account(s->server->directory, &s->command, s->account, &entry) == 0)
-                found = look_up(entry.language);
+                found = language_find(entry.language);
         return found < LANGUAGES ? found : 0;
 }
 
@@ -229,7 +194,7 @@ int pop3_lang(struct session *s, struct scan *a)
 
         if (!range.n)
                 return tell_languages(s);
-        found = str_eq(range, S("*")) ? preferred(s) : look_up(range);
+        found = str_eq(range, S("*")) ? preferred(s) : language_find(range);
         if (found == LANGUAGES)
                 return pop3_no(s, "no such language; LANG alone lists them");
         pop3_of(s)->language = (uint8_t)found;

@@ -17,6 +17,7 @@
  * the view, one bit a message once something is marked. */
 #pragma once
 #include "proto/command.h"
+#include "proto/language.h"
 #include "proto/session.h"
 #include "store/account.h"
 
@@ -65,10 +66,7 @@ struct str pop3_stamp(const struct pop3 *p, char room[static 320]); /* <...@host
 
 /* lang.c: the text in the session's language; the English one is the key. */
 const char *pop3_text(const struct pop3 *p, const char *english) __attribute__((format_arg(2)));
-struct pop3_translation {
-        const char *english, *german, *french;
-};
-extern const struct pop3_translation pop3_translations[]; /* ends with NULL */
+extern const struct translation pop3_translations[]; /* ends with NULL */
 
 /* login.c: what every way of signing in ends with; answers. */
 int pop3_enter(struct session *s, enum signin_result result, struct str account);
