@@ -3,16 +3,8 @@
 #include "base/time.h"
 #include "store/change_inside.h"
 #include <errno.h>
-#include <stdlib.h>
 
 enum { AT_ONCE = 64 /* letters that go while their client waits: it may want the space for the next */ };
-
-static int by_letter(const void *a, const void *b)
-{
-        const struct place_op *x = a, *y = b;
-
-        return (x->letter > y->letter) - (x->letter < y->letter);
-}
 
 struct dying {
         uint32_t *letters;
@@ -23,7 +15,6 @@ static int leave_places(struct db *d, struct counter *all, uint32_t mailbox, con
                         size_t n, struct dying *dying)
 {
         struct place_op *ops = mem_array(n, sizeof *ops);
-        bool sorted = true;
         int rc;
 
         for (size_t i = 0; i < n; i++) {
@@ -31,10 +22,7 @@ static int leave_places(struct db *d, struct counter *all, uint32_t mailbox, con
                                             .size = list[i].size,
                                             .how = PLACE_REMOVE,
                                             .from = { mailbox, list[i].uid } };
-                sorted &= !i || ops[i - 1].letter <= ops[i].letter;
         }
-        if (!sorted)
-                qsort(ops, n, sizeof *ops, by_letter);
         rc = places_apply(d, ops, n);
         for (size_t i = 0; i < n && !rc; i++)
                 if (!ops[i].left) {
@@ -46,22 +34,27 @@ static int leave_places(struct db *d, struct counter *all, uint32_t mailbox, con
         return rc;
 }
 
-int placements_removed(struct account *a, struct db *d, struct counter *all, struct counter *box,
-                       const struct placed *list, size_t n)
+int placements_gone(struct db *d, const struct counter *all, struct counter *box, const struct placed *list,
+                    size_t n)
 {
-        struct dying dying = { mem_array(n + 1, sizeof *dying.letters), 0 };
-        uint64_t now = (uint64_t)(wall_usec() / 1000000);
-        int rc = leave_places(d, all, box->mailbox, list, n, &dying);
+        int rc = gone_add(d, box->mailbox, all->modseq, list, n, (uint64_t)(wall_usec() / 1000000));
 
         for (size_t i = 0; i < n; i++)
                 counter_lost(box, &list[i]);
         box->modseq = box->modsafe = all->modseq;
+        return rc ? rc : seen_forget(d, box->mailbox, list, n);
+}
+
+int placements_removed(struct account *a, struct db *d, struct counter *all, struct counter *box,
+                       const struct placed *list, size_t n)
+{
+        struct dying dying = { mem_array(n + 1, sizeof *dying.letters), 0 };
+        int rc = leave_places(d, all, box->mailbox, list, n, &dying);
+
         if (!rc)
-                rc = gone_add(d, box->mailbox, all->modseq, list, n, now);
-        if (!rc)
-                rc = seen_forget(d, box->mailbox, list, n);
+                rc = placements_gone(d, all, box, list, n);
         if (!rc && dying.n) {
-                rc = letters_doom(d, dying.letters, dying.n, now);
+                rc = letters_doom(d, dying.letters, dying.n, (uint64_t)(wall_usec() / 1000000));
                 atomic_store(&a->doomed, true);
         }
         mem_free(dying.letters);

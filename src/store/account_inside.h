@@ -175,10 +175,11 @@ struct place_op {
         struct place from, to;
         uint32_t left; /* out: of PLACE_REMOVE: places that it still has */
 };
-int places_apply(struct db *d, struct place_op *ops, size_t n); /* in order of letter */
-/* Calls for each place of a letter; home as it stands in its row. */
-int places_of(struct db *d, uint32_t letter, struct str home, struct place **list, size_t *n, size_t *room);
-/* These placements were taken out of their pages, in uid order: counters, `gone`, places, letters that have none left. */
+int places_apply(struct db *d, struct place_op *ops, size_t n); /* sorts them by letter */
+/* These placements were taken out of their pages, in uid order: counters of the mailbox, `gone`, `seen`; ... */
+int placements_gone(struct db *d, const struct counter *all, struct counter *box, const struct placed *list,
+                    size_t n);
+/* ... and their places, and letters that have none left. */
 int placements_removed(struct account *a, struct db *d, struct counter *all, struct counter *box,
                        const struct placed *list, size_t n);
 

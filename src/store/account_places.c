@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "store/account_inside.h"
 #include <errno.h>
+#include <stdlib.h>
 
 enum {
         ROW_PLACES = 336,         /* 12 octets each: a row fills a page of the file */
@@ -195,12 +196,30 @@ static int merge(const struct row *was, struct entries *e, struct place_op *ops,
         return rc;
 }
 
+static int by_letter(const void *a, const void *b)
+{
+        const struct place_op *x = a, *y = b;
+
+        return (x->letter > y->letter) - (x->letter < y->letter);
+}
+
+static void sort(struct place_op *ops, size_t n)
+{
+        bool sorted = true;
+
+        for (size_t i = 1; i < n && sorted; i++)
+                sorted = ops[i - 1].letter <= ops[i].letter;
+        if (!sorted)
+                qsort(ops, n, sizeof *ops, by_letter);
+}
+
 int places_apply(struct db *d, struct place_op *ops, size_t n)
 {
         struct row was = { 0 };
         struct entries e = { 0 };
         int rc = 0;
 
+        sort(ops, n);
         while (n && !rc) {
                 uint64_t next = 0;
                 size_t done = 0;
@@ -216,33 +235,4 @@ int places_apply(struct db *d, struct place_op *ops, size_t n)
         mem_free(was.old.list);
         mem_free(e.list);
         return rc;
-}
-
-static void place_add(struct place **list, size_t *n, size_t *room, struct place p)
-{
-        if (*n == *room) {
-                *room = *room ? *room * 2 : 8;
-                *list = mem_grow(*list, *room, sizeof **list);
-        }
-        (*list)[(*n)++] = p;
-}
-
-int places_of(struct db *d, uint32_t letter, struct str home, struct place **list, size_t *n, size_t *room)
-{
-        struct unpack u = unpack_of(home);
-        struct row r = { 0 };
-        int rc = find_row(d, letter, &r, NULL);
-
-        *n = 0;
-        for (size_t i = 0; i < r.old.n && !rc; i++)
-                if (r.old.list[i].letter == letter)
-                        place_add(list, n, room, r.old.list[i].at);
-        mem_free(r.old.list);
-        while (!rc && !*n && !u.bad && !unpack_done(&u)) {
-                struct place p = { unpack_u32(&u), unpack_u32(&u) };
-
-                if (!u.bad)
-                        place_add(list, n, room, p);
-        }
-        return rc ? rc : u.bad ? -EBADMSG : 0;
 }

@@ -30,6 +30,7 @@ enum account_statement {
         LETTER_READ,
         LETTER_FACTS,
         LETTER_BODY,
+        LETTER_WHOLE,
         LETTER_TEXT,
         LETTER_DROP,
         LETTER_ALL,

@@ -36,6 +36,14 @@ struct mailbox_status {
         uint64_t deleted_octets;
 };
 [[nodiscard]] int change_status(struct access *x, bool first_unseen, struct mailbox_status *out);
+/* All mailboxes of an account at once, by number: what says whether something has happened there. No rights are looked at;
+ * `unseen` is the owner's. Waits. */
+struct mailbox_numbers {
+        uint32_t mailbox, uidnext, count, unseen;
+        uint64_t highest;
+};
+[[nodiscard]] int change_numbers(struct account *a, struct arena *m, struct mailbox_numbers **list,
+                                 size_t *n);
 /* SELECT: as above, and what is \Recent is so for this session only from now on (not for EXAMINE: take = false). */
 [[nodiscard]] int change_select(struct access *x, bool take_recent, struct mailbox_status *out);
 

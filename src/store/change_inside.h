@@ -38,6 +38,16 @@ struct removing {
 };
 int removing_run(struct db *d, void *arg);
 
+/* change_copy.c: the letters of `list` get a placement more in the mailbox of `to`, which `dst` counts. */
+int place_all(struct db *d, const struct access *to, struct counter *dst, uint64_t modseq,
+              const struct placed *list, size_t n,
+              struct place_op *ops /* their letters, and where they are taken from */);
+/* -ENOSR of counter_ahead: so many uids of the mailbox are put by; how often it may come. */
+enum { RESERVE_TRIES = 8 };
+/* change_across.c */
+int copy_across(struct access *from, const struct uid_range *uids, size_t n, struct access *to, uint64_t room,
+                struct copied *out);
+
 /* What the rights let him change; of a letter that is put there too (RFC 4314 §4). */
 uint64_t flags_allowed(const struct access *x);
 

@@ -64,9 +64,3 @@ void placed_list_free(struct placed_list *l)
         mem_free(l->list);
         *l = (struct placed_list){ 0 };
 }
-
-void copied_free(struct copied *c)
-{
-        uid_list_free(&c->from);
-        uid_list_free(&c->to);
-}
