@@ -1,5 +1,6 @@
 #include "role/children.h"
 
+#include "role/bells.h"
 #include "run/log.h"
 
 #include <errno.h>
@@ -40,8 +41,27 @@ static void role_ready(struct channel_message *m)
         }
 }
 
-static const struct channel_kind from_role[] = {
+static void role_watches(struct channel_message *m)
+{
+        struct child *c = m->context;
+
+        if (!switchboard_watch(c->all->bells, c->index, m->body))
+                channel_nonsense(m);
+}
+
+static void role_changed(struct channel_message *m)
+{
+        struct child *c = m->context;
+
+        if (!switchboard_changed(c->all->bells, c->index, m->body))
+                channel_nonsense(m);
+}
+
+static const struct channel_kind from_keeper[] = { { ROLE_READY, "ready", role_ready }, { 0 } };
+static const struct channel_kind from_mail[] = {
         { ROLE_READY, "ready", role_ready },
+        { ROLE_WATCH, "watch", role_watches },
+        { ROLE_CHANGED, "changed", role_changed },
         { 0 },
 };
 
@@ -182,8 +202,10 @@ static void start_one(struct child *c)
                 again_later(c);
                 return;
         }
-        c->channel = channel_new(ends[0], from_role, c, role_left);
+        c->channel = channel_new(ends[0], c->kind == CHILD_KEEPER ? from_keeper : from_mail, c, role_left);
         channel_survive(c->channel);
+        if (c->kind == CHILD_MAIL)
+                switchboard_join(c->all->bells, c->index, c->channel);
 }
 
 static void start_again(struct timer *t)
@@ -196,6 +218,7 @@ static void start_again(struct timer *t)
 
 void children_start(struct children *all)
 {
+        all->bells = switchboard_new();
         for (unsigned i = 0; i < all->count; i++) {
                 struct child *c = &all->list[i];
 
@@ -236,6 +259,8 @@ void children_reap(struct children *all)
                         c->failures = now() - c->started < SHORT_LIFE ? c->failures + 1 : 0;
                         c->pid = 0;
                         c->ready = false;
+                        if (c->kind == CHILD_MAIL)
+                                switchboard_leave(c->all->bells, c->index);
                         channel_free(&c->channel);
                         if (!all->stopping)
                                 again_later(c);

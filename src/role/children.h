@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+struct switchboard;
 enum child_kind { CHILD_KEEPER, CHILD_MAIL };
 struct child {
         enum child_kind kind;
@@ -31,6 +32,7 @@ struct children {
         struct listening *listening;
         unsigned listening_count;
         int data, certificate, key;
+        struct switchboard *bells;
         bool stopping, told_ready;
 };
 

@@ -9,6 +9,7 @@
 #include "proto/pop3/pop3.h"
 #include "proto/session.h"
 #include "proto/smtp/smtp.h"
+#include "role/bells.h"
 #include "role/peers.h"
 #include "role/sandbox.h"
 #include "role/supervisor.h"
@@ -236,6 +237,12 @@ static void directory(struct channel_message *m)
         directory_changed(mail.server.directory);
 }
 
+static void bell(struct channel_message *m)
+{
+        if (!bells_take(mail.server.watchers, m->body))
+                die("supervisor: a bell that cannot be read");
+}
+
 static void dump(struct channel_message *m)
 {
         (void)m;
@@ -251,6 +258,7 @@ static const struct channel_kind from_supervisor[] = {
         { ROLE_CERTIFICATE, "certificate", new_certificate },
         { ROLE_DIRECTORY, "directory", directory },
         { ROLE_DUMP, "dump", dump },
+        { ROLE_BELL, "bell", bell },
         { 0 },
 };
 
@@ -402,6 +410,7 @@ int role_mail(void)
         loop_init();
         must(offload_start(2, 2), "threads");
         open_store();
+        mail.server.watchers = bells_new(&mail.supervisor);
         mail.supervisor = channel_new(START_FD, from_supervisor, NULL, supervisor_gone);
         if (mail.start.keeper >= 0)
                 keeper_new(mail.start.keeper);

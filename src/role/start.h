@@ -53,6 +53,8 @@ int start_send_go(int socket);
 enum role_kind {
         /* role to supervisor */
         ROLE_READY = 100, /* the role serves */
+        ROLE_WATCH,       /* mail: accounts it watches from now on, or no more (role/bells.h) */
+        ROLE_CHANGED,     /* mail: accounts it has changed */
         /* supervisor to role */
         ROLE_STOP,        /* finish your commands and end */
         ROLE_PEER,        /* u32 index, and the descriptor: a mail process was restarted */
@@ -63,6 +65,7 @@ enum role_kind {
         ROLE_KEY,         /* and the descriptor, to the keeper, after SIGHUP */
         ROLE_DIRECTORY,   /* the directory has changed */
         ROLE_DUMP,        /* SIGQUIT: print your fibers */
+        ROLE_BELL,        /* to mail: accounts that another has changed (role/bells.h) */
 };
 struct channel_message;
 int role_take_fd(

@@ -4,7 +4,7 @@
  *
  *   who          may ask or tell            what
  *   supervisor   mail, keeper               ROLE_* (role/start.h)
- *   mail         supervisor                 ROLE_READY
+ *   mail         supervisor                 ROLE_READY, ROLE_WATCH, ROLE_CHANGED (role/bells.h)
  *   keeper       supervisor                 ROLE_READY
  *   mail         keeper                     ASK_PASSWORD .. ASK_TICKET_KEY (proto/keeper.h)
  *   keeper       mail                       TELL_TICKET_KEY, TELL_BAN, TELL_SIGN_OUT

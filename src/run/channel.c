@@ -488,6 +488,11 @@ int channel_tell(struct channel *c, uint16_t kind, struct str body, int send_fd)
         return rc == -EAGAIN ? queue_put(c, head, body, send_fd) : rc;
 }
 
+bool channel_waiting(const struct channel *c)
+{
+        return c->first != NULL;
+}
+
 int channel_answer(struct channel_message *m, struct str body, int send_fd)
 {
         struct handling *h = (struct handling *)m;

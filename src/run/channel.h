@@ -47,6 +47,8 @@ void channel_nonsense(struct channel_message *m); /* for a handler that cannot r
 [[nodiscard]] int channel_ask(struct channel *c, uint16_t kind, struct str body, int send_fd,
                               struct buf *answer, int *answer_fd, nsec deadline);
 int channel_tell(struct channel *c, uint16_t kind, struct str body, int send_fd); /* 0, -EPIPE, -ENOBUFS */
+bool channel_waiting(
+    const struct channel *c); /* messages told wait for room in the socket: the other side is slow */
 int channel_answer(struct channel_message *m, struct str body, int send_fd);
 /* A blocking client for verbs: connect to a Unix socket. 0 or -errno. */
 int channel_connect(const char *path, struct channel **c);
