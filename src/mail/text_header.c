@@ -49,6 +49,7 @@ static void put_value(struct buf *out, struct arena *a, const struct field *f)
         struct str raw = str_sub(f->value, 0, TEXT_FIELD_MAX), decoded;
         struct buf shown auto_buf;
 
+        buf_init(&shown, (size_t)4 * TEXT_FIELD_MAX);
         decoded = word_decode(a, raw);
         if (!ascii_only(decoded) && !utf8_valid(decoded))
                 unlabelled_put(out, decoded);
@@ -56,7 +57,6 @@ static void put_value(struct buf *out, struct arena *a, const struct field *f)
                 buf_puts(out, decoded);
         if (!has_addresses(f->name))
                 return;
-        buf_init(&shown, (size_t)4 * TEXT_FIELD_MAX);
         put_addresses(&shown, a, raw);
         if (str_search(decoded, buf_str(&shown)) == STR_NONE && buf_puts(out, S("\n")))
                 buf_puts(out, buf_str(&shown));
@@ -85,17 +85,15 @@ void text_fields(const struct mime *m, struct str letter, text_field_fn *field, 
 {
         struct arena a auto_arena;
         struct str name;
-        bool more;
+        bool more = m->count > 0;
 
-        if (!m->count)
-                return;
-        more = text_header_fields(str_sub(letter, 0, m->parts[0].body), field, context);
         arena_init(&a, VALUE_ARENA);
+        if (more)
+                more = text_header_fields(str_sub(letter, 0, m->parts[0].body), field, context);
         for (uint32_t i = 0; i < m->count && more; i++) {
                 name = mime_filename(m, &m->parts[i], &a);
                 if (name.n)
                         more = field(context, S(""), name);
                 arena_reset(&a);
         }
-        arena_finish(&a);
 }
