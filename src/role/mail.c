@@ -19,6 +19,7 @@
 #include "run/offload.h"
 #include "store/boot.h"
 #include "store/disk.h"
+#include "store/sharing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -168,6 +169,7 @@ static void finish(void *arg)
                         break;
         intake_close(&mail.server.intake); /* it still uses the two below */
         accounts_close(&mail.server.accounts);
+        sharing_close(&mail.server.sharing);
         outbox_close(&mail.server.outbox);
         fiber_cancel_all();
         loop_stop();
@@ -311,6 +313,13 @@ static int open_directory(void)
         return rc;
 }
 
+/* Whatever changes an account here, a letter that is filed or a command of somebody's: who watches hears of it. */
+static void account_changed(void *context, struct str account)
+{
+        (void)context;
+        watch_changed(mail.server.watchers, account);
+}
+
 static void open_store(void)
 {
         const struct settings *s = mail.server.settings;
@@ -326,9 +335,12 @@ static void open_store(void)
                 .processes = mail.start.processes,
         };
 
+        mail.server.watchers = bells_new(&mail.supervisor);
         mail.peers = peers_new(&mail.server.intake, &hooks);
 
         must(accounts_open(&mail.server.accounts, open_folder("mail"), accounts_most), "mail/");
+        accounts_on_change(mail.server.accounts, account_changed, NULL);
+        must(sharing_open(&mail.server.sharing, "sharing/sharing.db"), "sharing/");
         must(outbox_open(&mail.server.outbox, open_folder("outbox")), "outbox/");
         must(open_directory(), "directory/");
         directory_separators(mail.server.directory, str_of(s->subaddress_separator));
@@ -410,7 +422,6 @@ int role_mail(void)
         loop_init();
         must(offload_start(2, 2), "threads");
         open_store();
-        mail.server.watchers = bells_new(&mail.supervisor);
         mail.supervisor = channel_new(START_FD, from_supervisor, NULL, supervisor_gone);
         if (mail.start.keeper >= 0)
                 keeper_new(mail.start.keeper);
