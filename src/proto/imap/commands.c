@@ -23,7 +23,9 @@ static const struct command imap_commands[] = {
         { "NOOP",          imap_noop,           IMAP_ANY,       NO_ARGUMENT,            0, "NOOP" },
         { "SEARCH",        imap_search,         IMAP_SELECTED,  HAS_UID | UID_ONLY | NO_EXPUNGE, 0, "SEARCH [RETURN (options)] [CHARSET name] keys" },
         { "SELECT",        imap_select,         IMAP_INSIDE,    NO_UPDATES,             0, "SELECT mailbox [(parameters)]" },
+        { "SORT",          imap_sort,           IMAP_SELECTED,  HAS_UID | UID_ONLY | NO_EXPUNGE, 0, "SORT [RETURN (options)] (keys) charset search-keys", "SORT" },
         { "STARTTLS",      imap_starttls,       IMAP_STRANGER,  NO_ARGUMENT | LAST,     0, "STARTTLS", "STARTTLS" },
+        { "THREAD",        imap_thread,         IMAP_SELECTED,  HAS_UID | UID_ONLY | NO_EXPUNGE, 0, "THREAD algorithm charset search-keys" },
         { "UNAUTHENTICATE", imap_unauthenticate, IMAP_INSIDE,   NO_ARGUMENT | LAST | NO_UPDATES, 0, "UNAUTHENTICATE", "UNAUTHENTICATE" },
         { "UNSELECT",      imap_unselect_command, IMAP_SELECTED, NO_ARGUMENT | NO_UPDATES, 0, "UNSELECT", "UNSELECT" },
 };

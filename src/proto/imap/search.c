@@ -64,8 +64,6 @@ void search_return(struct session *s, struct scan *a, struct search_return *out)
 {
         *out = (struct search_return){ 0 };
         if (!scan_try_word(a, S("RETURN "))) {
-                /* RFC 9051 §6.4.4: rev2 has no untagged SEARCH any more */
-                out->given = out->all = imap_of(s)->enabled & ENABLED_REV2;
                 return;
         }
         out->given = true;
@@ -123,6 +121,8 @@ int imap_search(struct session *s, struct scan *a)
         int rc, error;
 
         search_return(s, a, &r);
+        if (!r.given && p->enabled & ENABLED_REV2) /* RFC 9051 §6.4.4: rev2 has no untagged SEARCH any more */
+                r.given = r.all = true;
         search_program(s, a, &program);
         if (!imap_end(s, a))
                 return imap_syntax(s, a);

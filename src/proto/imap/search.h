@@ -1,6 +1,7 @@
 /* SEARCH and all that searches (RFC 9051 §6.4.4 and its extensions): what its files share.
  *
- *   search_key.c      the keys of a command become a tree        search.c          SEARCH, its return options
+ *   search_key.c      the keys of a command become a tree        search_program.c  with their charset; copies of it
+ *   search.c          SEARCH, its return options
  *   search_run.c      which letters of a mailbox a tree means    search_facts.c    what it must read for that
  *   search_reply.c    SEARCH, SORT and ESEARCH responses         search_context.c  RFC 5267: kept up to date
  *   search_many.c     ESEARCH over many mailboxes (RFC 7377)     sort*.c thread*.c RFC 5256, 5957
@@ -75,6 +76,8 @@ struct search_program {
 
 /* ["CHARSET" SP charset SP] search-key *(SP search-key). The tree lies in s->command; what is wrong sticks in the cursor. */
 void search_program(struct session *s, struct scan *a, struct search_program *out);
+/* search-key *(SP search-key), in the charset that *out names already */
+void search_keys(struct session *s, struct scan *a, struct search_program *out);
 /* charset SP search-key..., as SORT and THREAD have it */
 void search_criteria(struct session *s, struct scan *a, struct search_program *out);
 /* What can only be judged when the line is over. false: the reply is in *rc. */
