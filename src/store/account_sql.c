@@ -165,9 +165,6 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
                         "WHERE l.account = ?1 AND l.letter BETWEEN ?2 AND ?3 ORDER BY l.letter",
         [LETTER_WHOLE] = "SELECT l.body, l.received, l.envelope, b.data FROM letter l JOIN body b ON "
                          "b.account = l.account AND b.body = l.body WHERE l.account = ?1 AND l.letter = ?2",
-        [LETTER_TEXT] = "SELECT l.letter, l.size, l.received, l.mime, l.body, b.data FROM letter l "
-                        "LEFT JOIN body b ON b.account = l.account AND b.body = l.body "
-                        "WHERE l.account = ?1 AND l.letter BETWEEN ?2 AND ?3 ORDER BY l.letter",
         [LETTER_DROP] = "DELETE FROM letter WHERE account = ?1 AND letter = ?2",
         [LETTER_ALL] = "SELECT letter, body, thread, size, places, mime FROM letter "
                        "WHERE account = ?1 AND letter > ?2 ORDER BY letter",

@@ -73,7 +73,7 @@ static void remove_some(struct seqmap *m, struct model *o, uint32_t span)
 {
         uint32_t last = o->n ? o->uids[o->n - 1] : 0, kept = 0, removed = 0;
         struct uid_list gone = { 0 }, seqs = { 0 };
-        uint32_t numbers[MOST];
+        static uint32_t numbers[MOST];
 
         for (uint32_t uid = 1 + any(span); uid <= last + 5; uid += 1 + any(span)) {
                 uint32_t to = uid + any(4);
@@ -101,9 +101,10 @@ static void like_an_array(void **state)
         for (seed = 1; seed <= 60; seed++) {
                 uint64_t kept = seed;
                 struct seqmap m = { 0 };
-                struct model o = { .n = 0 };
+                static struct model o;
                 uint32_t next = 1 + any(10);
 
+                o.n = 0;
                 for (unsigned round = 0; round < 12; round++) {
                         for (uint32_t i = any(MOST / 12); i; i--) {
                                 o.uids[o.n++] = next;

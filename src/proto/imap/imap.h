@@ -128,8 +128,9 @@ struct imap_selected {
         uint32_t recent_until; /* and below this */
         uint64_t keywords;     /* bits of those told by FLAGS */
         struct uid_list saved; /* $ (SEARCHRES) */
-        struct uid_list held;  /* gone, and not yet told: still in the map, so that numbers stay as the client knows them */
-        bool recent_due;       /* \Recent letters were told by a bell, and not yet taken from other sessions */
+        struct uid_list
+            held; /* gone, and not yet told: still in the map, so that numbers stay as the client knows them */
+        bool recent_due; /* \Recent letters were told by a bell, and not yet taken from other sessions */
 };
 
 struct notify;  /* notify.c */
@@ -275,7 +276,7 @@ int imap_done(struct session *s, struct str line); /* while IMAP_IDLING: DONE, o
 void imap_contexts_update(struct session *s, struct access *x, const struct placed_list *changed,
                           const struct uid_list *gone);
 void imap_contexts_end(struct session *s);
-void imap_bell(struct session *s);                 /* woken by a bell: tells what IDLE or NOTIFY asked for */
+void imap_bell(struct session *s); /* woken by a bell: tells what IDLE or NOTIFY asked for */
 
 /* --- serve.c, commands.c, login.c, notify.c --- */
 extern const struct dialect imap_dialect;
@@ -336,5 +337,13 @@ IMAP_COMMAND(sort);
 IMAP_COMMAND(thread);
 IMAP_COMMAND(cancelupdate);
 #undef IMAP_COMMAND
+/* --- fetch.c, fetch_section.c, for others --- */
+/* NOTIFY's MessageNew (RFC 5465 §5.2): these items ("(UID FLAGS)") of these letters, untagged; never sets \Seen. 0 or -errno;
+ * -EINVAL: the items cannot be read. */
+[[nodiscard]] int imap_fetch_new(struct session *s, struct access *x, struct str items,
+                                 const struct uid_list *uids);
+/* CATENATE's URLs (RFC 4469, RFC 5092): which bytes of a letter "SECTION=..." is, as in BODY[...]: "", "TEXT", "1.2.MIME". mime: packed, of
+ * change_facts. false: there is none such, or it is no one range (HEADER.FIELDS). */
+bool imap_section_range(struct session *s, struct str mime, struct str section, uint64_t *from, uint64_t *n);
 /* How many octets the account may still take (its quota less what it has); UINT64_MAX: any number. Waits. */
 [[nodiscard]] int imap_room(struct session *s, struct account *a, struct str owner, uint64_t *room);

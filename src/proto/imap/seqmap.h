@@ -13,9 +13,9 @@ struct seqmap {
         uint32_t count; /* letters */
 };
 void seqmap_free(struct seqmap *m);
-void seqmap_add(struct seqmap *m, uint32_t uid);           /* higher than all before */
+void seqmap_add(struct seqmap *m, uint32_t uid); /* higher than all before */
 void seqmap_add_range(struct seqmap *m, uint32_t first, uint32_t last);
-void seqmap_trim(struct seqmap *m); /* gives unused memory back */
+void seqmap_trim(struct seqmap *m);                        /* gives unused memory back */
 uint32_t seqmap_seq(const struct seqmap *m, uint32_t uid); /* 0: not there */
 uint32_t seqmap_uid(const struct seqmap *m, uint32_t seq); /* 0: no such number */
 uint32_t seqmap_last(const struct seqmap *m);              /* the highest uid; 0: empty */

@@ -94,6 +94,23 @@ void uid_list_common(const struct uid_list *a, const struct uid_list *b, struct 
         }
 }
 
+void uid_list_minus(const struct uid_list *a, const struct uid_list *b, struct uid_list *out)
+{
+        for (size_t i = 0, k = 0; i < a->n; i++) {
+                uint64_t next = a->ranges[i].first, end = (uint64_t)a->ranges[i].last + 1;
+
+                while (k < b->n && b->ranges[k].last < next)
+                        k++;
+                for (size_t at = k; next < end && at < b->n && b->ranges[at].first < end; at++) {
+                        if (b->ranges[at].first > next)
+                                uid_list_add(out, (uint32_t)next, b->ranges[at].first - 1);
+                        next = (uint64_t)b->ranges[at].last + 1;
+                }
+                if (next < end)
+                        uid_list_add(out, (uint32_t)next, (uint32_t)(end - 1));
+        }
+}
+
 /* As uid_list_add, where the ranges may overlap. */
 static void cover(struct uid_list *l, uint32_t first, uint32_t last)
 {

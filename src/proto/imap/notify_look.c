@@ -1,0 +1,558 @@
+/* The mailboxes of an account as they are now, beside what was told last (RFC 5465 §5). A bell says only that something was
+ * committed there: names and rights are read in one call, numbers in another, and what is different is told. */
+#include "proto/imap/notify.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct look {
+        struct session *s;
+        struct notify *n;
+        struct notify_account *a;
+        struct account *account;
+        struct arena m;
+        struct mailbox_entry *entries; /* in order of number */
+        size_t count;
+        struct mailbox_numbers *numbers;
+        size_t numbers_count;
+        struct str *subscribed; /* names; of the account that is looked at, if it is one's own */
+        size_t subscribed_count;
+        struct notify_box *boxes; /* as they are now */
+        size_t n_boxes;
+        bool own, tell, status;
+};
+
+/* --- who is watched ---------------------------------------------------------------------------------------------- */
+
+static bool below(struct str path, struct str top)
+{
+        return str_starts(path, top) && (path.n == top.n || path.p[top.n] == '/');
+}
+
+static bool group_has(const struct notify_group *g, struct str owner, struct str path)
+{
+        for (size_t i = 0; i < g->n; i++) {
+                struct str named = str_of(g->names[i].path);
+
+                if (!str_eq(owner, str_of(g->names[i].owner)))
+                        continue;
+                if (g->filter == FILTER_SUBTREE ? below(path, named) : str_eq(path, named))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_subscribed(struct str name, const struct str *subscribed, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (str_eq(name, subscribed[i]))
+                        return true;
+        return false;
+}
+
+/* INBOXES: letters may be filed into any mailbox, so that it is PERSONAL (§6.3). */
+unsigned notify_events(const struct notify *n, struct session *s, struct str owner, struct str path,
+                       const struct str *subscribed, size_t subscribed_count)
+{
+        bool own = str_eq(owner, s->account);
+        unsigned events = 0;
+
+        for (size_t i = 0; i < n->group_count; i++) {
+                const struct notify_group *g = &n->groups[i];
+                bool fits = false;
+
+                switch (g->filter) {
+                case FILTER_INBOXES:
+                case FILTER_PERSONAL: fits = own; break;
+                case FILTER_SUBSCRIBED:
+                        fits = g->events & ~events &&
+                               is_subscribed(imap_name_of(s, owner, path), subscribed, subscribed_count);
+                        break;
+                case FILTER_SUBTREE:
+                case FILTER_MAILBOXES: fits = group_has(g, owner, path); break;
+                }
+                events |= fits ? g->events : 0;
+        }
+        return events;
+}
+
+static int need_account(struct session *s, struct notify *n, struct str owner)
+{
+        struct notify_account *a;
+
+        for (size_t i = 0; i < n->account_count; i++)
+                if (str_eq(str_of(n->accounts[i].owner), owner))
+                        return 0;
+        if (n->account_count == NOTIFY_ACCOUNTS_MOST)
+                return -E2BIG;
+        n->accounts = mem_grow(n->accounts, n->account_count + 1, sizeof *n->accounts);
+        a = &n->accounts[n->account_count++];
+        *a = (struct notify_account){ .owner = mem_string(owner) };
+        if (s->server->watchers)
+                watch_start(&a->watch, s, owner);
+        return 0;
+}
+
+static bool wants_subscribed(const struct notify *n)
+{
+        for (size_t i = 0; i < n->group_count; i++)
+                if (n->groups[i].filter == FILTER_SUBSCRIBED && n->groups[i].events)
+                        return true;
+        return false;
+}
+
+/* Those of others that are subscribed: their accounts are watched too. */
+static int need_subscribed(struct session *s, struct notify *n)
+{
+        int rc = 0;
+
+        for (size_t i = 0; i < n->subscribed_count && !rc; i++) {
+                struct str owner, path;
+
+                if (imap_locate(s, str_of(n->subscribed[i]), &owner, &path))
+                        rc = need_account(s, n, owner);
+        }
+        return rc;
+}
+
+/* One's own account first: it says what is subscribed. */
+int notify_begin(struct session *s, struct notify *n)
+{
+        bool own = n->events & (EVENT_SUBSCRIPTION | EVENT_SERVER_METADATA);
+        int rc;
+
+        for (size_t i = 0; i < n->group_count; i++)
+                own |= n->groups[i].events && n->groups[i].filter <= FILTER_SUBSCRIBED;
+        rc = own ? need_account(s, n, s->account) : 0;
+        for (size_t i = 0; i < n->group_count && !rc; i++)
+                for (size_t k = 0; k < n->groups[i].n && n->groups[i].events && !rc; k++)
+                        rc = need_account(s, n, str_of(n->groups[i].names[k].owner));
+        return rc;
+}
+
+/* --- reading what is there --------------------------------------------------------------------------------------- */
+
+static int by_number(const void *a, const void *b)
+{
+        uint32_t x = ((const struct mailbox_entry *)a)->mailbox,
+                 y = ((const struct mailbox_entry *)b)->mailbox;
+
+        return (x > y) - (x < y);
+}
+
+static const struct mailbox_numbers *numbers_of(const struct look *l, uint32_t mailbox)
+{
+        size_t low = 0, high = l->numbers_count;
+
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+
+                if (l->numbers[middle].mailbox < mailbox)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low < l->numbers_count && l->numbers[low].mailbox == mailbox ? &l->numbers[low] : NULL;
+}
+
+static int read_account(struct look *l)
+{
+        int rc = mailbox_all(l->account, l->s->account, &l->m, &l->entries, &l->count);
+
+        if (!rc)
+                rc = change_numbers(l->account, &l->m, &l->numbers, &l->numbers_count);
+        if (!rc && l->own)
+                rc = mailbox_subscriptions(l->account, &l->m, &l->subscribed, &l->subscribed_count);
+        if (!rc && l->count)
+                qsort(l->entries, l->count, sizeof *l->entries, by_number);
+        return rc;
+}
+
+static int by_entry(const void *a, const void *b)
+{
+        return str_cmp(str_of(((const struct notify_note *)a)->entry),
+                       str_of(((const struct notify_note *)b)->entry));
+}
+
+static int read_notes(struct look *l, uint32_t reader_number, uint32_t mailbox, struct notify_notes *out)
+{
+        struct arena m auto_arena;
+        struct annotation *list;
+        size_t n;
+        int rc;
+
+        arena_init(&m, SIZE_MAX); /* what the store bounds, one mailbox at a time */
+        rc = mailbox_annotations(l->account, reader_number, mailbox, &m, &list, &n);
+        *out = (struct notify_notes){ 0 };
+        if (rc || !n)
+                return rc;
+        out->list = mem_array(n, sizeof *out->list);
+        for (out->n = 0; out->n < n; out->n++)
+                out->list[out->n] =
+                    (struct notify_note){ mem_string(list[out->n].entry), str_hash(list[out->n].value) };
+        qsort(out->list, n, sizeof *out->list, by_entry);
+        return 0;
+}
+
+/* The reader's own numbers, where he is not the owner: his \Seen. */
+static int precise(struct look *l, const struct mailbox_entry *e, struct notify_box *b)
+{
+        struct mailbox_status status;
+        struct access x;
+        int rc =
+            access_open(&x, l->s->server->accounts, l->s->account, str_of(l->a->owner), e->path, RIGHT_READ);
+
+        if (!rc)
+                rc = change_status(&x, false, &status);
+        if (!rc)
+                b->unseen = status.unseen;
+        if (!rc && b->events & EVENT_METADATA)
+                rc = read_notes(l, x.reader_number, e->mailbox, &b->notes);
+        access_close(&x);
+        return rc == -ENOENT || rc == -EACCES || rc == -ESTALE ? 0 : rc; /* gone meanwhile: the next bell */
+}
+
+static const struct notify_box *known(const struct look *l, uint32_t mailbox)
+{
+        size_t low = 0, high = l->a->n;
+
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+
+                if (l->a->boxes[middle].mailbox < mailbox)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low < l->a->n && l->a->boxes[low].mailbox == mailbox ? &l->a->boxes[low] : NULL;
+}
+
+static int read_box(struct look *l, const struct mailbox_entry *e, unsigned events, struct notify_box *b)
+{
+        const struct mailbox_numbers *now = numbers_of(l, e->mailbox);
+        const struct notify_box *was = known(l, e->mailbox);
+
+        *b = (struct notify_box){ .mailbox = e->mailbox,
+                                  .uidvalidity = e->uidvalidity,
+                                  .path = mem_string(e->path),
+                                  .events = events,
+                                  .bits = e->bits & ~(unsigned)MAILBOX_SUBSCRIBED,
+                                  .readable = e->rights & RIGHT_READ && !(e->bits & MAILBOX_NOSELECT) };
+        if (now) {
+                b->uidnext = now->uidnext;
+                b->count = now->count;
+                b->unseen = now->unseen;
+                b->highest = now->highest;
+        }
+        if (l->own)
+                return events & EVENT_METADATA ? read_notes(l, 0, e->mailbox, &b->notes) : 0;
+        if (!b->readable)
+                return 0;
+        if (was && was->readable && !(events & EVENT_METADATA) && was->highest == b->highest &&
+            was->uidnext == b->uidnext && was->count == b->count && !(events & EVENT_FLAGS)) {
+                b->unseen = was->unseen;
+                return 0;
+        }
+        return precise(l, e, b);
+}
+
+static int read_boxes(struct look *l)
+{
+        struct str owner = str_of(l->a->owner);
+        const struct str *subscribed = l->subscribed;
+        size_t subscribed_count = l->subscribed_count;
+        int rc = 0;
+
+        if (!l->own) { /* as the own account had them when it was looked at last */
+                struct str *names = arena_array(&l->m, struct str, l->n->subscribed_count + 1);
+
+                for (size_t i = 0; i < l->n->subscribed_count; i++)
+                        names[i] = str_of(l->n->subscribed[i]);
+                subscribed = names;
+                subscribed_count = l->n->subscribed_count;
+        }
+        l->boxes = mem_array(l->count + 1, sizeof *l->boxes);
+        for (size_t i = 0; i < l->count && !rc; i++) {
+                const struct mailbox_entry *e = &l->entries[i];
+                unsigned events = notify_events(l->n, l->s, owner, e->path, subscribed, subscribed_count);
+
+                if (!events)
+                        continue;
+                if (l->n_boxes == NOTIFY_BOXES_MOST)
+                        return -E2BIG;
+                rc = read_box(l, e, events, &l->boxes[l->n_boxes++]);
+        }
+        return rc;
+}
+
+/* --- what is different ------------------------------------------------------------------------------------------- */
+
+static struct str name_of(const struct look *l, const char *path)
+{
+        return imap_name_of(l->s, str_of(l->a->owner), str_of(path));
+}
+
+static void tell_list(const struct look *l, const struct notify_box *b, struct str old)
+{
+        struct str name = name_of(l, b->path);
+        bool subscribed = l->own && is_subscribed(name, l->subscribed, l->subscribed_count);
+        struct str attributes =
+            arena_printf(&l->s->command, "%s%s%s%s", b->bits & MAILBOX_NOSELECT ? "\\Noselect " : "",
+                         b->readable || b->bits & MAILBOX_NOSELECT ? "" : "\\NoAccess ",
+                         b->bits & MAILBOX_CHILDREN ? "\\HasChildren" : "\\HasNoChildren",
+                         subscribed ? " \\Subscribed" : "");
+
+        notify_tell_list(l->s, name, attributes.p, old);
+}
+
+static struct str last_name(const char *path)
+{
+        struct str p = str_of(path);
+        size_t at = str_rfind(p, '/');
+
+        return at == STR_NONE ? p : str_from_at(p, at + 1);
+}
+
+/* Renamed along with the one it lies in: that is told of that one only (§5.4). */
+static bool moved_along(const struct look *l, const struct notify_box *was, const struct notify_box *now)
+{
+        for (size_t i = 0; i < l->count; i++) {
+                const struct notify_box *parent_was;
+
+                if (l->entries[i].mailbox != now->mailbox)
+                        continue;
+                parent_was = known(l, l->entries[i].parent);
+                return parent_was && str_eq(last_name(was->path), last_name(now->path)) &&
+                       below(str_of(was->path), str_of(parent_was->path));
+        }
+        return false;
+}
+
+static void tell_letters(const struct look *l, const struct notify_box *was, const struct notify_box *now)
+{
+        const struct imap_selected *sel = &imap_of(l->s)->selected;
+        bool modseq = imap_of(l->s)->enabled & (ENABLED_CONDSTORE | ENABLED_QRESYNC);
+        bool selected = sel->key.owner && sel->key.mailbox == now->mailbox &&
+                        str_eq(str_of(sel->key.owner), str_of(l->a->owner));
+        unsigned what = 0;
+
+        if (selected || !now->readable || !(now->events & EVENTS_OF_LETTERS))
+                return;
+        if (!was || !was->readable || was->uidvalidity != now->uidvalidity) {
+                what = STATUS_ALL;
+        } else {
+                if (now->events & (EVENT_NEW | EVENT_EXPUNGE) &&
+                    (was->uidnext != now->uidnext || was->count != now->count))
+                        what |= STATUS_LETTERS;
+                if (now->events & EVENT_FLAGS &&
+                    (was->unseen != now->unseen || (modseq && was->highest != now->highest)))
+                        what |= STATUS_FLAGS;
+        }
+        if (what)
+                notify_tell_status(l->s, name_of(l, now->path), now, what);
+}
+
+static void tell_box(const struct look *l, const struct notify_box *was, const struct notify_box *now)
+{
+        bool renamed = was && !str_eq(str_of(was->path), str_of(now->path));
+
+        if (now->events & EVENT_NAME && (!was || was->bits != now->bits))
+                tell_list(l, now, renamed ? name_of(l, was->path) : S(""));
+        else if (now->events & EVENT_NAME && renamed && !moved_along(l, was, now))
+                tell_list(l, now, name_of(l, was->path));
+        else if (was && was->readable != now->readable && now->events & EVENTS_OF_LETTERS) /* §5.9 */
+                tell_list(l, now, S(""));
+        tell_letters(l, was, now);
+        if (now->events & EVENT_METADATA && was && was->events & EVENT_METADATA)
+                notify_tell_notes(l->s, name_of(l, now->path), &was->notes, &now->notes);
+}
+
+/* No longer watched: gone, or not to be seen any more, or it has another name now. Not if it was only unsubscribed. */
+static void tell_gone(const struct look *l, const struct notify_box *was)
+{
+        if (!(was->events & EVENT_NAME) && !(was->readable && was->events & EVENTS_OF_LETTERS))
+                return;
+        for (size_t i = 0; i < l->count; i++)
+                if (l->entries[i].mailbox == was->mailbox && str_eq(l->entries[i].path, str_of(was->path)))
+                        return;
+        notify_tell_list(l->s, name_of(l, was->path), "\\NonExistent", S(""));
+}
+
+/* Both in order of number. */
+static void compare(const struct look *l)
+{
+        size_t i = 0, k = 0;
+
+        while (i < l->a->n || k < l->n_boxes) {
+                const struct notify_box *was = i < l->a->n ? &l->a->boxes[i] : NULL;
+                const struct notify_box *now = k < l->n_boxes ? &l->boxes[k] : NULL;
+
+                if (now && (!was || now->mailbox < was->mailbox)) {
+                        tell_box(l, NULL, now);
+                        k++;
+                } else if (was && (!now || was->mailbox < now->mailbox)) {
+                        tell_gone(l, was);
+                        i++;
+                } else {
+                        tell_box(l, was, now);
+                        i++;
+                        k++;
+                }
+        }
+}
+
+/* Said at NOTIFY SET: STATUS where it was asked for, and which mailboxes cannot be looked into (§3.1). */
+static void tell_first(const struct look *l)
+{
+        for (size_t i = 0; i < l->n_boxes; i++) {
+                const struct notify_box *b = &l->boxes[i];
+
+                if (!(b->events & EVENTS_OF_LETTERS) || b->bits & MAILBOX_NOSELECT)
+                        continue;
+                if (!b->readable)
+                        notify_tell_list(l->s, name_of(l, b->path), "\\NoAccess", S(""));
+                else if (l->status)
+                        tell_letters(l, NULL, b);
+        }
+}
+
+/* --- subscriptions, annotations of the account ------------------------------------------------------------------- */
+
+static void tell_subscription(const struct look *l, struct str name, bool yes)
+{
+        struct str owner, path;
+        bool there = false;
+        unsigned bits = 0;
+
+        if (!imap_locate(l->s, name, &owner, &path))
+                return;
+        if (!(notify_events(l->n, l->s, owner, path, l->subscribed, l->subscribed_count) &
+              EVENT_SUBSCRIPTION))
+                return;
+        for (size_t i = 0; i < l->count && str_eq(owner, str_of(l->a->owner)); i++)
+                if (str_eq(l->entries[i].path, path)) {
+                        there = true;
+                        bits = l->entries[i].bits;
+                }
+        if (!str_eq(owner, str_of(l->a->owner))) {
+                struct access x;
+
+                there = !access_open(&x, l->s->server->accounts, l->s->account, owner, path, 0);
+                access_close(&x);
+        }
+        notify_tell_list(l->s, name,
+                         arena_printf(&l->s->command, "%s%s%s%s", yes ? "\\Subscribed" : "",
+                                      yes && !there ? " " : "", there ? "" : "\\NonExistent",
+                                      bits & MAILBOX_CHILDREN ? yes ? " \\HasChildren" : "\\HasChildren" : "")
+                             .p,
+                         S(""));
+}
+
+static bool in_names(char *const *names, size_t n, struct str name)
+{
+        for (size_t i = 0; i < n; i++)
+                if (str_eq(str_of(names[i]), name))
+                        return true;
+        return false;
+}
+
+static int look_at_subscriptions(struct look *l)
+{
+        struct notify *n = l->n;
+        bool same = true;
+
+        for (size_t i = 0; i < n->subscribed_count; i++)
+                if (!is_subscribed(str_of(n->subscribed[i]), l->subscribed, l->subscribed_count)) {
+                        same = false;
+                        if (l->tell)
+                                tell_subscription(l, str_of(n->subscribed[i]), false);
+                }
+        for (size_t i = 0; i < l->subscribed_count; i++)
+                if (!in_names(n->subscribed, n->subscribed_count, l->subscribed[i])) {
+                        same = false;
+                        if (l->tell)
+                                tell_subscription(l, l->subscribed[i], true);
+                }
+        if (same)
+                return 0;
+        for (size_t i = 0; i < n->subscribed_count; i++)
+                mem_free(n->subscribed[i]);
+        mem_free(n->subscribed);
+        n->subscribed = mem_array(l->subscribed_count + 1, sizeof *n->subscribed);
+        for (n->subscribed_count = 0; n->subscribed_count < l->subscribed_count; n->subscribed_count++)
+                n->subscribed[n->subscribed_count] = mem_string(l->subscribed[n->subscribed_count]);
+        if (!wants_subscribed(n))
+                return 0;
+        for (size_t i = 0; i < n->account_count; i++) /* what is watched there may be something else now */
+                n->accounts[i].looked = false;
+        return need_subscribed(l->s, n);
+}
+
+static int look_at_server(struct look *l)
+{
+        struct notify_notes now;
+        int rc = read_notes(l, 0, 0, &now);
+
+        if (rc)
+                return rc;
+        if (l->tell)
+                notify_tell_notes(l->s, S(""), &l->a->notes, &now);
+        notify_notes_free(&l->a->notes);
+        l->a->notes = now;
+        return 0;
+}
+
+/* --- all of it --------------------------------------------------------------------------------------------------- */
+
+static int look(struct look *l)
+{
+        int rc = read_account(l);
+
+        if (!rc)
+                rc = read_boxes(l);
+        if (rc)
+                return rc;
+        if (l->tell)
+                compare(l);
+        else
+                tell_first(l);
+        if (l->own && l->n->events & EVENT_SERVER_METADATA)
+                rc = look_at_server(l);
+        if (!rc && l->own && (wants_subscribed(l->n) || l->n->events & EVENT_SUBSCRIPTION))
+                rc = look_at_subscriptions(l);
+        return rc;
+}
+
+int notify_look(struct session *s, struct notify *n, struct notify_account *a, bool tell, bool status)
+{
+        struct look l = { .s = s, .n = n, .a = a, .tell = tell, .status = status };
+        struct notify_box *old = a->boxes;
+        size_t old_n = a->n, at = (size_t)(a - n->accounts);
+        int rc;
+
+        l.own = str_eq(str_of(a->owner), s->account);
+        rc = account_get(s->server->accounts, str_of(a->owner), &l.account);
+        if (rc == -ENOENT) {
+                a->looked = true;
+                return 0; /* as if there were nothing */
+        }
+        arena_init(&l.m, SIZE_MAX); /* what the store bounds: 10,000 mailboxes */
+        if (!rc)
+                rc = look(&l);
+        account_put(&l.account);
+        arena_finish(&l.m);
+        if (rc) { /* what was told last stays */
+                old = l.boxes;
+                old_n = l.n_boxes;
+        } else {
+                a = &n->accounts[at]; /* the list may have moved */
+                a->looked = true;
+                a->boxes = mem_grow(l.boxes, l.n_boxes + !l.n_boxes, sizeof *l.boxes);
+                a->n = l.n_boxes;
+        }
+        for (size_t i = 0; i < old_n; i++)
+                notify_box_free(&old[i]);
+        mem_free(old);
+        return rc;
+}

@@ -1,0 +1,453 @@
+/* What others change in the selected mailbox, as the client is told of it. The map holds what the client believes; a letter that
+ * has gone stays in it (`held`) until EXPUNGE or VANISHED may be said (RFC 9051 §7.5.1), so that its numbers never slip. */
+#include "proto/imap/selected.h"
+#include "base/mem.h"
+#include "run/fiber.h"
+
+#include <errno.h>
+
+enum {
+        VANISHED_RANGES = 500, /* a line of some 8 KB */
+        ON_FLAGS = RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE,
+        ALTERS = ON_FLAGS | RIGHT_EXPUNGE,
+};
+
+void imap_piece(struct session *s, struct buf *b)
+{
+        if (b->n < PIECE)
+                return;
+        conn_put(s->conn, buf_str(b));
+        buf_clear(b);
+        fiber_yield_if_due();
+}
+
+void imap_mailbox_lost(struct session *s)
+{
+        imap_say(s, "BYE the selected mailbox has gone, or its numbers are not what they were");
+        s->ending = true;
+}
+
+/* --- opening it -------------------------------------------------------------------------------------------------- */
+
+bool imap_selected_open(struct session *s, unsigned needs, struct access *x, int *rc)
+{
+        struct imap_selected *sel = &imap_of(s)->selected;
+
+        *rc = OK;
+        if (sel->read_only && needs & ALTERS) {
+                *x = (struct access){ 0 };
+                *rc = imap_no(s, "[READ-ONLY] this mailbox is open for reading only");
+                return false;
+        }
+        *rc = access_again(x, s->server->accounts, s->account, &sel->key, needs | RIGHT_READ);
+        if (!*rc) {
+                sel->rights = x->rights;
+                return true;
+        }
+        if (*rc == -ESTALE || *rc == -ENOENT) {
+                imap_mailbox_lost(s);
+                *rc = OK;
+        } else {
+                *rc = imap_trouble(s, *rc);
+        }
+        return false;
+}
+
+void imap_unselect(struct session *s)
+{
+        struct imap *p = imap_of(s);
+        struct imap_selected *sel = &p->selected;
+
+        if (!sel->key.owner)
+                return;
+        imap_contexts_end(s);
+        access_forget(&sel->key);
+        mem_free((char *)sel->path.p);
+        seqmap_free(&sel->map);
+        uid_list_free(&sel->saved);
+        uid_list_free(&sel->held);
+        *sel = (struct imap_selected){ 0 };
+        p->keywords = NULL;
+        if (s->state == IMAP_SELECTED)
+                s->state = IMAP_SIGNED_IN;
+        notify_selected_changed(s);
+}
+
+void imap_use_condstore(struct session *s)
+{
+        struct imap *p = imap_of(s);
+
+        if (p->enabled & ENABLED_CONDSTORE)
+                return;
+        p->enabled |= ENABLED_CONDSTORE;
+        if (p->selected.key.owner)
+                imap_say(s, "OK [HIGHESTMODSEQ %llu] from now on with MODSEQ",
+                         (unsigned long long)p->selected.highest);
+}
+
+/* --- keywords ---------------------------------------------------------------------------------------------------- */
+
+static bool same_keywords(const struct keyword_list *a, const struct keyword_list *b)
+{
+        if (a->bits != b->bits)
+                return false;
+        for (unsigned i = 0; i < 64; i++)
+                if (a->bits >> i & 1 && !str_eq(a->names[i], b->names[i]))
+                        return false;
+        return true;
+}
+
+/* Kept while awake, for the account of the selected mailbox; a copy is made only when they are really others: at most 56
+ * times, as names are only added. */
+const struct keyword_list *imap_keywords(struct session *s, struct access *x)
+{
+        struct imap *p = imap_of(s);
+        uint64_t stamp = change_stamp(x);
+        struct keyword_list *k;
+        bool keep = p->selected.key.owner && str_eq(x->owner, str_of(p->selected.key.owner));
+
+        if (keep && p->keywords && p->keywords_stamp == stamp)
+                return p->keywords;
+        k = arena_new(&s->command, struct keyword_list);
+        if (change_keywords(x, &s->command, k) || !keep)
+                return k;
+        p->keywords_stamp = stamp;
+        if (p->keywords && same_keywords(p->keywords, k))
+                return p->keywords;
+        p->keywords = arena_new(&p->awake, struct keyword_list);
+        p->keywords->bits = k->bits;
+        for (unsigned i = 0; i < 64; i++)
+                if (k->bits >> i & 1)
+                        p->keywords->names[i] = arena_str(&p->awake, k->names[i]);
+        return p->keywords;
+}
+
+/* What may be changed for good here (RFC 9051 §7.1, PERMANENTFLAGS): by the rights, one by one (RFC 4314 §4). */
+static void put_permanent_flags(struct buf *b, const struct imap_selected *sel, const struct keyword_list *k)
+{
+        uint64_t flags = 0, free_bits = ~(k->bits | 255);
+        struct buf list auto_buf;
+
+        if (sel->rights & RIGHT_SEEN)
+                flags |= FLAG_SEEN;
+        if (sel->rights & RIGHT_DELETE)
+                flags |= FLAG_DELETED;
+        if (sel->rights & RIGHT_WRITE)
+                flags |= FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT | (k->bits & ~(uint64_t)255);
+        buf_init(&list, 32 * 1024);
+        put_flags(&list, sel->read_only ? 0 : flags, false, k);
+        if (!sel->read_only && sel->rights & RIGHT_WRITE && free_bits) {
+                list.n--; /* the parenthesis */
+                buf_puts(&list, S(" \\*)"));
+        }
+        buf_puts(b, buf_str(&list));
+}
+
+void imap_say_flags(struct session *s, struct access *x)
+{
+        static const uint64_t system = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT;
+        struct imap_selected *sel = &imap_of(s)->selected;
+        const struct keyword_list *k = imap_keywords(s, x);
+        struct buf b auto_buf;
+
+        buf_init(&b, 64 * 1024);
+        buf_puts(&b, S("* FLAGS "));
+        put_flags(&b, system | k->bits, false, k);
+        buf_puts(&b, S("\r\n* OK [PERMANENTFLAGS "));
+        put_permanent_flags(&b, sel, k);
+        buf_puts(&b, S("] what may be changed\r\n"));
+        sel->keywords = k->bits;
+        conn_put(s->conn, buf_str(&b));
+}
+
+/* --- letters ----------------------------------------------------------------------------------------------------- */
+
+static bool recent(const struct imap *p, uint32_t uid)
+{
+        return !(p->enabled & ENABLED_REV2) && uid >= p->selected.recent_from &&
+               uid < p->selected.recent_until;
+}
+
+uint32_t imap_recent(const struct session *s)
+{
+        const struct imap_selected *sel = &((const struct imap *)s)->selected;
+
+        return seqmap_from(&sel->map, sel->recent_until) - seqmap_from(&sel->map, sel->recent_from);
+}
+
+void put_flags_fetch(struct buf *b, struct session *s, uint32_t seq, const struct placed *m,
+                     const struct keyword_list *k)
+{
+        const struct imap *p = imap_of(s);
+        bool modseq = p->enabled & (ENABLED_CONDSTORE | ENABLED_QRESYNC);
+
+        if (seq)
+                buf_printf(b, "* %u FETCH (FLAGS ", seq);
+        else
+                buf_printf(b, "* %u UIDFETCH (FLAGS ", m->uid);
+        put_flags(b, m->flags, recent(p, m->uid), k);
+        /* RFC 7162 §3.2.4, RFC 5465 §5.1, RFC 9051 §7.5.2: what comes unasked names its letter by UID */
+        if (seq && (p->uid || p->notify || p->enabled & (ENABLED_QRESYNC | ENABLED_REV2)))
+                buf_printf(b, " UID %u", m->uid);
+        if (modseq)
+                buf_printf(b, " MODSEQ (%llu)", (unsigned long long)m->modseq);
+        buf_puts(b, S(")\r\n"));
+}
+
+void imap_say_changed(struct session *s, struct access *x, const struct placed *list, size_t n,
+                      uint64_t except)
+{
+        struct imap *p = imap_of(s);
+        const struct keyword_list *k = NULL;
+        struct buf b auto_buf;
+
+        buf_init(&b, 64 * 1024);
+        for (size_t i = 0; i < n; i++) {
+                uint32_t seq;
+
+                if (list[i].modseq == except)
+                        continue;
+                seq = seqmap_seq(&p->selected.map, list[i].uid);
+                if (!seq || uid_list_has(&p->selected.held, list[i].uid))
+                        continue;
+                if (!k)
+                        k = imap_keywords(s, x);
+                put_flags_fetch(&b, s, p->enabled & ENABLED_UIDONLY ? 0 : seq, &list[i], k);
+                imap_piece(s, &b);
+        }
+        conn_put(s->conn, buf_str(&b));
+}
+
+void imap_say_vanished(struct session *s, const char *earlier, const struct uid_list *uids)
+{
+        struct buf b auto_buf;
+
+        buf_init(&b, 64 * 1024);
+        for (size_t i = 0; i < uids->n; i += VANISHED_RANGES) {
+                size_t n = uids->n - i < VANISHED_RANGES ? uids->n - i : VANISHED_RANGES;
+
+                buf_printf(&b, "* VANISHED %s", earlier);
+                put_uids(&b, &(struct uid_list){ uids->ranges + i, n, n });
+                buf_puts(&b, S("\r\n"));
+                imap_piece(s, &b);
+        }
+        conn_put(s->conn, buf_str(&b));
+}
+
+/* From the last to the first, so that each number is right when it is read. */
+static void say_expunged(struct session *s, const struct uid_list *seqs)
+{
+        struct buf b auto_buf;
+
+        buf_init(&b, 64 * 1024);
+        for (size_t i = seqs->n; i-- > 0;)
+                for (uint32_t seq = seqs->ranges[i].last; seq >= seqs->ranges[i].first; seq--) {
+                        buf_printf(&b, "* %u EXPUNGE\r\n", seq);
+                        imap_piece(s, &b);
+                }
+        conn_put(s->conn, buf_str(&b));
+}
+
+static void only_present(const struct seqmap *m, struct uid_list *l)
+{
+        struct uid_list there = { 0 };
+
+        if (!l->n)
+                return;
+        imap_present(m, l, &there);
+        uid_list_free(l);
+        *l = there;
+}
+
+/* All that is held, told and forgotten. */
+static void tell_gone(struct session *s, struct access *x)
+{
+        struct imap *p = imap_of(s);
+        struct imap_selected *sel = &p->selected;
+        struct uid_list gone = sel->held, seqs = { 0 };
+
+        imap_contexts_update(s, x, NULL, &gone);
+        sel->held = (struct uid_list){ 0 };
+        seqmap_remove(&sel->map, &gone, &seqs);
+        only_present(&sel->map, &sel->saved);
+        if (p->enabled & (ENABLED_QRESYNC | ENABLED_UIDONLY))
+                imap_say_vanished(s, "", &gone);
+        else
+                say_expunged(s, &seqs);
+        uid_list_free(&gone);
+        uid_list_free(&seqs);
+}
+
+static void hold(struct imap_selected *sel, const struct uid_list *gone)
+{
+        struct uid_list here = { 0 }, all = { 0 };
+
+        imap_present(&sel->map, gone, &here);
+        uid_list_union(&sel->held, &here, &all);
+        uid_list_free(&here);
+        uid_list_free(&sel->held);
+        sel->held = all;
+}
+
+/* --- news -------------------------------------------------------------------------------------------------------- */
+
+struct news {
+        struct placed_list changed;
+        struct uid_list gone, fresh; /* fresh: new letters */
+        struct mailbox_status now;
+        uint64_t bits; /* flags among `changed` */
+};
+
+/* RFC 3501 §2.3.2: \Recent is one session's. Who tells it while a command runs takes it from the others; a bell only notes
+ * that it is to be taken, so that a thousand idle sessions do not write. */
+static void extend_recent(struct session *s, struct access *x, const struct news *news)
+{
+        struct imap *p = imap_of(s);
+        struct imap_selected *sel = &p->selected;
+        struct mailbox_status taken = news->now;
+        uint32_t from;
+
+        if (p->enabled & ENABLED_REV2)
+                return;
+        sel->recent_due = !sel->read_only && !s->running;
+        if (!sel->read_only && s->running && change_select(x, true, &taken))
+                taken = news->now;
+        from = taken.recent_from > sel->uidnext ? taken.recent_from : sel->uidnext;
+        if (from >= news->now.view.uidnext)
+                return;
+        if (!imap_recent(s))
+                sel->recent_from = from;
+        else if (from > sel->recent_until)
+                return; /* some between belong to another session: one range is all we keep */
+        sel->recent_until = news->now.view.uidnext;
+}
+
+static void take_due(struct session *s, struct access *x)
+{
+        struct imap_selected *sel = &imap_of(s)->selected;
+        struct mailbox_status status;
+
+        if (!sel->recent_due || !s->running || sel->read_only)
+                return;
+        sel->recent_due = false;
+        if (change_select(x, true, &status))
+                sel->recent_due = true;
+}
+
+static void tell_new(struct session *s, struct access *x, struct news *news)
+{
+        struct imap_selected *sel = &imap_of(s)->selected;
+
+        for (size_t i = 0; i < news->changed.n; i++) {
+                const struct placed *m = &news->changed.list[i];
+
+                news->bits |= m->flags;
+                if (m->uid < sel->uidnext || m->uid <= seqmap_last(&sel->map))
+                        continue;
+                seqmap_add(&sel->map, m->uid);
+                uid_list_add(&news->fresh, m->uid, m->uid);
+        }
+        if (!news->fresh.n)
+                return;
+        extend_recent(s, x, news);
+        imap_say(s, "%u EXISTS", sel->map.count);
+        if (!(imap_of(s)->enabled & ENABLED_REV2))
+                imap_say(s, "%u RECENT", imap_recent(s));
+}
+
+/* Flags of letters that were known before. */
+static void tell_flags(struct session *s, struct access *x, struct news *news, uint32_t below)
+{
+        size_t n = news->changed.n;
+
+        while (n && news->changed.list[n - 1].uid >= below)
+                n--;
+        if (n)
+                imap_say_changed(s, x, news->changed.list, n, imap_of(s)->selected.own_modseq);
+}
+
+/* EXPUNGE and the like tell what they did even where NOTIFY wants to hear of nothing. */
+static bool removes(const struct session *s)
+{
+        static const char *const verbs[] = { "EXPUNGE", "MOVE", "REPLACE" };
+
+        for (unsigned i = 0; s->running && i < sizeof(verbs) / sizeof(*verbs); i++)
+                if (str_eq(str_of(s->running->verb), str_of(verbs[i])))
+                        return true;
+        return false;
+}
+
+static void tell(struct session *s, struct access *x, struct news *news, unsigned events, bool expunge,
+                 bool asked)
+{
+        struct imap *p = imap_of(s);
+        struct imap_selected *sel = &p->selected;
+        uint32_t known = sel->uidnext;
+        uint64_t was = sel->highest;
+        bool gone;
+
+        hold(sel, &news->gone);
+        gone = sel->held.n && expunge;
+        if (gone)
+                tell_gone(s, x);
+        tell_new(s, x, news);
+        if (news->bits & ~sel->keywords & ~(uint64_t)255 ||
+            (asked && imap_keywords(s, x)->bits & ~sel->keywords))
+                imap_say_flags(s, x);
+        if (events & EVENT_FLAGS)
+                tell_flags(s, x, news, known);
+        if (news->changed.n)
+                imap_contexts_update(s, x, &news->changed, NULL);
+        sel->uidnext = news->now.view.uidnext;
+        sel->modseq = news->now.view.modseq;
+        /* RFC 7162 §3.2: never beyond what has been told */
+        if (!sel->held.n && news->now.highest > sel->highest)
+                sel->highest = news->now.highest;
+        if (p->enabled & ENABLED_QRESYNC && (sel->held.n || (gone && sel->highest > was)))
+                imap_say(s, "OK [HIGHESTMODSEQ %llu] %s", (unsigned long long)sel->highest,
+                         sel->held.n ? "something has gone that cannot be told yet" : "all is told");
+}
+
+static void look(struct session *s, struct access *x, unsigned events, bool expunge, bool asked)
+{
+        struct imap_selected *sel = &imap_of(s)->selected;
+        struct news news = { 0 };
+        uint64_t stamp = change_stamp(x);
+        int rc;
+
+        if (stamp == sel->stamp && !(sel->held.n && expunge) && !sel->recent_due)
+                return;
+        rc = change_since(x, sel->uidnext, sel->modseq, &news.changed, &news.gone, &news.now);
+        if (!rc) {
+                sel->stamp = stamp;
+                sel->rights = x->rights;
+                tell(s, x, &news, events, expunge, asked);
+                take_due(s, x);
+        } else if (rc == -ESTALE || rc == -ENOENT) {
+                imap_mailbox_lost(s);
+        } /* else: the next time */
+        placed_list_free(&news.changed);
+        uid_list_free(&news.gone);
+        uid_list_free(&news.fresh);
+}
+
+void imap_updates(struct session *s, struct access *x, bool expunge)
+{
+        struct imap *p = imap_of(s);
+        unsigned events = notify_selected_events(p);
+        bool own = removes(s), asked = x != NULL;
+        struct access here = { 0 };
+        int rc = 0;
+
+        if (!p->selected.key.owner || s->ending || (!events && !own))
+                return;
+        if (!x) {
+                x = &here;
+                rc = access_again(x, s->server->accounts, s->account, &p->selected.key, RIGHT_READ);
+        }
+        if (!rc)
+                look(s, x, events, expunge, asked);
+        else if (rc == -ESTALE || rc == -ENOENT || rc == -EACCES)
+                imap_mailbox_lost(s);
+        access_close(&here);
+}
