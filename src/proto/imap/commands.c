@@ -17,6 +17,7 @@ static const struct command imap_commands[] = {
         { "EXAMINE",       imap_examine,        IMAP_INSIDE,    NO_UPDATES,             0, "EXAMINE mailbox [(parameters)]" },
         { "ID",            imap_id,             IMAP_ANY,       NO_EXPUNGE,             0, "ID (\"name\" \"value\" ...) or NIL", "ID" },
         { "IDLE",          imap_idle,           IMAP_INSIDE,    NO_ARGUMENT | NO_UPDATES, 0, "IDLE", "IDLE" },
+        { "ESEARCH",       imap_esearch,        IMAP_INSIDE,    HAS_UID | NO_EXPUNGE,   0, "ESEARCH [IN (sources)] [RETURN (options)] [CHARSET name] keys", "MULTISEARCH" },
         { "LANGUAGE",      imap_language,       IMAP_ANY,       NO_EXPUNGE,             0, "LANGUAGE [tag ...]", "LANGUAGE" },
         { "LOGIN",         imap_login,          IMAP_STRANGER,  SECRET_ALL,             0, "LOGIN name password" },
         { "LOGOUT",        imap_logout,         IMAP_ANY,       NO_ARGUMENT | NO_UPDATES, 0, "LOGOUT" },

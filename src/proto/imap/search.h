@@ -69,6 +69,7 @@ struct search_program {
         bool modseq;  /* MODSEQ */
         bool numbers; /* message sequence numbers */
         bool saved;   /* $ */
+        bool recent;  /* RECENT, NEW, OLD */
         bool passes;  /* OLDER, YOUNGER: changes by itself */
         bool unknown; /* the charset: NO [BADCHARSET] */
         struct str charset;

@@ -297,6 +297,7 @@ static struct search_key *recent_key(struct reading *r, int64_t with)
 {
         struct search_key *k = new_key(r, KEY_RECENT);
 
+        r->p->recent = true;
         if (with == 'n') /* NEW is (RECENT UNSEEN) */
                 return pair(r, KEY_AND, k, flags_key(r, FLAG_SEEN, true));
         k->no = with == 'o';
