@@ -85,8 +85,8 @@ static enum served imap_serve(struct session *s)
 
         if (!s->greeted)
                 greet(s);
-        else if (s->woken == WOKEN_BELL)
-                imap_bell(s);
+        else
+                imap_bell(s); /* it may have rung while something else woke us */
         s->woken = WOKEN_INPUT;
         while (!s->ending) {
                 most = s->state & IMAP_STRANGER ? STRANGER_LINE_MOST : LINE_MOST;
@@ -97,6 +97,8 @@ static enum served imap_serve(struct session *s)
                                 command_done(s, &imap_dialect, imap_done(s, line));
                         else
                                 run_line(s, line);
+                        if (imap_of(s)->notify)
+                                imap_bell(s); /* it may have rung meanwhile */
                         break;
                 case GOT_LONG:
                         imap_of(s)->tag = S("");

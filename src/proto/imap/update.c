@@ -3,6 +3,7 @@
 #include "proto/imap/selected.h"
 #include "base/mem.h"
 #include "run/fiber.h"
+#include "run/log.h"
 
 #include <errno.h>
 
@@ -398,6 +399,9 @@ static void tell(struct session *s, struct access *x, struct news *news, unsigne
                 tell_flags(s, x, news, known);
         if (news->changed.n)
                 imap_contexts_update(s, x, &news->changed, NULL);
+        if (news->fresh.n && notify_selected_items(p).n &&
+            imap_fetch_new(s, x, notify_selected_items(p), &news->fresh))
+                log_warn("notify-fetch-failed", "session=%s", s->id);
         sel->uidnext = news->now.view.uidnext;
         sel->modseq = news->now.view.modseq;
         /* RFC 7162 §3.2: never beyond what has been told */
