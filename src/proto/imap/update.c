@@ -74,6 +74,13 @@ void imap_unselect(struct session *s)
         notify_selected_changed(s);
 }
 
+void imap_enable(struct session *s, unsigned enabled)
+{
+        if (enabled & ENABLED_CONDSTORE)
+                imap_use_condstore(s);
+        imap_of(s)->enabled |= enabled;
+}
+
 void imap_use_condstore(struct session *s)
 {
         struct imap *p = imap_of(s);
