@@ -341,6 +341,7 @@ static void open_store(void)
         must(accounts_open(&mail.server.accounts, open_folder("mail"), accounts_most), "mail/");
         accounts_on_change(mail.server.accounts, account_changed, NULL);
         must(sharing_open(&mail.server.sharing, "sharing/sharing.db"), "sharing/");
+        accounts_share(mail.server.accounts, mail.server.sharing);
         must(outbox_open(&mail.server.outbox, open_folder("outbox")), "outbox/");
         must(open_directory(), "directory/");
         directory_separators(mail.server.directory, str_of(s->subaddress_separator));

@@ -1,5 +1,6 @@
 /* Names: what can be one, and where it leads. */
 #include "base/codec.h"
+#include "mail/nfc.h"
 #include "store/mailbox_inside.h"
 #include <errno.h>
 
@@ -29,7 +30,8 @@ bool mailbox_path_valid(struct str path)
         unsigned depth = 0;
         bool more;
 
-        if (!path.n || path.n > MAILBOX_PATH_MAX || !utf8_valid(path) || !name_characters(path))
+        if (!path.n || path.n > MAILBOX_PATH_MAX || !utf8_valid(path) || !utf8_is_nfc(path) ||
+            !name_characters(path))
                 return false;
         do {
                 more = str_cut(&rest, '/', &name);

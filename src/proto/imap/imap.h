@@ -193,7 +193,10 @@ struct str imap_atom(struct scan *a);
 struct str imap_astring(struct session *s, struct scan *a);
 struct str imap_string(struct session *s, struct scan *a);
 struct str imap_nstring(struct session *s, struct scan *a); /* NIL: p NULL */
-/* A mailbox name as UTF-8, as the client means it: decoded, INBOX in capitals. Not UTF-7 or not UTF-8: failure. */
+/* A mailbox name as UTF-8, as the client means it: decoded, INBOX in capitals, in Unicode's composed form (RFC 5198). Not UTF-7 or not
+ * UTF-8: failure. _given: as it was spelt; imap_composed makes the one of the other. */
+struct str imap_mailbox_given(struct session *s, struct scan *a);
+struct str imap_composed(struct session *s, struct str name);
 struct str imap_mailbox(struct session *s, struct scan *a);
 struct str imap_list_mailbox(struct session *s, struct scan *a); /* with % and * */
 uint32_t imap_number(struct scan *a);
@@ -238,6 +241,8 @@ void put_string(struct buf *b, struct str v, unsigned mode);  /* quoted if it ca
 void put_nstring(struct buf *b, struct str v, unsigned mode); /* p NULL: NIL */
 void put_astring(struct buf *b, struct str v, unsigned mode); /* an atom if it can be */
 void put_mailbox(struct buf *b, struct str name, unsigned mode);
+void put_myrights(struct buf *b, struct session *s, struct str name,
+                  unsigned rights); /* acl.c: "* MYRIGHTS name rights" CRLF */
 void put_flags(struct buf *b, uint64_t flags, bool recent,
                const struct keyword_list *k);           /* with parentheses */
 void put_uids(struct buf *b, const struct uid_list *l); /* "1:3,7" */

@@ -2,6 +2,7 @@
  * going on in the line that follows; the cursor is then in that line. */
 #include "base/codec.h"
 #include "base/mem.h"
+#include "mail/nfc.h"
 #include "proto/imap/imap.h"
 #include "proto/imap/utf7.h"
 
@@ -261,14 +262,24 @@ static struct str with_inbox(struct session *s, struct str name)
         return arena_printf(&s->command, "INBOX" PRS, STR(rest));
 }
 
-struct str imap_mailbox(struct session *s, struct scan *a)
+struct str imap_mailbox_given(struct session *s, struct scan *a)
 {
         return with_inbox(s, decoded(s, a, imap_astring(s, a)));
 }
 
+struct str imap_composed(struct session *s, struct str name)
+{
+        return utf8_nfc(&s->command, name);
+}
+
+struct str imap_mailbox(struct session *s, struct scan *a)
+{
+        return imap_composed(s, imap_mailbox_given(s, a));
+}
+
 struct str imap_list_mailbox(struct session *s, struct scan *a)
 {
-        return decoded(s, a, string_or(s, a, list_char));
+        return imap_composed(s, decoded(s, a, string_or(s, a, list_char)));
 }
 
 /* --- numbers, dates, flags --- */
