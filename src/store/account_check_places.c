@@ -35,7 +35,8 @@ static int load_doomed(struct check *c, struct db *d)
                         check_complain(c, "the list of removed letters cannot be read");
                 rc = db_end(&q);
         }
-        qsort(c->doomed, c->doomed_n, sizeof *c->doomed, by_number);
+        if (c->doomed_n)
+                qsort(c->doomed, c->doomed_n, sizeof *c->doomed, by_number);
         return rc;
 }
 

@@ -1,4 +1,5 @@
 /* \Seen of those who look at another's mailbox: a bit a uid, 4,096 in a row. */
+#include "base/mem.h"
 #include "store/change_inside.h"
 #include <errno.h>
 
@@ -20,7 +21,7 @@ static int load(struct db *d, struct seen_piece *s, uint32_t uid)
         db_bind_u64(&q, 4, s->piece);
         if (db_next(&q)) {
                 if (db_blob(&q, 0).n == sizeof s->bits)
-                        memcpy(s->bits, db_blob(&q, 0).p, sizeof s->bits);
+                        mem_copy((char *)s->bits, sizeof s->bits, db_blob(&q, 0));
                 else
                         rc = -EBADMSG;
         }
