@@ -72,6 +72,7 @@ void conn_secret(struct conn *c, bool on);
 /* The tap sees of the last line only its first `shown` bytes. To be said before the next reading or writing. */
 void conn_hide(struct conn *c, size_t shown);
 void conn_set_tap(struct conn *c, struct conn_tap *tap);
+bool conn_has_tap(const struct conn *c);
 
 /* TLS, server side. Refuses (-EPROTO) if plaintext is left over in the buffer: the command was followed by bytes
  * that an attacker may have put there (CVE-2011-0411). Flushes the go-ahead reply first. Waits. On any error the

@@ -120,3 +120,8 @@ void tap_free(struct conn *c)
         mem_free(c->watched);
         c->watched = NULL;
 }
+
+bool conn_has_tap(const struct conn *c)
+{
+        return c->watched != NULL;
+}
