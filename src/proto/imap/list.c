@@ -396,7 +396,7 @@ static int list(struct session *s, struct scan *a, bool lsub)
         buf_init(&l.out, 256 << 20);
         rc = carry_out(&l);
         buf_free(&l.out);
-        names_free(&l.found);
+        list_names_free(&l.found);
         arena_finish(&l.names);
         return rc;
 }

@@ -61,7 +61,7 @@ bool names_add(struct list_names *l, const struct list_name *name); /* false: NA
 /* Puts them in order, joins what is there twice, adds the levels that are missing between them, and marks what is to be shown. A
  * worker's work. */
 void names_choose(struct list_names *l, const struct list_query *q);
-void names_free(struct list_names *l);
+void list_names_free(struct list_names *l);
 /* "\Drafts" of "drafts"; "" of what has none. */
 struct str role_attribute(struct str role);
 struct str role_of_attribute(struct str attribute); /* any case; "": none */

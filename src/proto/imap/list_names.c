@@ -44,7 +44,7 @@ bool names_add(struct list_names *l, const struct list_name *name)
         return true;
 }
 
-void names_free(struct list_names *l)
+void list_names_free(struct list_names *l)
 {
         mem_free(l->list);
         *l = (struct list_names){ .m = l->m };
@@ -118,7 +118,7 @@ static void add_levels(struct list_names *l)
                 put(&out, &l->list[i]);
                 above = out.n;
         }
-        names_free(l);
+        list_names_free(l);
         *l = out;
 }
 
