@@ -57,7 +57,10 @@ static void last_words(struct conn *c)
         if (c->failed)
                 return;
         c->writable = true;
-        if (c->tls) {
+        if (c->zip) {
+                zip_last_words(c, str_from(c->out.p, c->out.n));
+                tls_bye(c);
+        } else if (c->tls) {
                 if (v.iov_len == 0 || tls_write(c, v.iov_base, v.iov_len) == (ssize_t)v.iov_len)
                         tls_bye(c);
         } else if (v.iov_len > 0) {
@@ -77,6 +80,7 @@ void conn_free(struct conn **cp)
         timer_stop(&c->timer);
         watch_remove(&c->watch);
         close(c->watch.fd);
+        zip_free(c);
         tls_free(c);
         tap_free(c);
         room_free(&c->in);
@@ -189,6 +193,8 @@ void conn_release(struct conn *c)
         }
         if (c->out.n == 0)
                 room_free(&c->out);
+        if (c->zip)
+                zip_release(c);
         if (c->tls)
                 tls_release(c);
 }

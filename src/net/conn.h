@@ -87,6 +87,13 @@ struct conn_tls_facts {
 };
 bool conn_tls_facts(struct conn *c, struct conn_tls_facts *out);
 
+/* COMPRESS=DEFLATE (RFC 4978), both directions from here on, below lines and above TLS; the tap sees what is meant. The
+ * go-ahead is flushed first (waits). Refuses as conn_starttls does if plaintext is left over. It costs some 80 KB as
+ * long as the connection lives, also while it is parked, which it may be. No more is inflated than is asked for,
+ * and what has come whole is handed out at once, whether or not a block has ended. */
+[[nodiscard]] int conn_compress(struct conn *c);
+bool conn_compressed(const struct conn *c);
+
 /* Parking. A bell that rings while no one waits is kept: the next wait for a command ends with GOT_QUIET, and then
  * conn_park wakes at once. */
 bool conn_may_park(struct conn *c);

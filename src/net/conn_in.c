@@ -27,7 +27,7 @@ static ssize_t read_more(struct conn *c)
                 return -EPIPE;
         if (c->ended)
                 return 0;
-        if (!c->readable && !(c->tls && tls_ready(c)))
+        if (!c->readable && !(c->tls && tls_ready(c)) && !(c->zip && zip_ready(c)))
                 return -EAGAIN;
         p = make_room(c);
         if (!p) {
@@ -35,7 +35,7 @@ static ssize_t read_more(struct conn *c)
                 return -EMSGSIZE;
         }
         room = c->in.cap - c->in.n;
-        n = c->tls ? tls_read(c, p, room) : raw_read(c, p, room);
+        n = c->zip ? zip_read(c, p, room) : c->tls ? tls_read(c, p, room) : raw_read(c, p, room);
         if (n > 0) {
                 c->in.n += (uint32_t)n;
                 c->bulk = c->bulk || (size_t)n == room;

@@ -13,8 +13,7 @@ static nsec sooner(const struct conn *c, nsec deadline)
         return c->stop && end < deadline ? end : deadline;
 }
 
-/* Sends v[0..count) whole, waiting where it must. */
-static int send_all(struct conn *c, struct iovec *v, int count, nsec deadline)
+int conn_send_all(struct conn *c, struct iovec *v, int count, nsec deadline)
 {
         ssize_t n;
         int rc;
@@ -49,19 +48,26 @@ static int send_all(struct conn *c, struct iovec *v, int count, nsec deadline)
         return c->failed ? -EPIPE : 0;
 }
 
-int conn_flush(struct conn *c, nsec deadline)
+/* sync: the peer shall be able to read all of it; else some may stay in a compressor. */
+static int send_gathered(struct conn *c, bool sync, nsec deadline)
 {
         struct iovec v = { c->out.p, c->out.n };
         int rc;
 
         if (c->failed)
                 return -EPIPE;
-        if (c->out.n == 0)
+        if (c->out.n == 0 && !(sync && c->zip && zip_unsent(c)))
                 return 0;
-        rc = send_all(c, &v, 1, deadline);
+        rc = c->zip ? zip_send(c, str_from(v.iov_base, v.iov_len), sync, deadline)
+                    : conn_send_all(c, &v, 1, deadline);
         c->out.n = 0;
         fiber_yield_if_due();
         return rc;
+}
+
+int conn_flush(struct conn *c, nsec deadline)
+{
+        return send_gathered(c, true, deadline);
 }
 
 static void gather(struct conn *c, struct str s)
@@ -70,10 +76,10 @@ static void gather(struct conn *c, struct str s)
 
         if (c->failed)
                 return;
-        if (s.n >= SEND_STRAIGHT && !c->tls) {
+        if (s.n >= SEND_STRAIGHT && !c->tls && !c->zip) {
                 v[0] = (struct iovec){ c->out.p, c->out.n };
                 v[1] = (struct iovec){ (char *)s.p, s.n };
-                send_all(c, v, 2, now() + c->flush_within);
+                conn_send_all(c, v, 2, now() + c->flush_within);
                 c->out.n = 0;
                 fiber_yield_if_due();
                 return;
@@ -86,7 +92,7 @@ static void gather(struct conn *c, struct str s)
                 c->out.n += (uint32_t)part.n;
                 s = str_from_at(s, part.n);
                 if (c->out.n >= GATHER)
-                        conn_flush(c, now() + c->flush_within);
+                        send_gathered(c, false, now() + c->flush_within);
         }
 }
 
@@ -128,7 +134,7 @@ void conn_vprintf(struct conn *c, const char *format, va_list args)
         if (c->watched)
                 tap_out(c, (struct str){ at, (size_t)n });
         if (c->out.n >= GATHER)
-                conn_flush(c, now() + c->flush_within);
+                send_gathered(c, false, now() + c->flush_within);
 }
 
 void conn_printf(struct conn *c, const char *format, ...)

@@ -6,7 +6,7 @@
 bool conn_may_park(struct conn *c)
 {
         return !c->failed && !c->ended && !c->skipping && conn_buffered(c) == 0 && c->out.n == 0 &&
-               (!c->tls || tls_may_park(c));
+               (!c->tls || tls_may_park(c)) && (!c->zip || (!zip_ready(c) && !zip_unsent(c)));
 }
 
 bool conn_parked(const struct conn *c)

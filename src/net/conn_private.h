@@ -5,7 +5,8 @@
  *   conn_out.c   writing: gather, flush
  *   conn_park.c  parking and waking
  *   conn_tap.c   what the tap sees
- *   conn_tls.c   the TLS session under reading and writing */
+ *   conn_tls.c   the TLS session under reading and writing
+ *   conn_zip.c   deflate, between those and the socket or TLS */
 #pragma once
 #include "net/conn.h"
 #include "net/room.h"
@@ -25,6 +26,7 @@ enum {
 };
 
 struct conn_tls;
+struct conn_zip;
 struct conn_watched {
         struct conn_tap *tap;
         struct buf line; /* output up to its line end */
@@ -48,6 +50,7 @@ struct conn {
         uint32_t wants;   /* EPOLLIN or EPOLLOUT while `waiting` waits */
         nsec park_after, flush_within;
         struct conn_tls *tls;
+        struct conn_zip *zip; /* NULL: not compressed */
         struct conn_watched *watched;
         struct addr peer, local;
         uint8_t pending;       /* enum woken + 1 of a conn_wake that nobody has heard yet */
@@ -97,6 +100,18 @@ bool tls_may_park(const struct conn *c);
 void tls_release(struct conn *c);
 void tls_bye(struct conn *c); /* close_notify, if it fits */
 void tls_free(struct conn *c);
+
+/* conn_out.c; v[0..count) whole, waiting where it must */
+int conn_send_all(struct conn *c, struct iovec *v, int count, nsec deadline);
+
+/* conn_zip.c; results as raw_read. zip_read does not wait but for its turn. */
+ssize_t zip_read(struct conn *c, void *p, size_t n);
+bool zip_ready(const struct conn *c);  /* may zip_read give bytes without a new edge? */
+bool zip_unsent(const struct conn *c); /* is output in the compressor, for the next sync? */
+int zip_send(struct conn *c, struct str text, bool sync, nsec deadline);
+void zip_last_words(struct conn *c, struct str text); /* one try, without a wait */
+void zip_release(struct conn *c);
+void zip_free(struct conn *c);
 
 /* listen.c */
 void listen_descriptor_freed(void); /* a paused listener may try again */

@@ -221,7 +221,7 @@ static int handshake(struct conn *c, nsec deadline)
 /* What was said in clear is over: nothing may be left of it on either side of the switch. */
 static int before_tls(struct conn *c, nsec deadline)
 {
-        assert(!c->tls);
+        assert(!c->tls && !c->zip);
         if (conn_buffered(c) > 0) {
                 conn_fail(c);
                 return -EPROTO;
