@@ -1,0 +1,413 @@
+/* APPEND over a socketpair, on a real store: streamed with little memory, byte by byte, cut off at every byte, and what is
+ * refused. Every test runs twice: with sessions that never park, and with sessions that park between every two commands. */
+#include "fibers.h"
+#include "base/mem.h"
+#include "proto/imap/imap.h"
+#include "run/log.h"
+#include "run/offload.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Inside a fiber cmocka must not jump out: what does not hold there ends the process. */
+#define must(what) ((what) ? (void)0 : die("%s:%d: not so: %s", __FILE__, __LINE__, #what))
+#define SOON       in_seconds(120) /* reached by no test that passes */
+
+static const struct addr here = { .ip = { 127, 0, 0, 1 }, .family = 4, .port = 143 };
+
+/* --- the keeper: everybody is jill ------------------------------------------------------------------------------- */
+
+enum signin_result keeper_password(struct channel *keeper, const struct signin *who, struct str name,
+                                   struct str password, struct arena *a, struct str *account)
+{
+        (void)keeper;
+        (void)who;
+        (void)password;
+        *account = arena_str(a, name);
+        return SIGNIN_OK;
+}
+
+struct str sasl_mechanisms(bool tls, bool plaintext_allowed, bool with_scram)
+{
+        (void)tls;
+        (void)plaintext_allowed;
+        (void)with_scram;
+        return S("");
+}
+
+enum signin_result keeper_sasl_start(struct channel *keeper, const struct signin *who, struct str mechanism,
+                                     struct str initial, bool has_initial, struct arena *a,
+                                     struct sasl_exchange *x)
+{
+        (void)keeper;
+        (void)who;
+        (void)mechanism;
+        (void)initial;
+        (void)has_initial;
+        (void)a;
+        (void)x;
+        return SIGNIN_NO;
+}
+
+enum signin_result keeper_sasl_step(struct channel *keeper, struct str token, struct arena *a,
+                                    struct sasl_exchange *x)
+{
+        (void)keeper;
+        (void)token;
+        (void)a;
+        (void)x;
+        return SIGNIN_NO;
+}
+
+void keeper_sasl_drop(struct channel *keeper, struct sasl_exchange *x)
+{
+        (void)keeper;
+        (void)x;
+}
+
+/* --- the world --------------------------------------------------------------------------------------------------- */
+
+struct world {
+        struct server server;
+        struct settings settings;
+        char folder[64];
+        int mail;
+        struct account *jill;
+};
+static long parking;
+
+static void open_world(struct world *w)
+{
+        auto_buf struct buf path, why;
+        int fd;
+
+        *w = (struct world){ .folder = "/tmp/test-append-XXXXXX" };
+        must(mkdtemp(w->folder));
+        fd = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        must(fd >= 0 && mkdirat(fd, "mail", 0700) == 0);
+        w->mail = openat(fd, "mail", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        must(accounts_open(&w->server.accounts, openat(fd, "mail", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 8) ==
+             0);
+        close(fd);
+        must(account_create(w->server.accounts, S("jill@hill.com")) == 0);
+        must(account_get(w->server.accounts, S("jill@hill.com"), &w->jill) == 0);
+        buf_init(&path, 1000);
+        buf_init(&why, 1000);
+        buf_printf(&path, "%s/directory.db", w->folder);
+        buf_u8(&path, 0);
+        must(directory_open(&w->server.directory, path.p, true) == 0);
+        must(directory_add_domain(w->server.directory, S("hill.com"), S(""), &why) == 0);
+        must(directory_add_account(w->server.directory, S("jill@hill.com"), &why) == 0);
+        settings_default(&w->settings);
+        w->settings.park_after_ms = parking;
+        w->settings.max_letter_size = 60 << 20;
+        w->server.settings = &w->settings;
+        w->server.kinds[PROTOCOL_IMAP] = &imap_kind;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+        (void)st;
+        (void)kind;
+        (void)where;
+        return remove(path);
+}
+
+static void close_world(struct world *w)
+{
+        while (w->server.session_count)
+                must(fiber_sleep(now() + MSECOND) == 0);
+        account_put(&w->jill);
+        accounts_close(&w->server.accounts);
+        directory_close(&w->server.directory);
+        settings_free(&w->settings);
+        close(w->mail);
+        must(nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
+static struct mailbox_view inbox(struct world *w)
+{
+        struct mailbox_view view;
+
+        must(account_view(w->jill, INBOX, &view) == 0);
+        return view;
+}
+
+/* Files of letters that arrive. */
+static unsigned staged(struct world *w)
+{
+        int fd = openat(w->mail, ".staged", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *e;
+        unsigned n = 0;
+
+        while (d && (e = readdir(d)))
+                n += str_ends(str_of(e->d_name), S(".body"));
+        if (d)
+                closedir(d);
+        return n;
+}
+
+static struct conn *visit(struct world *w)
+{
+        int pair[2];
+        struct conn *ours, *theirs;
+
+        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+        theirs = conn_new(pair[0], here, here);
+        ours = conn_new(pair[1], here, here);
+        must(theirs && ours);
+        conn_park_after(ours, -1);
+        session_start(&w->server, theirs, PROTOCOL_IMAP);
+        return ours;
+}
+
+/* Untagged lines up to the one that begins so. */
+static struct str expect(struct conn *c, const char *begin)
+{
+        struct str line;
+
+        do {
+                enum got got = conn_line(c, &line, 100000, SOON);
+
+                if (got != GOT_LINE)
+                        die("expected \"%s\", got the end (%d)", begin, got);
+        } while (str_starts(line, S("* ")) && !str_starts(line, str_of(begin)));
+        if (!str_starts(line, str_of(begin)))
+                die("expected \"%s\", got \"" PRS "\"", begin, STR(line));
+        return line;
+}
+
+static void say(struct conn *c, const char *text)
+{
+        conn_put(c, str_of(text));
+}
+
+static struct conn *sign_in(struct world *w)
+{
+        struct conn *c = visit(w);
+
+        expect(c, "* OK");
+        say(c, "a LOGIN jill@hill.com x\r\n");
+        expect(c, "a OK");
+        return c;
+}
+
+static void leave(struct conn **c)
+{
+        say(*c, "z LOGOUT\r\n");
+        expect(*c, "z OK");
+        conn_free(c);
+}
+
+/* --- the tests --------------------------------------------------------------------------------------------------- */
+
+static size_t heap(void)
+{
+        struct mallinfo2 m = mallinfo2();
+
+        return m.uordblks + m.hblkhd;
+}
+
+/* 50 MB go through with some hundred KB; the letter is byte for byte what was sent. */
+static void streamed(void *arg)
+{
+        enum { MB = 1 << 20, SIZE = 50 * MB };
+        static char piece[MB];
+        struct world *w = arg;
+        struct conn *c = sign_in(w);
+        size_t before = heap(), most = 0;
+        struct buf got auto_buf;
+        uint64_t seed = 1;
+
+        for (size_t i = 0; i < sizeof piece; i++)
+                piece[i] = (char)('a' + (seed = seed * 6364136223846793005u + 1) % 23);
+        conn_printf(c, "a APPEND INBOX {%d}\r\n", SIZE);
+        expect(c, "+ ");
+        for (int i = 0; i < SIZE / MB; i++) {
+                conn_put(c, str_from(piece, sizeof piece));
+                if (heap() > most)
+                        most = heap();
+        }
+        must(staged(w) == 1);
+        say(c, "\r\n");
+        expect(c, "a OK [APPENDUID ");
+        must(staged(w) == 0);
+        if (most > before + 6 * MB)
+                die("%zu bytes of memory for a letter of %d", most - before, SIZE);
+        must(inbox(w).count == 1 && inbox(w).octets == SIZE);
+        buf_init(&got, MB);
+        must(letter_read(w->jill, 1, 49 * (uint64_t)MB, MB, &got) == 0);
+        must(str_eq(buf_str(&got), str_from(piece, sizeof piece)));
+        leave(&c);
+}
+
+static const char commands[] =
+    "a APPEND INBOX (\\Seen Work) \"17-Jul-1996 02:44:25 -0700\" {5+}\r\n12345 {4+}\r\n1234\r\n"
+    "b APPEND {5+}\r\nINBOX CATENATE (TEXT {3+}\r\nabc URL \"/INBOX/;UID=1\")\r\n"
+    "c APPEND INBOX UTF8 (~{5+}\r\nabcde)\r\n"
+    "d APPEND Nowhere {7+}\r\ne NOOP\n {2+}\r\nxx\r\n"
+    "f APPEND INBOX {99999999+}\r\n";
+
+/* However the bytes come, the replies are the same; what is refused is passed over to its end. */
+static void byte_wise(void *arg)
+{
+        struct world *w = arg;
+        struct conn *c = sign_in(w);
+
+        for (size_t i = 0; i + 1 < sizeof commands; i++) {
+                conn_put(c, str_from(commands + i, 1));
+                must(conn_flush(c, SOON) == 0);
+                fiber_yield();
+        }
+        expect(c, "a OK [APPENDUID ");
+        expect(c, "b OK [APPENDUID ");
+        expect(c, "c NO [CANNOT]");
+        expect(c, "d NO [TRYCREATE]");
+        expect(c, "f NO [TOOBIG]");
+        must(inbox(w).count == 3 && inbox(w).octets == 5 + 4 + 8);
+        conn_free(&c); /* in the middle of what is passed over */
+}
+
+/* Cut off anywhere: a letter is there if its command was whole, else nothing is. */
+static void cut(void *arg)
+{
+        static const char whole[] = "a APPEND INBOX (new) {3+}\r\n123 {4+}\r\n1234\r\n";
+        struct world *w = arg;
+
+        for (size_t n = 0; n < sizeof whole; n++) {
+                struct mailbox_view before = inbox(w);
+                struct conn *c = sign_in(w);
+
+                conn_put(c, str_from(whole, n));
+                must(conn_flush(c, SOON) == 0);
+                conn_free(&c);
+                while (w->server.session_count)
+                        must(fiber_sleep(now() + MSECOND) == 0);
+                must(inbox(w).count == before.count + (n == sizeof whole - 1 ? 2 : 0));
+        }
+}
+
+/* The same for one that lies in a file while it arrives. */
+static void cut_long(void *arg)
+{
+        static char half[150000];
+        struct world *w = arg;
+        struct conn *c = sign_in(w);
+
+        memset(half, 'x', sizeof half);
+        say(c, "a APPEND INBOX {300000+}\r\n");
+        conn_put(c, str_from(half, sizeof half));
+        must(conn_flush(c, SOON) == 0);
+        while (!staged(w))
+                must(fiber_sleep(now() + MSECOND) == 0);
+        conn_free(&c);
+        while (w->server.session_count)
+                must(fiber_sleep(now() + MSECOND) == 0);
+        must(staged(w) == 0 && inbox(w).count == 0);
+}
+
+/* Thousands of flags, of parentheses, of parts, of empty literals: an answer, and the session goes on. */
+static void hostile(void *arg)
+{
+        struct world *w = arg;
+        struct conn *c = sign_in(w);
+
+        conn_put(c, S("a APPEND INBOX ("));
+        for (int i = 0; i < 5000; i++)
+                conn_printf(c, "k%d ", i);
+        say(c, ") {3+}\r\nabc\r\n");
+        expect(c, "a NO [LIMIT]");
+        conn_put(c, S("a APPEND INBOX "));
+        for (int i = 0; i < 20000; i++)
+                conn_put(c, S("("));
+        say(c, "\r\n");
+        expect(c, "a BAD");
+        say(c, "a APPEND INBOX {1+}\r\nx\r\n");
+        expect(c, "a OK");
+        say(c, "b APPEND INBOX CATENATE (");
+        for (int i = 0; i < 1001; i++)
+                say(c, "URL /;UID=1/;SECTION=HEADER URL /INBOX/;UID=1 ");
+        say(c, "TEXT {3+}\r\nabc)\r\n");
+        expect(c, "b NO [BADURL"); /* nothing is selected */
+        say(c, "c APPEND INBOX CATENATE (");
+        for (int i = 0; i < 1001; i++)
+                say(c, i ? " URL /INBOX/;UID=1" : "URL /INBOX/;UID=1");
+        say(c, " TEXT {3+}\r\nabc)\r\n");
+        expect(c, "c NO [LIMIT]");
+        say(c, "d APPEND INBOX CATENATE (");
+        for (int i = 0; i < 3000; i++)
+                say(c, "TEXT {0+}\r\n ");
+        say(c, ")\r\n");
+        expect(c, "d NO [LIMIT]");
+        say(c, "e APPEND INBOX ");
+        for (int i = 0; i < 600; i++)
+                say(c, "{1+}\r\nx ");
+        say(c, "{1+}\r\nx\r\n");
+        expect(c, "e NO [LIMIT]");
+        must(inbox(w).count == 1);
+        leave(&c);
+}
+
+/* --- running them ------------------------------------------------------------------------------------------------ */
+
+struct test {
+        void (*run)(void *world);
+        struct world world;
+};
+
+static void test_fiber(void *arg)
+{
+        struct test *t = arg;
+
+        must(offload_start(2, 1) == 0);
+        open_world(&t->world);
+        t->run(&t->world);
+        close_world(&t->world);
+}
+
+static void run_both(void (*test)(void *))
+{
+        static const long parkings[] = { -1, 0 };
+        static struct test t;
+
+        for (size_t i = 0; i < 2; i++) {
+                parking = parkings[i];
+                t = (struct test){ .run = test };
+                loop_init();
+                spawn(test_fiber, &t);
+                run_all();
+                offload_finish();
+                loop_finish();
+        }
+}
+
+#define TEST(name)                            \
+        static void test_##name(void **state) \
+        {                                     \
+                (void)state;                  \
+                run_both(name);               \
+        }
+TEST(streamed)
+TEST(byte_wise)
+TEST(cut)
+TEST(cut_long)
+TEST(hostile)
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_streamed), cmocka_unit_test(test_byte_wise), cmocka_unit_test(test_cut),
+                cmocka_unit_test(test_cut_long), cmocka_unit_test(test_hostile),
+        };
+
+        log_quiet = true;
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
