@@ -426,6 +426,35 @@ static void end_both(struct dialog *d)
         tls_context_drop(&d->context);
 }
 
+/* Deflate above TLS: more than a record, and several commands in one. */
+static void compressed(struct dialog *d)
+{
+        static char letter[20000];
+        struct str line;
+        size_t n = 0;
+
+        must(conn_compress(d->client) == 0 && conn_compress(d->server) == 0);
+        for (size_t i = 0; i < sizeof(letter); i++)
+                letter[i] = (char)(i * i >> 3);
+        conn_put(d->client, S("a APPEND INBOX {20000+}\r\n"));
+        conn_body(d->client, str_from(letter, sizeof(letter)));
+        conn_put(d->client, S("\r\nb NOOP\r\n"));
+        must(conn_flush(d->client, SOON) == 0);
+        must(conn_line(d->server, &line, 99, SOON) == GOT_LINE);
+        while (n < sizeof(letter)) {
+                struct str part = conn_some(d->server, sizeof(letter) - n, SOON);
+
+                must(part.n && str_eq(part, str_from(letter + n, part.n)));
+                n += part.n;
+        }
+        must(conn_line(d->server, &line, 99, SOON) == GOT_LINE && !line.n);
+        must(conn_line(d->server, &line, 99, SOON) == GOT_LINE && str_eq(line, S("b NOOP")));
+        must(conn_line(d->server, &line, 99, now()) == GOT_LATE && conn_may_park(d->server));
+        conn_put(d->server, S("b OK\r\n"));
+        must(conn_flush(d->server, SOON) == 0);
+        must(conn_line(d->client, &line, 99, SOON) == GOT_LINE && str_eq(line, S("b OK")));
+}
+
 static void our_client_body(void *arg)
 {
         static const char *const strange = "wrong.com";
@@ -433,6 +462,7 @@ static void our_client_body(void *arg)
 
         (void)arg;
         must(start_both(&d, &rsa, "hill.com", rsa.file) == 0 && d.client_result == 0);
+        compressed(&d);
         end_both(&d);
         start_both(&d, &rsa, strange, rsa.file);
         must(d.client_result == -EKEYREJECTED && !conn_ok(d.client));
