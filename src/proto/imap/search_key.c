@@ -434,6 +434,10 @@ static struct search_key *one_key(struct reading *r, unsigned depth)
                 return list_key(r, depth);
         if (c == '$' || c == '*' || (c >= '0' && c <= '9'))
                 return set_key(r, KEY_SEQUENCE);
+        if (c < 0 || !letter((unsigned char)c)) {
+                scan_fail(r->a, "a search key is missing");
+                return new_key(r, KEY_ALL);
+        }
         word = scan_while(r->a, letter);
         if (str_ieq(word, S("NOT"))) {
                 imap_sp(r->a);
