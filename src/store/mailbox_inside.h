@@ -70,6 +70,8 @@ int mailbox_insert(struct db *d, uint64_t modseq, uint32_t parent, struct str na
 int mailbox_make(struct db *d, const struct reader_name *r, uint64_t modseq, struct mailbox_walk *w,
                  bool last);
 
+int mailbox_rename_inbox(struct account *a, struct str reader, struct str to);
+
 /* After rights have changed: what store/sharing knows of these identifiers (the account's set has one, or nothing is done). */
 struct identifiers {
         struct arena *m;

@@ -317,5 +317,7 @@ int mailbox_rename(struct account *a, struct str reader, struct str from, struct
                 return -EINVAL;
         if (!mailbox_path_valid(from))
                 return -ENOENT;
+        if (str_ieq(from, INBOX))
+                return mailbox_rename_inbox(a, reader, to);
         return account_change(a, "rename mailbox", NULL, rename_it, &j, DB_SYNC);
 }
