@@ -15,7 +15,7 @@ static void must(bool holds, const char *what)
 static void name(struct session *s, struct scan *a)
 {
         struct str got = imap_mailbox(s, a), again;
-        struct buf b auto_buf;
+        auto_buf struct buf b = { 0 };
         struct scan back;
 
         if (a->bad)

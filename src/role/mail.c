@@ -6,6 +6,7 @@
 #include "mail/header.h"
 #include "net/listen.h"
 #include "net/tls.h"
+#include "proto/imap/imap.h"
 #include "proto/pop3/pop3.h"
 #include "proto/session.h"
 #include "proto/smtp/smtp.h"
@@ -412,6 +413,8 @@ int role_mail(void)
         mail.server.kinds[PROTOCOL_SUBMISSIONS] = &smtp_kind;
         mail.server.kinds[PROTOCOL_POP3] = &pop3_kind;
         mail.server.kinds[PROTOCOL_POP3S] = &pop3_kind;
+        mail.server.kinds[PROTOCOL_IMAP] = &imap_kind;
+        mail.server.kinds[PROTOCOL_IMAPS] = &imap_kind;
         charsets_open();
         boot_id(); /* from /proc, soon out of reach */
         start_drop(&mail.start);

@@ -203,7 +203,7 @@ static int give_up(void *arg)
 static int make_file(struct making *m)
 {
         struct db_store store = account_store;
-        struct buf path auto_buf;
+        auto_buf struct buf path = { 0 };
         struct db *d = NULL;
         bool complete = false;
         int rc = account_path(m->set, str_of(m->fresh), "account.db", &path);

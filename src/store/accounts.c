@@ -225,7 +225,7 @@ void accounts_close_unused(struct accounts *a, nsec for_so_long)
 static int open_account(struct account *acc)
 {
         struct accounts *a = acc->set;
-        struct buf path auto_buf;
+        auto_buf struct buf path = { 0 };
         int rc;
 
         acc->state = ACCOUNT_OPENING;

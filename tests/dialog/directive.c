@@ -125,7 +125,7 @@ static bool do_split(struct call *c)
 /* repeat N "bytes" */
 static bool do_repeat(struct call *c)
 {
-        auto_buf struct buf bytes;
+        auto_buf struct buf bytes = { 0 };
         uint64_t times;
 
         if (!str_u64(c->words[1], &times))

@@ -176,7 +176,7 @@ static int append(struct append *p, struct scan *a)
         struct session *s = p->session;
         struct uid_list uids = { 0 };
         struct filing *letters;
-        struct buf code auto_buf;
+        auto_buf struct buf code = { 0 };
         struct access x;
         uint64_t room;
         int rc;

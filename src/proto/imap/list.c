@@ -227,7 +227,7 @@ static int gather_others(struct list *l)
 static int gather_subscriptions(struct list *l)
 {
         struct session *s = l->s;
-        struct arena m auto_arena;
+        auto_arena struct arena m = { 0 };
         struct account *own;
         struct str *names = NULL;
         size_t n = 0;

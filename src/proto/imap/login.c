@@ -36,7 +36,7 @@ static int refused(struct session *s, enum signin_result result)
 static int enter(struct session *s, enum signin_result result, struct str name)
 {
         struct account *account = NULL;
-        auto_buf struct buf b;
+        auto_buf struct buf b = { 0 };
         int rc;
 
         if (result != SIGNIN_OK)

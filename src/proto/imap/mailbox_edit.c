@@ -31,7 +31,7 @@ static int trouble(struct session *s, int rc)
 /* The name was put into composed form: which one it is now (RFC 9051 §6.3.9.7). */
 static void tell_name(struct session *s, struct str given, struct str name)
 {
-        struct buf b auto_buf;
+        auto_buf struct buf b = { 0 };
 
         if (str_eq(given, name))
                 return;

@@ -55,7 +55,7 @@ int imap_enable_command(struct session *s, struct scan *a)
 {
         struct imap *p = imap_of(s);
         unsigned wanted = 0, fresh;
-        struct buf b auto_buf;
+        auto_buf struct buf b = { 0 };
 
         do {
                 struct str word = imap_atom(a);
