@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { WORDS = 8000 };
 
@@ -39,14 +38,12 @@ static void put_word(struct text *t, unsigned k)
 {
         static const char *const syllables[] = { "ba", "ke",  "lin", "mor", "sa", "tu",  "ver", "wi",
                                                  "xo", "zen", "pra", "dul", "fi", "gor", "ha",  "jes" };
-        char word[20] = "";
         unsigned n = 2 + k % 3;
 
         for (unsigned i = 0; i < n; i++) {
-                strcat(word, syllables[k % 16]);
+                put(t, "%s", syllables[k % 16]);
                 k = k / 16 + k % 7 + i;
         }
-        put(t, "%s", word);
 }
 
 /* Common words often: the square of a throw. */
