@@ -205,6 +205,10 @@ void watchers_free(struct watchers **w)
 {
         if (!*w)
                 return;
+        loop_not_at_turn_end(&(*w)->turn_end);
+        timer_stop(&(*w)->next_turn);
+        if ((*w)->tell.freed)
+                (*w)->tell.freed((*w)->tell.context);
         names_free(&(*w)->names);
         mem_free(*w);
         *w = NULL;

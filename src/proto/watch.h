@@ -29,12 +29,13 @@ void watch_heard(struct watcher *w);
 struct watch_tell {
         bool (*watch)(void *context, bool on, struct str account);
         bool (*changed)(void *context, struct str account); /* empty: any account */
+        void (*freed)(void *context);                       /* may be NULL */
         void *context;
 };
 struct watchers;
 struct watchers *watchers_new(
     const struct watch_tell *tell);      /* NULL: alone in the world, as in tests. After loop_init */
-void watchers_free(struct watchers **w); /* after loop_finish, for tests */
+void watchers_free(struct watchers **w); /* for tests: no session watches any more */
 void watch_changed(struct watchers *w,
                    struct str account); /* this process has changed it: at the end of the turn */
 void watch_ring(struct watchers *w, struct str account); /* another one has; empty: any account */

@@ -81,11 +81,21 @@ static void go(struct turn_end *t)
         (void)bells_send(&b->changed, *b->supervisor);
 }
 
+static void freed(void *context)
+{
+        struct bells *b = context;
+
+        loop_not_at_turn_end(&b->turn_end);
+        buf_free(&b->watch.names);
+        buf_free(&b->changed.names);
+        mem_free(b);
+}
+
 struct watchers *bells_new(struct channel **supervisor)
 {
         struct bells *b = mem_new(struct bells);
-        struct watchers *w =
-            watchers_new(&(struct watch_tell){ .watch = tell_watch, .changed = tell_changed, .context = b });
+        struct watchers *w = watchers_new(&(struct watch_tell){
+            .watch = tell_watch, .changed = tell_changed, .freed = freed, .context = b });
 
         b->supervisor = supervisor;
         bells_row(&b->watch, ROLE_WATCH);

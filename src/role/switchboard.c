@@ -76,6 +76,7 @@ void switchboard_free(struct switchboard **b)
 {
         if (!*b)
                 return;
+        loop_not_at_turn_end(&(*b)->turn_end);
         for (unsigned i = 0; i < SWITCHBOARD_PROCESSES; i++)
                 buf_free(&(*b)->list[i].bells.names);
         names_free(&(*b)->lines);

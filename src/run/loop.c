@@ -60,6 +60,15 @@ void loop_at_turn_end(struct turn_end *t)
         *last = t;
 }
 
+void loop_not_at_turn_end(struct turn_end *t)
+{
+        for (struct turn_end **at = &loop.ends; *at; at = &(*at)->next)
+                if (*at == t) {
+                        *at = t->next;
+                        return;
+                }
+}
+
 static void signals_ready(struct watch *w, uint32_t events)
 {
         struct signalfd_siginfo info;

@@ -32,5 +32,6 @@ struct turn_end {
         struct turn_end *next;
 };
 void loop_at_turn_end(struct turn_end *t);
+void loop_not_at_turn_end(struct turn_end *t); /* not from within a turn's end */
 
 void loop_signal(int signo, void (*fn)(int signo)); /* runs on the loop */

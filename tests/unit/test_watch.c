@@ -204,7 +204,7 @@ static void hears_told(const char *want)
 static void tells(void *arg)
 {
         struct server *server =
-            server_with(watchers_new(&(struct watch_tell){ tell_watch, tell_changed, NULL }));
+            server_with(watchers_new(&(struct watch_tell){ .watch = tell_watch, .changed = tell_changed }));
         struct somebody x, y;
         char name[WATCH_NAME + 2];
 
