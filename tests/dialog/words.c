@@ -75,6 +75,8 @@ static size_t closing(struct str text, size_t at, size_t *colon)
         size_t i = at + 1;
         unsigned depth = 1;
 
+        if (i < text.n && text.p[i] >= '0' && text.p[i] <= '9') /* a literal of IMAP's */
+                return STR_NONE;
         while (i < text.n && name_byte(text.p[i]))
                 i++;
         *colon = i;
