@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-enum { COMMAND_MEMORY = 64 << 20, LIFE_MEMORY = 1 << 20, NETS = 1024, NAME_MOST = 256 };
+enum { COMMAND_MEMORY = 64 << 20, LIFE_MEMORY = 1 << 20, NETS = 1024, NAME_MOST = 256, STOP_AT_ONCE = 128 };
+#define STOP_PAUSE (2 * MSECOND) /* with 20,000 of them: a third of a second */
 
 static void session_fiber(void *arg);
 
@@ -345,11 +346,28 @@ struct signin session_signin(const struct session *s, unsigned scope, struct con
         return who;
 }
 
+/* The next parked sessions that do not know it yet: they need a stack each to say goodbye. */
+static bool stop_some(struct server *server)
+{
+        unsigned n = 0;
+
+        for (struct session *s = server->sessions; s && n < STOP_AT_ONCE; s = s->next)
+                if (!conn_stopping(s->conn)) {
+                        conn_shutdown(s->conn);
+                        n++;
+                }
+        return n > 0;
+}
+
 void sessions_stop(struct server *server)
 {
         server->stopping = true;
         for (struct session *s = server->sessions; s; s = s->next)
-                conn_shutdown(s->conn);
+                if (!conn_parked(s->conn))
+                        conn_shutdown(s->conn);
+        while (stop_some(server)) /* those that hang do not hold up the others */
+                if (fiber_self() && fiber_sleep(now() + STOP_PAUSE))
+                        break;
 }
 
 void sessions_sign_out(struct server *server, struct str account)
