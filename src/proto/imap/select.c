@@ -4,7 +4,10 @@
 
 #include <errno.h>
 
-enum { KEEPS_WRITABLE = RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE };
+enum {
+        KEEPS_WRITABLE = RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE,
+        LOOKS = 8, /* at a mailbox that others change, until they fit together */
+};
 
 struct qresync { /* RFC 7162 §3.2.5 */
         bool given;
@@ -19,6 +22,9 @@ struct select {
         struct qresync q;
         struct mailbox_status status;
         struct uid_list there;
+        bool resync, forgotten; /* forgotten: what went since then is no longer known */
+        struct placed_list changed;
+        struct uid_list gone;
 };
 
 /* --- reading the command ----------------------------------------------------------------------------------------- */
@@ -130,11 +136,10 @@ static uint32_t matched(const struct qresync *q, const struct seqmap *m)
 }
 
 /* What of the client's uids is there no more. When that was forgotten: all that are not there (§3.2.6, <minmodseq>). */
-static int vanished(struct session *s, struct access *x, const struct select *sel, bool forgotten,
-                    const struct uid_list *known, struct uid_list *gone)
+static int vanished(struct session *s, struct access *x, struct select *sel, const struct uid_list *known)
 {
         const struct seqmap *m = &imap_of(s)->selected.map;
-        uint32_t from = forgotten && sel->q.has_match ? matched(&sel->q, m) : 0;
+        uint32_t from = sel->forgotten && sel->q.has_match ? matched(&sel->q, m) : 0;
         uint32_t uidnext = sel->status.view.uidnext;
         struct uid_range rest = { from + 1, uidnext - 1 };
         struct uid_list wanted = { 0 }, absent = { 0 }, here = { 0 };
@@ -142,13 +147,13 @@ static int vanished(struct session *s, struct access *x, const struct select *se
 
         if (rest.first <= rest.last)
                 uid_list_common(known, &(struct uid_list){ &rest, 1, 1 }, &wanted);
-        if (forgotten)
+        if (sel->forgotten)
                 rc = change_absent(x, wanted.ranges, wanted.n, &absent);
         else
-                uid_list_common(gone, &wanted, &absent);
-        uid_list_free(gone);
+                uid_list_common(&sel->gone, &wanted, &absent);
+        uid_list_free(&sel->gone);
         imap_present(m, &absent, &here); /* went after the list was read: told later, as any other */
-        uid_list_minus(&absent, &here, gone);
+        uid_list_minus(&absent, &here, &sel->gone);
         uid_list_free(&wanted);
         uid_list_free(&absent);
         uid_list_free(&here);
@@ -168,26 +173,19 @@ static void tell_changed(struct session *s, struct access *x, struct placed_list
 
 static int resynchronize(struct session *s, struct access *x, struct select *sel)
 {
-        struct uid_range all = { 1, UINT32_MAX };
-        struct uid_list known = { 0 }, gone = { 0 };
-        struct placed_list changed = { 0 };
-        struct mailbox_status now;
-        int rc = change_since(x, sel->status.view.uidnext, sel->q.modseq, &changed, &gone, &now);
-        bool forgotten = rc == -ESTALE;
+        struct uid_list known = { 0 };
+        int rc;
 
         if (sel->q.has_known)
                 imap_set_list(&sel->q.known, 0, &known);
         else
-                uid_list_add(&known, all.first, all.last);
-        if (!rc || forgotten)
-                rc = vanished(s, x, sel, forgotten, &known, &gone);
+                uid_list_add(&known, 1, UINT32_MAX);
+        rc = vanished(s, x, sel, &known);
         if (!rc) {
-                imap_say_vanished(s, "(EARLIER) ", &gone);
-                tell_changed(s, x, &changed, &known);
+                imap_say_vanished(s, "(EARLIER) ", &sel->gone);
+                tell_changed(s, x, &sel->changed, &known);
         }
         uid_list_free(&known);
-        uid_list_free(&gone);
-        placed_list_free(&changed);
         return rc;
 }
 
@@ -264,24 +262,63 @@ static void describe(struct session *s, struct access *x, const struct select *s
                 say_name(s);
 }
 
-static int take_up(struct session *s, struct access *x, struct select *sel)
+static void forget_look(struct select *sel)
 {
-        uint64_t stamp = change_stamp(x);
+        uid_list_free(&sel->there);
+        uid_list_free(&sel->gone);
+        placed_list_free(&sel->changed);
+}
+
+static int look(struct session *s, struct access *x, struct select *sel)
+{
         bool writable = !sel->examine && x->rights & KEEPS_WRITABLE;
         bool rev2 = imap_of(s)->enabled & ENABLED_REV2;
+        struct mailbox_status now;
         int rc = change_status(x, false, &sel->status);
 
         if (!rc && writable && !rev2 && sel->status.recent_from < sel->status.view.uidnext)
                 rc = change_select(x, true, &sel->status);
         if (!rc)
                 rc = change_uids(x, &sel->there, rev2 ? NULL : &sel->status.first_unseen);
-        if (rc)
+        sel->resync = sel->q.given && sel->q.uidvalidity == sel->status.view.uidvalidity;
+        if (rc || !sel->resync)
                 return rc;
+        rc = change_since(x, sel->status.view.uidnext, sel->q.modseq, &sel->changed, &sel->gone, &now);
+        sel->forgotten = rc == -ESTALE;
+        return sel->forgotten ? 0 : rc;
+}
+
+/* One went between two of these looks: it would be counted by EXISTS, and neither named nor said to have vanished. */
+static bool torn(const struct select *sel)
+{
+        struct uid_list both = { 0 };
+        bool any;
+
+        uid_list_common(&sel->there, &sel->gone, &both);
+        any = both.n > 0;
+        uid_list_free(&both);
+        return any;
+}
+
+static int take_up(struct session *s, struct access *x, struct select *sel)
+{
+        uint64_t stamp;
+        int rc;
+
+        for (unsigned tries = LOOKS; tries; tries--) {
+                forget_look(sel);
+                stamp = change_stamp(x);
+                rc = look(s, x, sel);
+                if (rc)
+                        return rc;
+                if (!torn(sel))
+                        break;
+        }
         keep(s, x, sel, stamp);
         if (sel->condstore || sel->q.given)
                 imap_of(s)->enabled |= ENABLED_CONDSTORE;
         describe(s, x, sel);
-        if (sel->q.given && sel->q.uidvalidity == sel->status.view.uidvalidity)
+        if (sel->resync)
                 rc = resynchronize(s, x, sel);
         if (rc)
                 imap_unselect(s);
@@ -313,7 +350,7 @@ static int select_mailbox(struct session *s, struct scan *a, bool examine)
         if (!rc)
                 rc = take_up(s, &x, &sel);
         access_close(&x);
-        uid_list_free(&sel.there);
+        forget_look(&sel);
         if (rc)
                 return imap_trouble(s, rc);
         if (p->selected.read_only)
