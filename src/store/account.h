@@ -64,6 +64,7 @@ struct filing {
         const char *staged_name;
         /* out */
         uint32_t uid, letter;
+        uint64_t size;  /* of the text */
         bool duplicate; /* was filed before: nothing done */
         int error;      /* this one only: 0, or -errno (others in the batch go on) */
 };

@@ -44,4 +44,4 @@ int check_threads(struct check *c, struct db *d);
 /* Before the letters are read: `placing` and `doomed`. */
 int check_load_places(struct check *c, struct db *d);
 void check_places(struct check *c, struct known *k, struct str home); /* where a letter believes to lie */
-int check_seen(struct check *c, struct db *d, struct str name, uint32_t mailbox, const struct counter *want);
+int check_seen(struct check *c, struct db *d, struct str name, uint32_t mailbox);

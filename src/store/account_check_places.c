@@ -128,16 +128,44 @@ void check_places(struct check *c, struct known *k, struct str home)
                 check_complain(c, "letter %u lies in no mailbox", k->letter);
 }
 
-/* A bit of a reader beyond what the mailbox has given out. */
-int check_seen(struct check *c, struct db *d, struct str name, uint32_t mailbox, const struct counter *want)
+/* The uids of a mailbox, ascending. */
+static uint32_t *uids_of(const struct check *c, uint32_t mailbox, size_t *n)
+{
+        uint32_t *uids = mem_array(c->places_n + 1, sizeof *uids);
+
+        *n = 0;
+        for (size_t i = 0; i < c->places_n; i++)
+                if (c->places[i].at.mailbox == mailbox)
+                        uids[(*n)++] = c->places[i].at.uid;
+        if (*n)
+                qsort(uids, *n, sizeof *uids, by_number);
+        return uids;
+}
+
+/* Every bit of a reader is a letter's that lies there: they are counted. */
+int check_seen(struct check *c, struct db *d, struct str name, uint32_t mailbox)
 {
         struct db_row q = db_query(d, SEEN_READERS);
+        size_t n;
+        uint32_t *uids = uids_of(c, mailbox, &n);
 
         db_bind_u64(&q, 1, ACCOUNT_ID);
         db_bind_u64(&q, 2, mailbox);
-        while (db_next(&q))
-                if (db_u64(&q, 1) * SEEN_PIECE > want->uidnext)
-                        check_complain(c, PRS ": reader %llu has seen what was not yet given out", STR(name),
+        while (db_next(&q)) {
+                struct str bits = db_blob(&q, 2);
+
+                if (bits.n != SEEN_PIECE / 8)
+                        check_complain(c, PRS ": what reader %llu has seen cannot be read", STR(name),
                                        (unsigned long long)db_u64(&q, 0));
+                for (size_t i = 0; i < bits.n * 8; i++) {
+                        uint32_t uid = (uint32_t)(db_u64(&q, 1) * SEEN_PIECE + i);
+
+                        if ((unsigned char)bits.p[i / 8] >> i % 8 & 1 &&
+                            !bsearch(&uid, uids, n, sizeof *uids, by_number))
+                                check_complain(c, PRS ": reader %llu has seen uid %u, which is not there",
+                                               STR(name), (unsigned long long)db_u64(&q, 0), uid);
+                }
+        }
+        mem_free(uids);
         return db_end(&q);
 }

@@ -65,6 +65,7 @@ int filing_parse(void *arg)
                                               : parse_text(j, &j->parsed[i], f->text);
                 if (f->error == -EAGAIN)
                         return -EAGAIN;
+                f->size = j->parsed[i].size;
         }
         return 0;
 }

@@ -39,3 +39,14 @@ int filing_parse(void *arg); /* arg: struct filing_job; -EAGAIN: once more, with
 int filing_run(struct db *d, void *arg);
 /* The whole: scratch, parsing, the transaction. fn gets j, which may be the start of something larger, and calls filing_run. */
 int filing_do(struct filing_job *j, const char *name, int (*fn)(struct db *d, void *arg), enum db_how how);
+
+/* change_unplaced.c: letters that were filed with `unplaced`, in whatever many slices, and now get their places at once. */
+struct unplaced {
+        struct access *to;
+        struct placed_list list; /* letter, size, flags */
+        bool linked;             /* long bodies among them */
+        uint32_t first;          /* out: the uid of the first; the others follow */
+        struct counter all, dst;
+        uint32_t *letters; /* ascending */
+};
+int unplaced_place(struct unplaced *u); /* synced */

@@ -76,6 +76,7 @@ struct accounts {
         void *segment_context;
         pthread_mutex_t lock; /* scratches and the descriptors of bodies/ */
         struct scratch *scratches;
+        struct indexer *indexer; /* store/search.h; NULL: none runs */
         int sync_failed;         /* what syncfs said once */
         struct sharing *sharing; /* told of rights; not ours */
         struct stages stages;

@@ -165,6 +165,9 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
                         "WHERE l.account = ?1 AND l.letter BETWEEN ?2 AND ?3 ORDER BY l.letter",
         [LETTER_WHOLE] = "SELECT l.body, l.received, l.envelope, b.data FROM letter l JOIN body b ON "
                          "b.account = l.account AND b.body = l.body WHERE l.account = ?1 AND l.letter = ?2",
+        [LETTER_STAMP] = "SELECT size, received FROM letter WHERE account = ?1 AND letter = ?2",
+        [LETTER_NUMBERS] = "SELECT letter FROM letter WHERE account = ?1 AND letter BETWEEN ?2 AND ?3 "
+                           "ORDER BY letter LIMIT ?4",
         [LETTER_DROP] = "DELETE FROM letter WHERE account = ?1 AND letter = ?2",
         [LETTER_ALL] = "SELECT letter, body, thread, size, places, mime FROM letter "
                        "WHERE account = ?1 AND letter > ?2 ORDER BY letter",
@@ -214,7 +217,7 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
                      "ORDER BY piece",
         [SEEN_OF] =
             "SELECT bits FROM seen WHERE account = ?1 AND mailbox = ?2 AND reader = ?3 AND piece = ?4",
-        [SEEN_READERS] = "SELECT reader, piece FROM seen WHERE account = ?1 AND mailbox = ?2",
+        [SEEN_READERS] = "SELECT reader, piece, bits FROM seen WHERE account = ?1 AND mailbox = ?2",
         [SEEN_AFTER] = "SELECT reader, piece FROM seen WHERE account = ?1 AND mailbox = ?2 AND "
                        "(reader, piece) > (?3, ?4) ORDER BY reader, piece",
         [SEEN_WRITE] = "INSERT INTO seen(account, mailbox, reader, piece, bits) VALUES (?1, ?2, ?3, ?4, ?5) "

@@ -32,6 +32,8 @@ enum account_statement {
         LETTER_BODY,
         LETTER_WHOLE,
         LETTER_TEXT,
+        LETTER_STAMP,
+        LETTER_NUMBERS,
         LETTER_DROP,
         LETTER_ALL,
         BODY_ADD,

@@ -2,12 +2,43 @@
 #include "store/account_filing.h"
 #include <errno.h>
 
+/* More than one transaction takes: in slices, and then placed all at once. */
+static int append_many(struct access *x, struct filing *list, size_t n, uint64_t room)
+{
+        struct unplaced u = { .to = x };
+        int rc = 0;
+
+        for (size_t done = 0; done < n && !rc; done += BATCH_MAX) {
+                struct filing_job j = {
+                        .a = x->account, .list = list + done, .room = room, .unplaced = true
+                };
+
+                j.n = n - done < BATCH_MAX ? n - done : BATCH_MAX;
+                rc = filing_do(&j, "append", filing_run, DB_WRITE);
+                u.linked |= j.linked;
+                for (size_t i = 0; i < j.n && !rc; i++) {
+                        placed_add(&u.list, &(struct placed){ .letter = j.list[i].letter,
+                                                              .size = (uint32_t)j.list[i].size,
+                                                              .flags = j.list[i].flags });
+                        room -= j.list[i].size;
+                }
+        }
+        if (!rc)
+                rc = unplaced_place(&u);
+        for (size_t i = 0; i < n && !rc; i++)
+                list[i].uid = u.first + (uint32_t)i;
+        placed_list_free(&u.list);
+        return rc;
+}
+
 int change_append(struct access *x, struct filing *list, size_t n, uint64_t room)
 {
         struct filing_job j = { .a = x->account, .list = list, .n = n, .x = x, .room = room };
 
         if (!(x->rights & RIGHT_INSERT))
                 return -EACCES;
+        if (n > BATCH_MAX)
+                return append_many(x, list, n, room);
         return filing_do(&j, "append", filing_run, DB_SYNC);
 }
 

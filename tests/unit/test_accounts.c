@@ -247,6 +247,13 @@ static void check_finds_damage(void **state)
                 { "DELETE FROM counter WHERE mailbox = 2", "Drafts: has no counter" },
                 { "UPDATE page SET data = x'00'", "wrong size" },
                 { "UPDATE page SET data = zeroblob(4032)", "holds 0 letters" },
+                { "UPDATE counter SET deleted_octets = 7 WHERE mailbox = 1", "the deleted have 0 octets" },
+                { "INSERT INTO placing VALUES (1, 3, x'030000000600000001000000')", "and does not" },
+                { "INSERT INTO placing VALUES (1, 3, x'0300')", "row 3 is damaged" },
+                { "INSERT INTO doomed VALUES (1, 1, 0, x'03000000')", "counted are 5" },
+                { "INSERT INTO seen VALUES (1, 1, 1, 0, x'80')", "cannot be read" },
+                { "INSERT INTO seen VALUES (1, 1, 1, 9, CAST(printf('%512s', '') AS BLOB))",
+                  "seen uid 36869, which" },
                 { "INSERT INTO thread VALUES (1, 3, x'0300000004000000')", "names letter 4" },
         };
 

@@ -82,6 +82,36 @@ static void copies_thousands(void **state)
         boot_id_for_tests("");
 }
 
+/* MULTIAPPEND of more than one transaction takes. */
+static void appends_thousands(void **state)
+{
+        enum { MANY = 1300 };
+        struct access x = enter(0, 0, 0, 1);
+        struct filing *f = mem_array(MANY, sizeof *f);
+        struct mailbox_status s;
+        uint64_t octets, letters;
+
+        (void)state;
+        for (size_t i = 0; i < MANY; i++) {
+                f[i] = fixture_filing(S("Subject: pail\r\n\r\nwater\r\n"));
+                f[i].flags = i % 2 ? FLAG_SEEN : FLAG_DELETED;
+        }
+        assert_int_equal(change_append(&x, f, MANY, MANY * f[0].text.n - 1), -EDQUOT);
+        assert_int_equal(account_usage(x.account, &octets, &letters), 0);
+        assert_int_equal(letters, 0);
+        assert_int_equal(change_append(&x, f, MANY, MANY * f[0].text.n), 0);
+        for (size_t i = 0; i < MANY; i++)
+                assert_int_equal(f[i].uid, i + 1);
+        assert_int_equal(change_status(&x, false, &s), 0);
+        assert_int_equal(s.view.count, MANY);
+        assert_int_equal(s.unseen, MANY / 2);
+        assert_int_equal(s.deleted, MANY / 2);
+        x.rights &= ~(unsigned)RIGHT_INSERT;
+        assert_int_equal(change_append(&x, f, 1, UINT64_MAX), -EACCES);
+        mem_free(f);
+        leave(&x);
+}
+
 static void long_letters_are_linked(void **state)
 {
         struct access jill = enter(0, 0, 0, 0), jack = enter(0, 1, 0, 0);
@@ -352,6 +382,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(copies_thousands, begin, world_end),
+                cmocka_unit_test_setup_teardown(appends_thousands, begin, world_end),
                 cmocka_unit_test_setup_teardown(long_letters_are_linked, begin, world_end),
                 cmocka_unit_test_setup_teardown(stamps_tell_of_every_change, begin, world_end),
                 cmocka_unit_test_setup_teardown(rings_for_changes_only, begin, world_end),
