@@ -158,31 +158,43 @@ bool account_grown(const struct account *acc)
                (acc->state == ACCOUNT_CLOSED && acc->wal_pages > WAL_PAGES_CLOSED);
 }
 
-/* By name, since anything may happen to the table between two waits. */
+struct tidying {
+        char *name; /* since anything may happen to the table between two waits */
+        bool grown;
+};
+
+static void tidy(struct account *acc, bool grown)
+{
+        if (atomic_load(&acc->doomed))
+                (void)account_reap(acc);
+        if (!grown && !account_grown(acc))
+                return;
+        (void)account_forget_filed(acc);
+        (void)account_purge_gone(acc);
+        (void)db_checkpoint(acc->db, &(bool){ false }); /* an error is said by db */
+}
+
 void accounts_checkpoint(struct accounts *a)
 {
-        char **names = mem_array(a->count + 1, sizeof *names);
+        struct tidying *list = mem_array(a->count + 1, sizeof *list);
         struct account *acc;
         size_t n = 0;
 
         for (size_t i = 0; i < a->table_size; i++)
-                for (acc = a->table[i]; acc; acc = acc->chain)
-                        if (account_grown(acc) || (acc->state == ACCOUNT_OPEN && atomic_load(&acc->doomed))) {
-                                names[n++] = mem_string(str_of(acc->name));
+                for (acc = a->table[i]; acc; acc = acc->chain) {
+                        bool grown = account_grown(acc);
+
+                        if (grown || (acc->state == ACCOUNT_OPEN && atomic_load(&acc->doomed))) {
+                                list[n++] = (struct tidying){ mem_string(str_of(acc->name)), grown };
                                 acc->wal_pages = 0;
                         }
+                }
         for (size_t i = 0; i < n; i++) {
-                if (!account_get(a, str_of(names[i]), &acc)) {
-                        if (atomic_load(&acc->doomed))
-                                (void)account_reap(acc);
-                        if (db_wal_pages(acc->db) > WAL_PAGES_CLOSED) {
-                                (void)account_forget_filed(acc);
-                                (void)account_purge_gone(acc);
-                                (void)db_checkpoint(acc->db, &(bool){ false }); /* an error is said by db */
-                        }
+                if (!account_get(a, str_of(list[i].name), &acc)) {
+                        tidy(acc, list[i].grown);
                         account_put(&acc);
                 }
-                mem_free(names[i]);
+                mem_free(list[i].name);
         }
-        mem_free(names);
+        mem_free(list);
 }

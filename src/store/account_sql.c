@@ -261,6 +261,8 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
                    "ORDER BY identifier",
         [ACL_ALL] = "SELECT mailbox, identifier, rights FROM acl WHERE account = ?1",
         [ACL_COUNT] = "SELECT count(*) FROM acl WHERE account = ?1 AND identifier = ?2",
+        [ACL_NAMED] = "SELECT identifier, count(*) FROM acl WHERE account = ?1 AND identifier NOT LIKE '-%' "
+                      "GROUP BY identifier ORDER BY identifier",
         [ACL_COPY] = "INSERT INTO acl(account, mailbox, identifier, rights) "
                      "SELECT account, ?3, identifier, rights FROM acl WHERE account = ?1 AND mailbox = ?2",
         [ACL_WRITE] = "INSERT INTO acl(account, mailbox, identifier, rights) VALUES (?1, ?2, ?3, ?4) "

@@ -98,6 +98,7 @@ enum account_statement {
         ACL_OF,
         ACL_ALL,
         ACL_COUNT,
+        ACL_NAMED,
         ACL_COPY,
         ACL_WRITE,
         ACL_REMOVE_ONE,
