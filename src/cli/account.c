@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/tool.h"
 #include "store/secrets.h"
+#include "store/sharing.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,31 @@ static int make_mail(struct tool *t, struct accounts *accounts, struct str name)
         return rc;
 }
 
+/* A data folder made by an older pail has no rows of sharing, and nothing is shared in it. */
+static int open_sharing(struct sharing **out)
+{
+        *out = NULL;
+        return access("sharing", F_OK) < 0 ? 0 : sharing_open(out, "sharing/sharing.db");
+}
+
+/* The mailboxes that an account shows to others: no more, or again. */
+static int tell_sharing(struct accounts *accounts, struct str name)
+{
+        struct sharing *sharing;
+        struct account *a = NULL;
+        int rc = open_sharing(&sharing);
+
+        if (!rc && sharing && accounts) {
+                rc = account_get(accounts, name, &a);
+                rc = rc ? rc : sharing_tell(sharing, a);
+                account_put(&a);
+        } else if (!rc && sharing) {
+                rc = sharing_remove_owner(sharing, name);
+        }
+        sharing_close(&sharing);
+        return rc;
+}
+
 static int add(struct tool *t)
 {
         struct str name = arena_lower(&t->arena, t->words[0]);
@@ -59,6 +85,8 @@ static int add(struct tool *t)
         }
         rc = directory_add_account(t->directory, name, &t->why);
         rc = rc ? rc : make_mail(t, accounts, name);
+        if (rc == 0 && again && (rc = tell_sharing(accounts, name)) < 0)
+                buf_printf(&t->why, "sharing/: %s", strerror(-rc));
         if (rc == 0 && quota)
                 rc = directory_set_account(t->directory, name, S("quota"), str_of(quota), &t->why);
         if (rc == 0 && real_name)
@@ -114,6 +142,9 @@ static int remove_one(struct tool *t)
         rc = tool_changed(t, directory_remove_account(t->directory, name, &t->why));
         if (rc)
                 return rc;
+        rc = tell_sharing(NULL, name);
+        if (rc)
+                return tool_fail(t, rc, S("sharing"), NULL);
         buf_init(&said, 4000);
         all.account = name;
         rc = tool_set_secret(t, &all, &said);

@@ -4,6 +4,7 @@
 #include "store/intake.h"
 #include "store/outbox.h"
 #include "store/secrets.h"
+#include "store/sharing.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 struct check {
         struct tool *t;
         unsigned wrong, accounts;
+        struct sharing *sharing; /* NULL: nothing was ever shared */
 };
 
 static void say(struct check *c, struct str where, struct str what)
@@ -72,6 +74,8 @@ static void check_account(struct check *c, struct accounts *all, struct str name
         }
         if (rc == 0) {
                 rc = account_check(account, &lines, &c->wrong);
+                if (!rc && c->sharing)
+                        rc = sharing_check(c->sharing, account, &lines, &c->wrong);
                 account_put(&account);
         }
         c->accounts++;
@@ -94,8 +98,15 @@ static void check_accounts(struct check *c)
                 c->wrong++;
                 n = 0;
         }
+        if (access("sharing/sharing.db", F_OK) == 0) {
+                int rc = sharing_open(&c->sharing, "sharing/sharing.db");
+
+                if (rc)
+                        wrong(c, S("sharing"), strerror(-rc));
+        }
         for (size_t i = 0; i < n; i++)
                 check_account(c, all, rows[i].name);
+        sharing_close(&c->sharing);
         if (all)
                 accounts_close(&all);
         d = opendir("mail");

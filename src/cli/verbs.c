@@ -44,9 +44,12 @@ const struct verb verbs[] = {
           "list show ADDRESS\nlist list",
           "mailing lists: an address with members, here and elsewhere" },
         { "domain", verb_domain,
-          "domain add DOMAIN [--alias-of DOMAIN]\ndomain remove DOMAIN\ndomain catch-all DOMAIN [ACCOUNT]\ndomain list",
+          "domain add DOMAIN [--alias-of DOMAIN]\ndomain remove DOMAIN\ndomain catch-all DOMAIN [ACCOUNT]\n"
+          "domain share DOMAIN [--admin ACCOUNT] [--rights LETTERS]\ndomain list",
           "the domains whose mail is ours\n"
-          "--alias-of: every address of the one is the other's. catch-all: who gets what is for nobody; none without." },
+          "--alias-of: every address of the one is the other's. catch-all: who gets what is for nobody; none without. "
+          "share: folders that the people of a domain find below shared/DOMAIN/ in IMAP; --admin makes and removes them there, "
+          "the others have --rights, or lrs: look, read, remember what was read." },
         { "passwd", verb_passwd,
           "passwd ADDRESS [--scram] [--apop]\npasswd ADDRESS --app LABEL [--scope smtp,pop3,imap,ftp,http]\n"
           "passwd ADDRESS --list\npasswd ADDRESS --remove LABEL",

@@ -8,7 +8,14 @@ struct sharing {
         struct db *db;
 };
 
-enum sharing_statement { SHARE_WRITE, SHARE_DROP, SHARE_OF, SHARE_DROP_OWNER, SHARE_ALL, SHARE_STATEMENTS };
+enum sharing_statement {
+        SHARE_WRITE,
+        SHARE_DROP,
+        SHARE_OF,
+        SHARE_DROP_OWNER,
+        SHARE_BY_OWNER,
+        SHARE_STATEMENTS
+};
 
 /* share: so many mailboxes of the owner name this identifier. By identifier first: that is how it is looked up. */
 static const char schema[] =
@@ -24,7 +31,7 @@ static const char *const statements[SHARE_STATEMENTS] = {
             "SELECT DISTINCT owner FROM share WHERE identifier IN (?1, 'anyone', ?2) AND owner <> ?1 "
             "ORDER BY owner",
         [SHARE_DROP_OWNER] = "DELETE FROM share WHERE owner = ?1",
-        [SHARE_ALL] = "SELECT owner, identifier, mailboxes FROM share ORDER BY owner, identifier",
+        [SHARE_BY_OWNER] = "SELECT identifier, mailboxes FROM share WHERE owner = ?1 ORDER BY identifier",
 };
 
 static const struct db_store store = {
@@ -71,9 +78,8 @@ struct sharing_job {
         uint32_t mailboxes;
         struct arena *m;
         struct str *owners;
+        struct share *shares;
         size_t n, room;
-        sharing_each_fn *each;
-        void *context;
 };
 
 static int set(struct db *d, void *arg)
@@ -145,19 +151,119 @@ int sharing_remove_owner(struct sharing *s, struct str owner)
         return db_transact(s->db, "share no more", remove_owner, &j, DB_SYNC);
 }
 
-static int each_row(struct db *d, void *arg)
+static int of_owner(struct db *d, void *arg)
 {
         struct sharing_job *j = arg;
-        struct db_row q = db_query(d, SHARE_ALL);
+        struct db_row q = db_query(d, SHARE_BY_OWNER);
 
-        while (db_next(&q))
-                j->each(j->context, db_text(&q, 0), db_text(&q, 1), (uint32_t)db_u64(&q, 2));
+        j->n = 0;
+        db_bind_text(&q, 1, j->owner);
+        while (db_next(&q)) {
+                if (j->n == j->room) {
+                        j->room = j->room ? 2 * j->room : 16;
+                        j->shares = mem_grow(j->shares, j->room, sizeof *j->shares);
+                }
+                j->shares[j->n++] =
+                    (struct share){ arena_str(j->m, db_text(&q, 0)), (uint32_t)db_u64(&q, 1) };
+        }
         return db_end(&q);
 }
 
-int sharing_each(struct sharing *s, sharing_each_fn *each, void *context)
+/* From the heap into the arena, where the caller wants it. */
+static void hand_over(struct sharing_job *j, int rc, struct share **list, size_t *n)
 {
-        struct sharing_job j = { .each = each, .context = context };
+        *n = rc ? 0 : j->n;
+        *list = arena_array(j->m, struct share, *n + 1);
+        for (size_t i = 0; i < *n; i++)
+                (*list)[i] = j->shares[i];
+        mem_free(j->shares);
+}
 
-        return db_transact(s->db, "all shares", each_row, &j, DB_READ);
+int sharing_of(struct sharing *s, struct str owner, struct arena *m, struct share **list, size_t *n)
+{
+        struct sharing_job j = { .owner = owner, .m = m };
+        int rc = db_transact(s->db, "shares of", of_owner, &j, DB_READ);
+
+        hand_over(&j, rc, list, n);
+        return rc;
+}
+
+static int granted(struct db *d, void *arg)
+{
+        struct sharing_job *j = arg;
+        struct db_row q = db_query(d, ACL_NAMED);
+
+        j->n = 0;
+        db_bind_u64(&q, 1, ACCOUNT_ID);
+        while (db_next(&q)) {
+                if (j->n == j->room) {
+                        j->room = j->room ? 2 * j->room : 16;
+                        j->shares = mem_grow(j->shares, j->room, sizeof *j->shares);
+                }
+                j->shares[j->n++] =
+                    (struct share){ arena_str(j->m, db_text(&q, 0)), (uint32_t)db_u64(&q, 1) };
+        }
+        return db_end(&q);
+}
+
+/* What the account's own lists say. */
+static int granted_of(struct account *a, struct arena *m, struct share **list, size_t *n)
+{
+        struct sharing_job j = { .m = m };
+        int rc = db_transact(a->db, "granted", granted, &j, DB_READ);
+
+        hand_over(&j, rc, list, n);
+        return rc;
+}
+
+int sharing_tell(struct sharing *s, struct account *a)
+{
+        struct arena m auto_arena;
+        struct share *list;
+        size_t n;
+        int rc;
+
+        arena_init(&m, SIZE_MAX);
+        rc = granted_of(a, &m, &list, &n);
+        if (!rc)
+                rc = sharing_remove_owner(s, account_name(a));
+        for (size_t i = 0; i < n && !rc; i++)
+                rc = sharing_set(s, account_name(a), list[i].identifier, list[i].mailboxes);
+        return rc;
+}
+
+static void compare(struct account *a, const struct share *own, const struct share *told, struct buf *out,
+                    unsigned *wrong)
+{
+        struct str who = own ? own->identifier : told->identifier;
+        uint32_t mailboxes = own ? own->mailboxes : 0, as_told = told ? told->mailboxes : 0;
+
+        if (mailboxes == as_told)
+                return;
+        buf_printf(out, PRS ": %u mailboxes are shared with " PRS ", sharing.db says %u\n",
+                   STR(account_name(a)), mailboxes, STR(who), as_told);
+        ++*wrong;
+}
+
+int sharing_check(struct sharing *s, struct account *a, struct buf *out, unsigned *wrong)
+{
+        struct arena m auto_arena;
+        struct share *own, *told;
+        size_t own_n, told_n = 0;
+        int rc;
+
+        arena_init(&m, SIZE_MAX);
+        rc = granted_of(a, &m, &own, &own_n);
+        if (!rc)
+                rc = sharing_of(s, account_name(a), &m, &told, &told_n);
+        for (size_t i = 0, k = 0; !rc && (i < own_n || k < told_n);) {
+                int order = i == own_n    ? 1
+                            : k == told_n ? -1
+                                          : str_cmp(own[i].identifier, told[k].identifier);
+
+                compare(a, order <= 0 ? &own[i] : NULL, order >= 0 ? &told[k] : NULL, out, wrong);
+                i += order <= 0;
+                k += order >= 0;
+        }
+        return rc;
 }

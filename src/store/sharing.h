@@ -19,6 +19,14 @@ void sharing_close(struct sharing **s);
 /* From now on what happens to the rights of these accounts' mailboxes is told to s (NULL: no more). */
 void accounts_share(struct accounts *a, struct sharing *s);
 
-/* For pail check: every row. On a worker thread. */
-typedef void sharing_each_fn(void *context, struct str owner, struct str identifier, uint32_t mailboxes);
-[[nodiscard]] int sharing_each(struct sharing *s, sharing_each_fn *each, void *context);
+/* How many mailboxes of the owner name whom, as told; in order of identifier. Waits. */
+struct share {
+        struct str identifier;
+        uint32_t mailboxes;
+};
+[[nodiscard]] int sharing_of(struct sharing *s, struct str owner, struct arena *m, struct share **list,
+                             size_t *n);
+/* Makes what is told of an account true: after its folder was put back, or its rows were lost. */
+[[nodiscard]] int sharing_tell(struct sharing *s, struct account *a);
+/* For pail check: what is told, against the account's own lists. A line for each that differs. */
+[[nodiscard]] int sharing_check(struct sharing *s, struct account *a, struct buf *out, unsigned *wrong);

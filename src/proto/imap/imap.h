@@ -253,6 +253,8 @@ void put_date_time(struct buf *b, int64_t usec);        /* quoted; INTERNALDATE 
 #define IMAP_SHARED "shared/"
 /* owner and path live in the command's arena. false: it names no account that could be (answer -ENOENT). */
 bool imap_locate(struct session *s, struct str name, struct str *owner, struct str *path);
+/* One whose account was removed may still have a folder: nobody comes in there. */
+bool imap_owner_exists(struct session *s, struct str owner);
 /* The name under which the reader sees it. */
 struct str imap_name_of(struct session *s, struct str owner, struct str path);
 /* Both: opens the mailbox of that name. 0 or -errno (imap_trouble answers). */

@@ -214,6 +214,8 @@ static int gather_others(struct list *l)
         for (size_t i = 0; i < n && !rc; i++) {
                 struct str prefix = imap_name_of(s, owners[i], S(""));
 
+                if (!imap_owner_exists(s, owners[i]))
+                        continue;
                 if (!reaches(l, prefix) && !reaches(l, str_sub(prefix, 0, prefix.n - 1)) &&
                     !reaches(l, str_starts(prefix, S(IMAP_OTHERS)) ? S("user") : S("shared")))
                         continue;

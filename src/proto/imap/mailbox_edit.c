@@ -19,6 +19,8 @@ static int open_owner(struct session *s, struct str name, struct account **acc, 
         *acc = NULL;
         if (!imap_locate(s, name, &owner, path))
                 return -EINVAL;
+        if (!imap_owner_exists(s, owner))
+                return -EACCES;
         rc = account_get(s->server->accounts, owner, acc);
         return rc == -ENOENT ? -EACCES : rc;
 }
@@ -135,6 +137,8 @@ int imap_rename(struct session *s, struct scan *a)
                 return imap_trouble(s, -EINVAL);
         if (!str_eq(owner, other))
                 return imap_no(s, "[CANNOT] a mailbox stays with its owner");
+        if (!imap_owner_exists(s, owner))
+                return imap_trouble(s, -ENOENT);
         rc = account_get(s->server->accounts, owner, &acc);
         if (!rc)
                 rc = mailbox_rename(acc, s->account, path, new_path);

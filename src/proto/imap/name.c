@@ -48,12 +48,19 @@ struct str imap_name_of(struct session *s, struct str owner, struct str path)
         return arena_printf(&s->command, IMAP_OTHERS PRS "/" PRS, STR(owner), STR(path));
 }
 
+bool imap_owner_exists(struct session *s, struct str owner)
+{
+        struct account_entry e;
+
+        return str_eq(owner, s->account) || !directory_account(s->server->directory, &s->command, owner, &e);
+}
+
 int imap_open(struct session *s, struct str name, unsigned needs, struct access *x)
 {
         struct str owner, path;
 
         *x = (struct access){ 0 };
-        if (!imap_locate(s, name, &owner, &path))
+        if (!imap_locate(s, name, &owner, &path) || !imap_owner_exists(s, owner))
                 return -ENOENT;
         return access_open(x, s->server->accounts, s->account, owner, path, needs);
 }
