@@ -442,9 +442,11 @@ static void tell_subscription(const struct look *l, struct str name, bool yes)
                 access_close(&x);
         }
         notify_tell_list(l->s, name,
-                         arena_printf(&l->s->command, "%s%s%s%s", yes ? "\\Subscribed" : "",
-                                      yes && !there ? " " : "", there ? "" : "\\NonExistent",
-                                      bits & MAILBOX_CHILDREN ? yes ? " \\HasChildren" : "\\HasChildren" : "")
+                         arena_printf(&l->s->command, "%s%s",
+                                      !there                    ? "\\NonExistent"
+                                      : bits & MAILBOX_CHILDREN ? "\\HasChildren"
+                                                                : "\\HasNoChildren",
+                                      yes ? " \\Subscribed" : "")
                              .p,
                          S(""));
 }
