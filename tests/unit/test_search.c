@@ -4,6 +4,7 @@
 #include "mail/text.h"
 #include "store/body.h"
 #include "store/search.h"
+#include <dirent.h>
 #include <iconv.h>
 
 enum { CORPUS = 300, NEEDLES = 2500, FIELDS_MAX = 24 };
@@ -21,7 +22,7 @@ static uint32_t dice(uint32_t n)
 
 /* What the plain look needs of a letter. */
 struct known {
-        uint32_t letter;
+        uint32_t letter, uid;
         bool gone;
         struct known_field {
                 char *name;
@@ -428,6 +429,7 @@ static void file_letter(unsigned number)
         assert_int_equal(account_file(jill, &f, 1), 0);
         assert_int_equal(f.error, 0);
         know(f.letter, buf_str(&text));
+        known[known_n - 1].uid = f.uid;
 }
 
 /* Long, so that it lies in a file, its texts before and after what is no text. */
@@ -459,6 +461,7 @@ static void file_long(void)
         assert_int_equal(account_file(jill, &f, 1), 0);
         assert_int_equal(f.error, 0);
         know(f.letter, buf_str(&text));
+        known[known_n - 1].uid = f.uid;
         close(dir);
 }
 
@@ -495,10 +498,301 @@ static void scanned(void **state)
         assert_true(found > asked); /* the needles were not all for nothing */
 }
 
+static void index_now(void)
+{
+        struct buf said auto_buf;
+        unsigned wrong = 0;
+
+        buf_init(&said, 65536);
+        assert_int_equal(search_index(jill), 0);
+        assert_int_equal(search_check(jill, &said, &wrong), 0);
+        assert_str(buf_str(&said), S(""));
+}
+
+static void state_is(uint64_t want)
+{
+        uint64_t indexed, letters, bytes;
+
+        assert_int_equal(search_state(jill, &indexed, &letters, &bytes), 0);
+        assert_int_equal(indexed, want);
+        assert_true(bytes > 0 || !want);
+}
+
+static void indexed(void **state)
+{
+        unsigned i = 0;
+
+        (void)state;
+        index_now(); /* of nothing */
+        state_is(0);
+        for (; i < CORPUS / 2; i++)
+                file_letter(i);
+        file_long();
+        index_now();
+        state_is(CORPUS / 2 + 1);
+        ask_some(NEEDLES);
+        for (; i < CORPUS; i++) /* half of them are not in the index */
+                file_letter(i);
+        ask_some(300);
+        state_is(CORPUS / 2 + 1);
+        index_now();
+        ask_some(NEEDLES);
+        state_is(CORPUS + 1);
+        assert_true(found > asked);
+}
+
+static unsigned files(void)
+{
+        char path[128];
+        struct dirent *e;
+        unsigned n = 0;
+        DIR *d;
+
+        snprintf(path, sizeof path, "%s/jill@hill.com/search", folder);
+        d = opendir(path);
+        while (d && (e = readdir(d)))
+                n += strlen(e->d_name) == 17;
+        if (d)
+                closedir(d);
+        return n;
+}
+
+/* Part by part, so that they are merged. */
+static void merged(void **state)
+{
+        unsigned most = 0;
+
+        (void)state;
+        for (unsigned i = 0; i < CORPUS; i++) {
+                file_letter(i);
+                if (dice(6))
+                        continue;
+                index_now();
+                if (files() > most)
+                        most = files();
+                if (!dice(8))
+                        ask_some(10);
+        }
+        index_now();
+        state_is(CORPUS);
+        assert_in_range(most, 2, 10);
+        ask_some(NEEDLES);
+}
+
+static void expunge_some(unsigned one_of)
+{
+        struct mailbox_view view;
+        uint32_t *uids = mem_array(known_n, sizeof *uids);
+        size_t n = 0;
+
+        for (size_t i = 0; i < known_n; i++)
+                if (!known[i].gone && !dice(one_of)) {
+                        known[i].gone = true;
+                        uids[n++] = known[i].uid;
+                }
+        assert_int_equal(account_view(jill, INBOX, &view), 0);
+        assert_int_equal(account_expunge(jill, &view, uids, n), 0);
+        mem_free(uids);
+}
+
+static size_t there(void)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < known_n; i++)
+                n += !known[i].gone;
+        return n;
+}
+
+static void removed(void **state)
+{
+        unsigned i = 0;
+        uint64_t indexed_n, letters, bytes;
+
+        (void)state;
+        for (; i < CORPUS / 2; i++)
+                file_letter(i);
+        index_now();
+        expunge_some(3);
+        ask_some(300);
+        for (; i < CORPUS * 3 / 4; i++)
+                file_letter(i);
+        ask_some(100);
+        index_now();
+        ask_some(300);
+        expunge_some(2);
+        for (; i < CORPUS; i++)
+                file_letter(i);
+        accounts_checkpoint(set); /* the rows of those go now */
+        index_now();
+        assert_int_equal(search_state(jill, &indexed_n, &letters, &bytes), 0);
+        assert_int_equal(letters, there());
+        assert_in_range(indexed_n, letters, letters + letters / 2 + 64);
+        ask_some(1000);
+}
+
+static void damage(const char *name, bool cut)
+{
+        char path[256];
+        struct stat st;
+        int fd;
+
+        snprintf(path, sizeof path, "%s/jill@hill.com/search/%s", folder, name);
+        fd = open(path, O_RDWR);
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &st), 0);
+        if (cut) {
+                assert_int_equal(ftruncate(fd, (off_t)dice((uint32_t)st.st_size)), 0);
+        } else {
+                for (unsigned i = 1 + dice(3); i; i--) {
+                        off_t at = (off_t)dice((uint32_t)st.st_size);
+                        char c;
+
+                        assert_int_equal(pread(fd, &c, 1, at), 1);
+                        c = (char)(c ^ (1 << dice(8)));
+                        assert_int_equal(pwrite(fd, &c, 1, at), 1);
+                }
+        }
+        close(fd);
+}
+
+static void damage_some(bool cut)
+{
+        char path[128];
+        struct dirent *e;
+        DIR *d;
+
+        snprintf(path, sizeof path, "%s/jill@hill.com/search", folder);
+        d = opendir(path);
+        assert_non_null(d);
+        while ((e = readdir(d)))
+                if (strlen(e->d_name) == 17 && dice(2))
+                        damage(e->d_name, cut);
+        closedir(d);
+}
+
+static void damaged(void **state)
+{
+        (void)state;
+        for (unsigned i = 0; i < 100; i++) {
+                file_letter(i);
+                if (i % 30 == 29)
+                        index_now();
+        }
+        for (unsigned i = 0; i < 60; i++) {
+                struct buf said auto_buf;
+                unsigned wrong = 0;
+
+                buf_init(&said, 65536);
+                damage_some(i % 2);
+                if (i % 3 == 0)
+                        assert_int_equal(search_check(jill, &said, &wrong), 0);
+                if (i % 5 != 0)
+                        ask_some(3);
+                if (dice(4))
+                        file_letter(100 + i);
+                assert_int_equal(search_index(jill), 0);
+                ask_some(3);
+        }
+        state_is(known_n);
+}
+
+/* A backup is put back, older than the index. */
+static void restored(void **state)
+{
+        char path[128], command[400];
+
+        (void)state;
+        snprintf(path, sizeof path, "%s/jill@hill.com", folder);
+        for (unsigned i = 0; i < 40; i++)
+                file_letter(i);
+        index_now();
+        account_put(&jill);
+        accounts_close(&set);
+        snprintf(command, sizeof command, "mkdir %s/saved && cp -p %s/account.db* %s/saved", folder, path,
+                 folder);
+        assert_int_equal(system(command), 0);
+        set = fixture_open(folder, 4);
+        assert_int_equal(account_get(set, JILL, &jill), 0);
+        for (unsigned i = 40; i < 80; i++)
+                file_letter(i);
+        index_now();
+        account_put(&jill);
+        accounts_close(&set);
+        snprintf(command, sizeof command, "rm %s/account.db* && cp -p %s/saved/* %s", path, folder, path);
+        assert_int_equal(system(command), 0);
+        while (known_n > 40)
+                known[--known_n].gone = true;
+        set = fixture_open(folder, 4);
+        assert_int_equal(account_get(set, JILL, &jill), 0);
+        for (unsigned i = 200; i < 220; i++) /* they get numbers that the index knows */
+                file_letter(i);
+        ask_some(200);
+        index_now();
+        ask_some(200);
+        state_is(60);
+}
+
+static void fuzzy(void **state)
+{
+        static const struct {
+                const char *text;
+                bool found;
+                unsigned least, most;
+        } table[] = {
+                { "water pail", true, 100, 100 }, { "WATER, pail", true, 100, 100 },
+                { "wather pail", true, 70, 95 },  { "watre", true, 50, 80 },
+                { "wat", true, 70, 90 },          { "wtae", false, 0, 0 },
+                { "pale", false, 0, 0 },          { "water bucket", false, 0, 0 },
+                { "漢字", true, 100, 100 },       { "fetch漢字", true, 100, 100 },
+                { "", true, 100, 100 },           { "jack sprat", false, 0, 0 },
+        };
+        static const char letter[] = "Subject: jack\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+                                     "Please (fetch) me a pail of \"Water\". 漢字\r\n";
+
+        (void)state;
+        for (unsigned turn = 0; turn < 3; turn++) {
+                for (size_t i = 0; i < 4; i++) {
+                        struct filing f = fixture_filing(str_of(letter));
+
+                        assert_int_equal(account_file(jill, &f, 1), 0);
+                        know(f.letter, str_of(letter));
+                }
+                if (turn)
+                        index_now();
+                for (size_t i = 0; i < LENGTH(table); i++) {
+                        struct search_needle n = { .field = SEARCH_TEXT,
+                                                   .text = str_of(table[i].text),
+                                                   .fuzzy = true };
+                        uint32_t letters[16];
+                        bool match[16];
+                        uint8_t score[16];
+
+                        for (size_t k = 0; k < known_n; k++) {
+                                letters[k] = known[k].letter;
+                                match[k] = true;
+                        }
+                        assert_int_equal(search_letters(jill, &n, letters, known_n, match, score, NULL), 0);
+                        for (size_t k = 0; k < known_n; k++) {
+                                if (match[k] != table[i].found)
+                                        fail_msg("%s: turn %u", table[i].text, turn);
+                                if (match[k])
+                                        assert_in_range(score[k], table[i].least, table[i].most);
+                        }
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(scanned, begin, finish),
+                cmocka_unit_test_setup_teardown(indexed, begin, finish),
+                cmocka_unit_test_setup_teardown(merged, begin, finish),
+                cmocka_unit_test_setup_teardown(removed, begin, finish),
+                cmocka_unit_test_setup_teardown(damaged, begin, finish),
+                cmocka_unit_test_setup_teardown(restored, begin, finish),
+                cmocka_unit_test_setup_teardown(fuzzy, begin, finish),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
