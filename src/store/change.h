@@ -54,8 +54,8 @@ struct mailbox_numbers {
  * 2 ms for 100,000 letters; nothing but counters is read where none has ever gone. RIGHT_READ. */
 [[nodiscard]] int change_uids(struct access *x, struct uid_list *out, uint32_t *first_unseen);
 /* All that happened since the reader knew the mailbox with this uidnext at this modseq: *changed: placements with a
- * newer modseq, new ones (uid >= uidnext) among them; *gone: uids below uidnext that were removed since. Costs what has
- * changed, not what is there. -ESTALE: too long ago (gone is kept 30 days) or the numbers have jumped: gone is not
+ * newer modseq, new ones among them; *gone: uids below uidnext that were removed since (who knows no uidnext gives
+ * UINT32_MAX). modseq: the account's (view.modseq) or the mailbox's (highest). Costs what has changed, not what is there. -ESTALE: too long ago (gone is kept 30 days) or the numbers have jumped: gone is not
  * filled, all of changed is: whoever asked must look at what is missing (RFC 7162 §3.2.5.1 lets us name all that are not
  * there: change_absent). RIGHT_READ. */
 [[nodiscard]] int change_since(struct access *x, uint32_t uidnext, uint64_t modseq,
@@ -65,7 +65,8 @@ struct mailbox_numbers {
 [[nodiscard]] int change_absent(struct access *x, const struct uid_range *uids, size_t n,
                                 struct uid_list *absent);
 /* A number that changes with every commit to the account, whoever made it, in whatever process. Cheap, does not wait:
- * equal: nothing is new, change_since need not be asked. */
+ * equal: nothing is new, change_since need not be asked. Take it before change_since is asked, not after: what is committed
+ * in between must not be missed. While a transaction runs here it is a number that never was. */
 uint64_t change_stamp(const struct access *x);
 
 /* Keywords: an account's names of the flag bits from 8 up, at most 56. */
