@@ -20,6 +20,7 @@
 #include "run/offload.h"
 #include "store/boot.h"
 #include "store/disk.h"
+#include "store/search.h"
 #include "store/sharing.h"
 
 #include <errno.h>
@@ -158,6 +159,7 @@ static void finish(void *arg)
 
         (void)arg;
         sessions_stop(&mail.server);
+        indexer_stop(&mail.server.indexer);
         while (mail.server.session_count || mail.busy)
                 if (fiber_sleep(now() + 10 * MSECOND))
                         break;
@@ -168,6 +170,7 @@ static void finish(void *arg)
         while (!peers_are_quiet(mail.peers) && now() < asked + PEERS_WAIT)
                 if (fiber_sleep(now() + 10 * MSECOND))
                         break;
+        indexer_stop(&mail.server.indexer);
         intake_close(&mail.server.intake); /* it still uses the two below */
         accounts_close(&mail.server.accounts);
         sharing_close(&mail.server.sharing);
@@ -314,11 +317,14 @@ static int open_directory(void)
         return rc;
 }
 
-/* Whatever changes an account here, a letter that is filed or a command of somebody's: who watches hears of it. */
+/* Whatever changes an account here, a letter that is filed or a command of somebody's: who watches hears of it, and
+ * the indexer looks whether there are letters it does not know. */
 static void account_changed(void *context, struct str account)
 {
         (void)context;
         watch_changed(mail.server.watchers, account);
+        indexer_note(mail.server.indexer, account); /* NULL until we serve */
+        indexer_note(mail.server.indexer, account);
 }
 
 static void open_store(void)
@@ -386,7 +392,8 @@ static void begin(void *arg)
         for (unsigned i = 0; i < mail.start.listener_count; i++)
                 mail.listeners[i] =
                     listener_new(mail.start.listeners[i].fd, accepted, &mail.start.listeners[i].protocol);
-        if (fiber_spawn("housekeeping", housekeeping, NULL) < 0)
+        if (fiber_spawn("housekeeping", housekeeping, NULL) < 0 ||
+            indexer_start(&mail.server.indexer, mail.server.accounts) < 0)
                 die("start: no memory");
         channel_tell(mail.supervisor, ROLE_READY, S(""), -1);
 }

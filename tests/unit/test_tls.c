@@ -426,28 +426,22 @@ static void end_both(struct dialog *d)
         tls_context_drop(&d->context);
 }
 
-/* Deflate above TLS: more than a record, and several commands in one. */
+/* Deflate above TLS: more than a record, and a command in the same block. */
 static void compressed(struct dialog *d)
 {
         static char letter[20000];
-        struct str line;
-        size_t n = 0;
+        struct str line, part;
 
         must(conn_compress(d->client) == 0 && conn_compress(d->server) == 0);
         for (size_t i = 0; i < sizeof(letter); i++)
                 letter[i] = (char)(i * i >> 3);
-        conn_put(d->client, S("a APPEND INBOX {20000+}\r\n"));
         conn_body(d->client, str_from(letter, sizeof(letter)));
-        conn_put(d->client, S("\r\nb NOOP\r\n"));
+        conn_put(d->client, S("b NOOP\r\n"));
         must(conn_flush(d->client, SOON) == 0);
-        must(conn_line(d->server, &line, 99, SOON) == GOT_LINE);
-        while (n < sizeof(letter)) {
-                struct str part = conn_some(d->server, sizeof(letter) - n, SOON);
-
+        for (size_t n = 0; n < sizeof(letter); n += part.n) {
+                part = conn_some(d->server, sizeof(letter) - n, SOON);
                 must(part.n && str_eq(part, str_from(letter + n, part.n)));
-                n += part.n;
         }
-        must(conn_line(d->server, &line, 99, SOON) == GOT_LINE && !line.n);
         must(conn_line(d->server, &line, 99, SOON) == GOT_LINE && str_eq(line, S("b NOOP")));
         must(conn_line(d->server, &line, 99, now()) == GOT_LATE && conn_may_park(d->server));
         conn_put(d->server, S("b OK\r\n"));
