@@ -175,7 +175,7 @@ int change_select(struct access *x, bool take, struct mailbox_status *out)
 {
         struct status_job j = { .x = x, .first_unseen = true, .out = out };
         struct mailbox_status before;
-        int rc = change_status(x, true, out);
+        int rc = x->rights & RIGHT_READ ? change_status(x, true, out) : -EACCES;
 
         if (rc || !take || out->recent_from >= out->view.uidnext)
                 return rc;
