@@ -3,6 +3,7 @@
 #include "cli/tool.h"
 #include "store/intake.h"
 #include "store/outbox.h"
+#include "store/search.h"
 #include "store/secrets.h"
 #include "store/sharing.h"
 #include <dirent.h>
@@ -76,6 +77,8 @@ static void check_account(struct check *c, struct accounts *all, struct str name
                 rc = account_check(account, &lines, &c->wrong);
                 if (!rc && c->sharing)
                         rc = sharing_check(c->sharing, account, &lines, &c->wrong);
+                if (!rc)
+                        rc = search_check(account, &lines, &c->wrong);
                 account_put(&account);
         }
         c->accounts++;

@@ -24,11 +24,39 @@ struct indexing {
         uint32_t built;       /* the last letter in builder */
         uint32_t *sizes;      /* letters of each part of the shelf */
         uint64_t letters;     /* in all parts */
-        uint64_t bytes;       /* of all parts' files */
         uint64_t *alive;
         uint32_t alive_first, alive_last, alive_next, got, got_last;
         size_t merge_from, merge_n;
 };
+
+static int close_all(void *arg)
+{
+        struct indexing *x = arg;
+
+        merge_free(&x->merge);
+        shelf_close(&x->shelf);
+        builder_free(&x->builder);
+        return 0;
+}
+
+static struct indexing *indexing_new(struct account *a)
+{
+        struct indexing *x = mem_new(struct indexing);
+
+        x->a = a;
+        x->shelf = (struct shelf){ .dir = -1, .lock = -1 };
+        reading_init(&x->reading, a);
+        return x;
+}
+
+static void indexing_free(struct indexing *x)
+{
+        (void)offload(LONG, close_all, x);
+        reading_free(&x->reading);
+        witness_free(&x->witness);
+        mem_free(x->sizes);
+        mem_free(x);
+}
 
 static bool stopped(const struct indexing *x)
 {
@@ -43,7 +71,7 @@ static int look_at_parts(struct indexing *x)
 
         mem_free(x->sizes);
         x->sizes = mem_array(x->shelf.n + 1, sizeof *x->sizes);
-        x->letters = x->bytes = 0;
+        x->letters = 0;
         for (size_t i = 0; i < x->shelf.n && !rc; i++) {
                 struct part p;
 
@@ -55,7 +83,6 @@ static int look_at_parts(struct indexing *x)
                 witness_add(&x->witness, &p);
                 x->sizes[i] = p.n;
                 x->letters += p.n;
-                x->bytes += p.bytes;
                 part_close(&p);
         }
         return rc;
@@ -305,35 +332,6 @@ static int drop_dead(struct indexing *x)
         return rc;
 }
 
-static int close_all(void *arg)
-{
-        struct indexing *x = arg;
-
-        merge_free(&x->merge);
-        shelf_close(&x->shelf);
-        builder_free(&x->builder);
-        return 0;
-}
-
-static struct indexing *indexing_new(struct account *a)
-{
-        struct indexing *x = mem_new(struct indexing);
-
-        x->a = a;
-        x->shelf = (struct shelf){ .dir = -1, .lock = -1 };
-        reading_init(&x->reading, a);
-        return x;
-}
-
-static void indexing_free(struct indexing *x)
-{
-        (void)offload(LONG, close_all, x);
-        reading_free(&x->reading);
-        witness_free(&x->witness);
-        mem_free(x->sizes);
-        mem_free(x);
-}
-
 static int index_all(struct indexing *x)
 {
         int rc = index_gaps(x);
@@ -375,25 +373,4 @@ int search_index_until(struct account *a, const bool *stop)
 int search_index(struct account *a)
 {
         return search_index_until(a, NULL);
-}
-
-static int look(void *arg)
-{
-        struct indexing *x = arg;
-        int rc = shelf_open(&x->shelf, x->a, false);
-
-        return rc ? rc : list_parts(x, false);
-}
-
-int search_state(struct account *a, uint64_t *indexed, uint64_t *letters, uint64_t *bytes)
-{
-        struct indexing *x = indexing_new(a);
-        uint64_t octets;
-        int rc = offload(LONG, look, x);
-
-        *indexed = rc ? 0 : x->letters;
-        *bytes = rc ? 0 : x->bytes;
-        indexing_free(x);
-        rc = rc == -ENOENT ? 0 : rc;
-        return rc ? rc : account_usage(a, &octets, letters);
 }

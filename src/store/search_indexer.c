@@ -117,12 +117,15 @@ static struct noted *next_due(struct indexer *i, nsec *wait)
 static void index_one(struct indexer *i, struct noted *n)
 {
         struct account *a;
+        bool behind = false;
         int rc;
 
         n->notes = 0; /* what is noted from here on comes again */
         rc = account_get(i->accounts, str_of(n->name), &a);
         if (!rc) {
-                rc = search_index_until(a, &i->stop);
+                rc = search_behind(a, &behind); /* most changes are of flags */
+                if (!rc && behind)
+                        rc = search_index_until(a, &i->stop);
                 account_put(&a);
         }
         if (rc == -EBUSY) {

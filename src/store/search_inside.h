@@ -82,5 +82,6 @@ bool reading_letter(struct reading *r, size_t i, struct mime *m, struct buf *roo
                               const size_t *which, size_t n, bool *match, uint8_t *score,
                               const struct search_how *how, size_t done, size_t total);
 
-/* ---- search_index.c ---- */
+/* ---- search_state.c, search_index.c ---- */
+int search_behind(struct account *a, bool *behind); /* cheap: is there a letter that no part knows? */
 int search_index_until(struct account *a, const bool *stop); /* *stop becomes true: after the slice at work */

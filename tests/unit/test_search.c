@@ -2,12 +2,16 @@
 #include "account_fixture.h"
 #include "mail/mime.h"
 #include "mail/text.h"
+#include "run/fiber.h"
+#include "run/loop.h"
+#include "run/offload.h"
 #include "store/body.h"
 #include "store/search.h"
 #include <dirent.h>
+#include <errno.h>
 #include <iconv.h>
 
-enum { CORPUS = 300, NEEDLES = 2500, FIELDS_MAX = 24 };
+enum { CORPUS = 300, NEEDLES = 1500, FIELDS_MAX = 24 };
 
 static char folder[64];
 static struct accounts *set;
@@ -783,6 +787,71 @@ static void fuzzy(void **state)
         }
 }
 
+/* On fibers and threads, as in a role: letters are noted, two indexers are in each other's way, somebody searches. */
+static void background(void *arg)
+{
+        struct indexer *one, *two;
+
+        (void)arg;
+        assert_int_equal(indexer_start(&one, set), 0);
+        assert_int_equal(indexer_start(&two, set), 0);
+        for (unsigned i = 0; i < 80; i++) {
+                file_letter(i);
+                indexer_note(one, JILL);
+                indexer_note(two, JILL);
+                if (i % 20 == 19)
+                        ask_some(3);
+        }
+        indexer_note(one, S("nobody@hill.com"));
+        while (!indexer_idle(one) || !indexer_idle(two))
+                assert_int_equal(fiber_sleep(now() + 10 * MSECOND), 0);
+        state_is(80);
+        ask_some(20);
+        file_letter(80);
+        indexer_note(one, JILL);
+        indexer_stop(&one); /* with something left to do */
+        indexer_stop(&two);
+        assert_int_equal(search_index(jill), 0);
+        state_is(81);
+        loop_stop();
+}
+
+static void noted(void **state)
+{
+        (void)state;
+        loop_init();
+        assert_int_equal(offload_start(2, 2), 0);
+        assert_int_equal(fiber_spawn("test", background, NULL), 0);
+        loop_run();
+        offload_finish();
+        loop_finish();
+}
+
+static bool stop_at_once(void *context, size_t done, size_t total)
+{
+        size_t *calls = context;
+
+        assert_true(done <= total);
+        return ++*calls < 2;
+}
+
+static void given_up(void **state)
+{
+        struct search_needle needle = { .field = SEARCH_BODY, .text = S("pail") };
+        size_t calls = 0;
+        struct search_how how = { stop_at_once, &calls };
+        uint32_t letters[600];
+        bool match[600];
+
+        (void)state;
+        for (unsigned i = 0; i < 600; i++) {
+                letters[i] = fixture_file(jill, 0, i, 200).letter;
+                match[i] = true;
+        }
+        assert_int_equal(search_letters(jill, &needle, letters, 600, match, NULL, &how), -ECANCELED);
+        assert_int_equal(calls, 2);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -793,6 +862,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(damaged, begin, finish),
                 cmocka_unit_test_setup_teardown(restored, begin, finish),
                 cmocka_unit_test_setup_teardown(fuzzy, begin, finish),
+                cmocka_unit_test_setup_teardown(noted, begin, finish),
+                cmocka_unit_test_setup_teardown(given_up, begin, finish),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
