@@ -15,7 +15,6 @@ static bool trouble(struct append *p, int error)
 
 bool append_begin(struct append *p, struct session *s, struct str name, uint64_t freed)
 {
-        struct access x;
         int rc;
 
         *p = (struct append){
@@ -25,19 +24,26 @@ bool append_begin(struct append *p, struct session *s, struct str name, uint64_t
                 p->rc = imap_no(s, "[UNAVAILABLE] %s", s->server->status);
                 return false;
         }
-        rc = imap_open(s, name, RIGHT_INSERT, &x);
+        rc = imap_open(s, name, RIGHT_INSERT, &p->held);
         if (!rc)
-                rc = imap_room(s, x.account, x.owner, &p->room);
-        access_close(&x); /* a letter may take its time to arrive */
-        if (rc)
+                rc = imap_room(s, p->held.account, p->held.owner, &p->room);
+        if (rc) {
+                append_release(p);
                 return trouble(p, rc);
+        }
         if (p->room < UINT64_MAX - freed)
                 p->room += freed;
         return true;
 }
 
+void append_release(struct append *p)
+{
+        access_close(&p->held);
+}
+
 void append_drop(struct append *p)
 {
+        append_release(p);
         for (size_t i = 0; i < p->n; i++)
                 stage_free(&p->letters[i].stage);
         p->n = 0;
@@ -154,8 +160,12 @@ static int filings(struct append *p, struct access *x, struct filing **out)
 bool append_ready(struct append *p, struct access *x, struct filing **letters, uint64_t *room)
 {
         struct session *s = p->session;
-        int rc = imap_open(s, p->name, RIGHT_INSERT, x);
+        int rc = 0;
 
+        *x = p->held;
+        p->held = (struct access){ 0 };
+        if (!x->account)
+                rc = imap_open(s, p->name, RIGHT_INSERT, x);
         *room = UINT64_MAX;
         if (!rc)
                 rc = filings(p, x, letters);

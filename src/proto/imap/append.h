@@ -28,6 +28,7 @@ struct append {
         uint64_t limit, room; /* octets: of one letter, of all */
         uint64_t octets;      /* of the letters before the one that arrives */
         uint64_t freed;       /* by what a REPLACE removes */
+        struct access held;   /* the mailbox, as long as nothing was waited for */
         int rc;
 };
 
@@ -39,6 +40,8 @@ bool append_letter(struct append *p, struct scan *a);
  * append_begin is looked at again. After success the caller closes *x. */
 bool append_ready(struct append *p, struct access *x, struct filing **letters, uint64_t *room);
 void append_drop(struct append *p);
+/* Before a wait for the client: what holds an account open must not take as long as he likes. */
+void append_release(struct append *p);
 
 /* append_literal.c: a literal's bytes into the letter, streamed. text: NUL is refused in it unless it is a literal8. `whole`: it is the
  * letter, and empty means that the client cancels (RFC 3502 §6.3.11). */

@@ -80,6 +80,8 @@ bool append_literal(struct append *p, struct scan *a, struct stage *to, bool bin
         imap_literal_go(s, &l);
         if (!receive(p, &l, to, &nul, &error))
                 return false;
+        if (!conn_input_waits(s->conn))
+                append_release(p);
         imap_literal_done(s, a);
         if (a->bad)
                 p->rc = conn_ok(s->conn) ? imap_syntax(s, a) : FAIL;

@@ -270,6 +270,7 @@ bool append_url(struct append *p, struct str url, struct stage *to)
 
         if (!parse(s, url, &u) || !section_of(s, u.section, &section))
                 return bad_url(p, url);
+        append_release(p); /* one account open at a time */
         rc = open_mailbox(s, &u, &x);
         if (!rc)
                 rc = take(p, &x, &u, &section, to);
