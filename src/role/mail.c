@@ -170,7 +170,6 @@ static void finish(void *arg)
         while (!peers_are_quiet(mail.peers) && now() < asked + PEERS_WAIT)
                 if (fiber_sleep(now() + 10 * MSECOND))
                         break;
-        indexer_stop(&mail.server.indexer);
         intake_close(&mail.server.intake); /* it still uses the two below */
         accounts_close(&mail.server.accounts);
         sharing_close(&mail.server.sharing);
@@ -324,7 +323,6 @@ static void account_changed(void *context, struct str account)
         (void)context;
         watch_changed(mail.server.watchers, account);
         indexer_note(mail.server.indexer, account); /* NULL until we serve */
-        indexer_note(mail.server.indexer, account);
 }
 
 static void open_store(void)
