@@ -60,6 +60,9 @@ void intake_peer_new(struct intake *i, unsigned peer); /* a peer was restarted: 
 int intake_drain(struct intake *i, nsec deadline);
 void intake_close(struct intake **i); /* before the accounts and the outbox, which it uses to the end */
 
+/* Is there room for letters, above the disk's reserve and below the log's limit? Also for those that do not pass through
+ * the log (APPEND). Measured once a second at most; then it waits. */
+bool intake_has_room(struct intake *i);
 [[nodiscard]] int intake_begin(struct intake *i, struct incoming **out); /* -ENOSPC: log or disk too full */
 [[nodiscard]] int incoming_put(struct incoming *in, struct str piece);   /* may wait; errors stick */
 /* Waits, also in a cancelled fiber: its answer is always true. e->size is not looked at: the log counts itself. *id is

@@ -60,7 +60,7 @@ static int measure(void *arg)
         return 0;
 }
 
-static bool has_room(struct intake *i)
+bool intake_has_room(struct intake *i)
 {
         struct measuring m = { i, false };
         nsec t = now();
@@ -101,7 +101,7 @@ int intake_begin(struct intake *i, struct incoming **out)
         *out = NULL;
         if (rc < 0)
                 return rc;
-        if (!has_room(i))
+        if (!intake_has_room(i))
                 return -ENOSPC;
         *out = in = mem_new(struct incoming);
         in->intake = i;

@@ -24,7 +24,9 @@ bool append_begin(struct append *p, struct session *s, struct str name, uint64_t
                 p->rc = imap_no(s, "[UNAVAILABLE] %s", s->server->status);
                 return false;
         }
-        rc = imap_open(s, name, RIGHT_INSERT, &p->held);
+        rc = s->server->intake && !intake_has_room(s->server->intake) ? -ENOSPC : 0;
+        if (!rc)
+                rc = imap_open(s, name, RIGHT_INSERT, &p->held);
         if (!rc)
                 rc = imap_room(s, p->held.account, p->held.owner, &p->room);
         if (rc) {
@@ -201,14 +203,15 @@ static int append(struct append *p, struct scan *a)
                 return p->rc;
         buf_init(&code, 1 << 20);
         rc = change_append(&x, letters, p->n, room);
+        if (rc == -ESTALE)
+                rc = -ENOENT; /* it was removed meanwhile */
         for (size_t i = 0; i < p->n && !rc; i++)
                 uid_list_add(&uids, letters[i].uid, letters[i].uid);
         if (!rc && x.rights & RIGHT_READ)
                 put_appenduid(&code, x.uidvalidity, &uids);
         access_close(&x);
-        rc = rc ? imap_trouble(s, rc) : alter_ok(s, buf_str(&code), "APPEND completed");
         uid_list_free(&uids);
-        return rc;
+        return rc && !trouble(p, rc) ? p->rc : alter_ok(s, buf_str(&code), "APPEND completed");
 }
 
 /* APPEND mailbox [(flags)] [date-time] literal ... -- RFC 9051 §6.3.12, RFC 3502 */
