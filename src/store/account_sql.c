@@ -231,6 +231,8 @@ static const char *const statements[ACCOUNT_STATEMENTS] = {
         [KEYWORD_ADD] = "INSERT INTO keyword(account, bit, name) VALUES (?1, ?2, ?3)",
         [FACTS_RANGE] = "SELECT letter, thread, body, size, received, mime, envelope FROM letter "
                         "WHERE account = ?1 AND letter BETWEEN ?2 AND ?3 ORDER BY letter",
+        [DATES_RANGE] = "SELECT letter, thread, body, size, received FROM letter "
+                        "WHERE account = ?1 AND letter BETWEEN ?2 AND ?3 ORDER BY letter",
         [COUNTER_FORGET] = "DELETE FROM counter WHERE account = ?1 AND mailbox = ?2",
         [MAILBOX_ROW] =
             "SELECT parent, uidvalidity, selectable, role FROM mailbox WHERE account = ?1 AND mailbox = ?2",

@@ -77,6 +77,7 @@ enum account_statement {
         KEYWORD_ALL,
         KEYWORD_ADD,
         FACTS_RANGE,
+        DATES_RANGE,
         COUNTER_FORGET,
         MAILBOX_ROW,
         MAILBOX_CHILD,

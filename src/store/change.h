@@ -134,3 +134,6 @@ struct letter_facts_row {
 typedef bool facts_each_fn(void *context, size_t index, const struct letter_facts_row *row);
 [[nodiscard]] int change_facts(struct access *x, const uint32_t *letters, size_t n, facts_each_fn *each,
                                void *context, size_t *done);
+/* The same without mime and envelope, which stay empty: a third of the time. */
+[[nodiscard]] int change_dates(struct access *x, const uint32_t *letters, size_t n, facts_each_fn *each,
+                               void *context, size_t *done);

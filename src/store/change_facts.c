@@ -9,7 +9,7 @@ struct facts_job {
         size_t n, at;
         facts_each_fn *each;
         void *context;
-        bool stop;
+        bool stop, packed; /* mime and envelope too */
 };
 
 /* How many of the letters from `at` on lie close together, ascending. */
@@ -22,20 +22,20 @@ static size_t run_of(const struct facts_job *j)
         return i - j->at;
 }
 
-static struct letter_facts_row row_of(struct db_row *q)
+static struct letter_facts_row row_of(struct db_row *q, bool packed)
 {
         return (struct letter_facts_row){ .letter = (uint32_t)db_u64(q, 0),
                                           .thread = (uint32_t)db_u64(q, 1),
                                           .body = db_u64(q, 2),
                                           .size = db_u64(q, 3),
                                           .received = (int64_t)db_u64(q, 4),
-                                          .mime = db_blob(q, 5),
-                                          .envelope = db_blob(q, 6) };
+                                          .mime = packed ? db_blob(q, 5) : S(""),
+                                          .envelope = packed ? db_blob(q, 6) : S("") };
 }
 
 static int read_run(struct db *d, struct facts_job *j)
 {
-        struct db_row q = db_query(d, FACTS_RANGE);
+        struct db_row q = db_query(d, j->packed ? FACTS_RANGE : DATES_RANGE);
         size_t end = j->at + run_of(j);
 
         db_bind_u64(&q, 1, ACCOUNT_ID);
@@ -49,7 +49,7 @@ static int read_run(struct db *d, struct facts_job *j)
                         j->at++;
                 if (j->at == end || j->letters[j->at] != letter)
                         continue;
-                row = row_of(&q);
+                row = row_of(&q, j->packed);
                 j->stop = !j->each(j->context, j->at++, &row);
         }
         if (!j->stop)
@@ -68,17 +68,31 @@ static int facts(struct db *d, void *arg)
 }
 
 /* A read transaction that has begun is not run again, so `each` sees every letter once. */
-int change_facts(struct access *x, const uint32_t *letters, size_t n, facts_each_fn *each, void *context,
-                 size_t *done)
+static int read_facts(struct access *x, struct facts_job *j, size_t *done)
 {
-        struct facts_job j = { letters, n, 0, each, context, false };
         int rc = -EACCES;
 
         *done = 0;
         if (!(x->rights & RIGHT_READ))
                 return rc;
-        rc = db_transact(x->account->db, "facts of letters", facts, &j,
-                         n > 1000 ? DB_READ | DB_LONG : DB_READ);
-        *done = rc ? 0 : j.at;
+        rc = db_transact(x->account->db, "facts of letters", facts, j,
+                         j->n > 1000 ? DB_READ | DB_LONG : DB_READ);
+        *done = rc ? 0 : j->at;
         return rc;
+}
+
+int change_facts(struct access *x, const uint32_t *letters, size_t n, facts_each_fn *each, void *context,
+                 size_t *done)
+{
+        struct facts_job j = { letters, n, 0, each, context, false, true };
+
+        return read_facts(x, &j, done);
+}
+
+int change_dates(struct access *x, const uint32_t *letters, size_t n, facts_each_fn *each, void *context,
+                 size_t *done)
+{
+        struct facts_job j = { letters, n, 0, each, context, false, false };
+
+        return read_facts(x, &j, done);
 }

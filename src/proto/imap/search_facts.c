@@ -141,7 +141,7 @@ static int load_facts(struct rows *r, const uint32_t *letters, size_t n)
 {
         size_t done;
 
-        return change_facts(r->w->scope->x, letters, n, take_facts, r, &done);
+        return change_dates(r->w->scope->x, letters, n, take_facts, r, &done);
 }
 
 bool window_facts(struct search_window *w, const uint64_t *ask)

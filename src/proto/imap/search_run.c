@@ -52,10 +52,14 @@ void search_found_free(struct search_found *f)
 int search_placed(struct search_scope *c, const uint32_t *seqs, size_t n, struct placed *out)
 {
         uint64_t *bits = mem_array(SEARCH_WINDOW / 64, sizeof(*bits));
+        size_t from = 0, to = n; /* ascending numbers are gone through once, others for each window */
+        bool ascending = true;
         int error = 0;
 
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
                 out[i] = (struct placed){ 0 };
+                ascending &= !i || seqs[i] > seqs[i - 1];
+        }
         for (uint32_t first = 0; first < c->map->count && !error; first += SEARCH_WINDOW) {
                 uint32_t count =
                     c->map->count - first < SEARCH_WINDOW ? c->map->count - first : SEARCH_WINDOW;
@@ -66,7 +70,9 @@ int search_placed(struct search_scope *c, const uint32_t *seqs, size_t n, struct
 
                 for (size_t i = 0; i < w.words; i++)
                         bits[i] = 0;
-                for (size_t i = 0; i < n; i++)
+                for (to = ascending ? from : n; to < n && seqs[to] <= first + count; to++)
+                        ;
+                for (size_t i = from; i < to; i++)
                         if (seqs[i] > first && seqs[i] <= first + count) {
                                 uint32_t at = seqs[i] - 1 - first;
 
@@ -74,10 +80,11 @@ int search_placed(struct search_scope *c, const uint32_t *seqs, size_t n, struct
                                 any = true;
                         }
                 if (any && window_placed(&w, bits))
-                        for (size_t i = 0; i < n; i++)
+                        for (size_t i = from; i < to; i++)
                                 if (seqs[i] > first && seqs[i] <= first + count)
                                         out[i] = w.placed[seqs[i] - 1 - first];
                 error = w.error;
+                from = ascending ? to : 0;
                 window_finish(&w);
         }
         mem_free(bits);
