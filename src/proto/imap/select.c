@@ -1,6 +1,7 @@
 /* SELECT and EXAMINE with what CONDSTORE and QRESYNC ask of them (RFC 7162), and the ways out again. */
 #include "proto/imap/selected.h"
 #include "base/mem.h"
+#include "proto/imap/list.h"
 
 #include <errno.h>
 
@@ -17,7 +18,7 @@ struct qresync { /* RFC 7162 §3.2.5 */
         struct imap_set known, seqs, uids; /* numbers, and the uids that the client has for them */
 };
 struct select {
-        struct str name;
+        struct str given, name; /* name: composed */
         bool examine, condstore;
         struct qresync q;
         struct mailbox_status status;
@@ -224,20 +225,41 @@ static void keep(struct session *s, const struct access *x, struct select *sel, 
         s->state = IMAP_SELECTED;
 }
 
-/* RFC 9051 §6.3.2: the name in the form in which LIST would give it. */
-static void say_name(struct session *s)
+/* What LIST would say of it (RFC 9051 §6.3.2): its attributes as they are, its name composed; as it was given, if that differs. */
+static int say_name(struct session *s, struct access *x, const struct select *sel)
 {
-        const struct imap_selected *sel = &imap_of(s)->selected;
+        const struct imap_selected *kept = &imap_of(s)->selected;
+        struct mailbox_entry *list;
         struct buf b auto_buf;
+        size_t n;
+        int rc = mailbox_all(x->account, s->account, &s->command, &list, &n);
 
+        if (rc)
+                return rc;
         buf_init(&b, 16384);
-        buf_puts(&b, S("* LIST () \"/\" "));
-        put_mailbox(&b, imap_name_of(s, str_of(sel->key.owner), sel->path), imap_mode(s));
+        buf_puts(&b, S("* LIST ("));
+        for (size_t i = 0; i < n; i++)
+                if (list[i].mailbox == x->mailbox) {
+                        struct str role = role_attribute(list[i].role);
+
+                        buf_puts(&b,
+                                 list[i].bits & MAILBOX_CHILDREN ? S("\\HasChildren") : S("\\HasNoChildren"));
+                        if (role.n && imap_can(s, CAP_SPECIAL_USE))
+                                buf_printf(&b, " " PRS, STR(role));
+                }
+        buf_puts(&b, S(") \"/\" "));
+        put_mailbox(&b, imap_name_of(s, str_of(kept->key.owner), kept->path), imap_mode(s));
+        if (!str_eq(sel->given, sel->name)) {
+                buf_puts(&b, S(" (\"OLDNAME\" ("));
+                put_mailbox(&b, sel->given, imap_mode(s));
+                buf_puts(&b, S("))"));
+        }
         buf_puts(&b, S("\r\n"));
         conn_put(s->conn, buf_str(&b));
+        return 0;
 }
 
-static void describe(struct session *s, struct access *x, const struct select *sel)
+static int describe(struct session *s, struct access *x, const struct select *sel)
 {
         const struct imap *p = imap_of(s);
         const struct imap_selected *kept = &p->selected;
@@ -258,8 +280,7 @@ static void describe(struct session *s, struct access *x, const struct select *s
         if (imap_can(s, CAP_OBJECTID))
                 imap_say(s, "OK [MAILBOXID (" PRS ")] its name for good",
                          STR(mailbox_id(kept->key.mailbox, room)));
-        if (rev2)
-                say_name(s);
+        return rev2 ? say_name(s, x, sel) : 0;
 }
 
 static void forget_look(struct select *sel)
@@ -317,8 +338,8 @@ static int take_up(struct session *s, struct access *x, struct select *sel)
         keep(s, x, sel, stamp);
         if (sel->condstore || sel->q.given)
                 imap_of(s)->enabled |= ENABLED_CONDSTORE;
-        describe(s, x, sel);
-        if (sel->resync)
+        rc = describe(s, x, sel);
+        if (!rc && sel->resync)
                 rc = resynchronize(s, x, sel);
         if (rc)
                 imap_unselect(s);
@@ -334,7 +355,8 @@ static int select_mailbox(struct session *s, struct scan *a, bool examine)
         struct access x;
         int rc;
 
-        sel.name = imap_mailbox(s, a);
+        sel.given = imap_mailbox_given(s, a);
+        sel.name = imap_composed(s, sel.given);
         parameters(s, a, &sel);
         if (!imap_end(s, a))
                 return imap_syntax(s, a);

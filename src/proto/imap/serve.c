@@ -71,6 +71,14 @@ static void run_line(struct session *s, struct str line)
         pass_over(s);
 }
 
+/* DONE, or something else, which may bring a literal along. */
+static void end_idle(struct session *s, struct str line)
+{
+        imap_line_read(s, line);
+        command_done(s, &imap_dialect, imap_done(s, line));
+        pass_over(s);
+}
+
 static long patience(const struct session *s)
 {
         const struct settings *t = s->server->settings;
@@ -94,7 +102,7 @@ static enum served imap_serve(struct session *s)
                 case GOT_BARE: /* harmless here, and what people type */
                 case GOT_LINE:
                         if (s->state & IMAP_IDLING)
-                                command_done(s, &imap_dialect, imap_done(s, line));
+                                end_idle(s, line);
                         else
                                 run_line(s, line);
                         if (imap_of(s)->notify)

@@ -24,6 +24,11 @@ void imap_piece(struct session *s, struct buf *b)
 
 void imap_mailbox_lost(struct session *s)
 {
+        if (s->running && str_eq(str_of(s->running->verb), S("DELETE"))) { /* who removes it knows */
+                imap_unselect(s);
+                imap_say(s, "OK [CLOSED] the selected mailbox has been removed");
+                return;
+        }
         imap_say(s, "BYE the selected mailbox has gone, or its numbers are not what they were");
         s->ending = true;
 }
