@@ -28,3 +28,4 @@ int verb_bans(int argc, char **argv);
 int verb_queue(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_manual(int argc, char **argv);
+int manual_protocols(void); /* docs/protocols.md */

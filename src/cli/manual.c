@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "settings.h"
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 /* Text of ours as roff: no line may begin with a dot or an apostrophe, and backslashes are doubled. */
@@ -43,9 +44,10 @@ int verb_manual(int argc, char **argv)
 {
         struct buf auto_buf page = { 0 };
 
-        (void)argv;
+        if (argc == 2 && !strcmp(argv[1], "protocols"))
+                return manual_protocols();
         if (argc != 1) {
-                fprintf(stderr, "usage: pail manual\n");
+                fprintf(stderr, "usage: pail manual [protocols]\n");
                 return EX_USAGE;
         }
         buf_init(&page, 1 << 20);

@@ -75,6 +75,10 @@ bool append_literal(struct append *p, struct scan *a, struct stage *to, bool bin
                 p->rc = imap_syntax(s, a);
                 return false;
         }
+        if (!imap_literal_allowed(s, a, &l)) {
+                p->rc = imap_syntax(s, a);
+                return false;
+        }
         if (!append_fits(p, to, l.n))
                 return false;
         imap_literal_go(s, &l);

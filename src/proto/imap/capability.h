@@ -5,7 +5,8 @@
 struct capability {
         const char *name; /* as announced; the first word is what switches it off */
         const char *rfc;
-        unsigned where; /* enum imap_state: where it is announced */
+        unsigned where;   /* enum imap_state: where it is announced */
+        const char *what; /* for people */
 };
 extern const struct capability imap_capabilities[CAPABILITIES];
 long imap_append_limit(const struct session *s); /* octets */

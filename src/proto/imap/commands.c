@@ -129,7 +129,7 @@ static bool offered(const struct session *s, const struct command *c)
                 name = str_of(imap_capabilities[i].name);
                 str_cut(&name, ' ', &first);
                 if (str_eq(first, str_of(c->offers)))
-                        return i == CAP_STARTTLS || i == CAP_COMPRESS || imap_can(s, i);
+                        return !(((const struct imap *)s)->off >> i & 1);
         }
         return true;
 }

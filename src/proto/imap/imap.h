@@ -204,6 +204,7 @@ uint32_t imap_nz_number(struct scan *a);
 uint64_t imap_number64(struct scan *a);
 /* A literal's head "{n}", "{n+}", "~{n}": for those who read it themselves (APPEND). false: none stands here. */
 bool imap_literal_head(struct scan *a, struct imap_literal *l);
+bool imap_literal_allowed(struct session *s, struct scan *a, const struct imap_literal *l);
 /* "+ OK" if it must be asked for; then exactly l->n bytes are to be read with conn_some, then imap_literal_done reads the line that
  * follows into the cursor. */
 void imap_literal_go(struct session *s, const struct imap_literal *l);

@@ -4,6 +4,11 @@
 
 /* clang-format off */
 const struct translation imap_translations[] = {
+        { "still here", "noch da", "toujours là" },
+        { "now in English", "von nun an auf Deutsch", "désormais en français" },
+        { "none of these languages is spoken here",
+          "keine dieser Sprachen wird hier gesprochen",
+          "aucune de ces langues n'est parlée ici" },
         { NULL, NULL, NULL },
 };
 /* clang-format on */

@@ -6,7 +6,7 @@
 #include "proto/imap/imap.h"
 #include "proto/imap/utf7.h"
 
-enum { LINE_MOST = 64 * 1024, SKIP_SECONDS = 3600, LITERAL_SECONDS = 300 };
+enum { LITERAL_MINUS_MOST = 4096, LINE_MOST = 64 * 1024, SKIP_SECONDS = 3600, LITERAL_SECONDS = 300 };
 
 bool imap_end(struct session *s, struct scan *a)
 {
@@ -118,6 +118,15 @@ void imap_literal_skip(struct session *s, uint64_t n)
         }
 }
 
+/* RFC 7888 §5: LITERAL- */
+bool imap_literal_allowed(struct session *s, struct scan *a, const struct imap_literal *l)
+{
+        if (!l->plus || l->n <= LITERAL_MINUS_MOST || imap_can(s, CAP_LITERAL_PLUS))
+                return true;
+        scan_fail(a, "[TOOBIG] only literals up to 4096 octets may come unasked");
+        return false;
+}
+
 /* As in a fuzzer's input: what follows stands in the same text. */
 static struct str literal_inline(struct scan *a, const struct imap_literal *l)
 {
@@ -144,6 +153,8 @@ static struct str literal(struct session *s, struct scan *a)
                 scan_fail(a, "a string is missing");
                 return S("");
         }
+        if (!imap_literal_allowed(s, a, &l))
+                return S("");
         if (p->literals > most || l.n > most - p->literals) {
                 scan_fail(a, "[TOOBIG] the literals of this command are too long");
                 return S("");
