@@ -126,3 +126,26 @@ def test_all_at_once(truth, seed):
         print(*wrong[0][0], sep='\n')
         raise wrong[0][1]
     compare(truth, clients, mailbox)
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_who_comes_back_after_a_kill(pail, seed):
+    """kill -9 of all processes while commands are under way: QRESYNC clients that come back have the truth, whatever of the last
+    commands was carried out."""
+    dice = random.Random(seed)
+    pail.verb('account', 'add', WHO)
+    pail.verb('passwd', WHO, input='fetch\n')
+    clients = begin(pail, 'killed', ('QRESYNC',), ('QRESYNC', 'IMAP4rev2'), ('QRESYNC',))
+    for _ in range(4):
+        for _ in range(40):
+            act(dice.choice(clients), dice)
+        for c in clients:
+            c.send(dice.choice(['EXPUNGE', 'UID STORE 1:* +FLAGS (\\Flagged)', 'UID STORE 1:* FLAGS.SILENT (\\Deleted)',
+                                'UID MOVE 1:3 killed', 'UID COPY 1:* killed', 'IDLE']))
+        pail.kill()
+        pail.start()
+        for c in clients:
+            c.drop()
+            c.where = ('127.0.0.1', pail.port(143))
+            c.again()
+    compare(pail, clients, 'killed')
