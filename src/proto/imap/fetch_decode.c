@@ -25,7 +25,7 @@ static bool base64_letter(unsigned char c)
 }
 
 /* Whether it is broken beyond reading is said by the whole (text_decode): so letters, and what is none, are counted. */
-static size_t base64_cut(struct fetch_decoder *d, struct str s)
+static size_t base64_cut(struct fetch_decoder *d, struct str s, bool last)
 {
         size_t cut = 0, n = 0;
         uint64_t good = 0, other = 0;
@@ -45,6 +45,8 @@ static size_t base64_cut(struct fetch_decoder *d, struct str s)
                 d->other += other;
                 good = other = 0;
         }
+        d->good += last ? good : 0;
+        d->other += last ? other : 0;
         return cut;
 }
 
@@ -71,7 +73,7 @@ struct str fetch_decode(struct fetch_decoder *d, struct str raw, bool last)
                 return d->bad ? S("") : buf_str(&d->plain);
         }
         buf_puts(&d->raw, raw);
-        cut = base64 ? base64_cut(d, buf_str(&d->raw)) : quoted_cut(buf_str(&d->raw));
+        cut = base64 ? base64_cut(d, buf_str(&d->raw), last) : quoted_cut(buf_str(&d->raw));
         if (last)
                 cut = d->raw.n;
         if (!text_decode(&d->plain, d->encoding, str_sub(buf_str(&d->raw), 0, cut)) && !base64)

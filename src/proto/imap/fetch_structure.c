@@ -98,6 +98,12 @@ static void put_fields(struct fetch_writer *w, struct str type, struct str subty
         put_u64(b, p->end - p->body);
 }
 
+static bool is_message(const struct mime_part *p)
+{
+        return str_eq(p->type, S("message")) &&
+               (str_eq(p->subtype, S("rfc822")) || str_eq(p->subtype, S("global")));
+}
+
 static void put_leaf(struct fetch_writer *w, bool extended)
 {
         const struct mime_part *p = &w->walk.part;
@@ -106,8 +112,7 @@ static void put_leaf(struct fetch_writer *w, bool extended)
         if (str_eq(p->type, S("multipart"))) {
                 text = true;
                 put_fields(w, S("text"), S("plain"), S(""));
-        } else if (str_eq(p->type, S("message")) &&
-                   (str_eq(p->subtype, S("rfc822")) || str_eq(p->subtype, S("global")))) {
+        } else if (is_message(p)) {
                 put_fields(w, S("application"), S("octet-stream"), w->walk.params);
         } else {
                 put_fields(w, p->type, p->subtype, w->walk.params);
@@ -156,6 +161,8 @@ enum fetch_made put_structure(struct fetch_writer *w, struct str packed, bool ex
 
                 while (depth > p->depth)
                         close_part(w, &w->open[--depth], extended);
+                if (p->kind == MIME_MESSAGE && !is_message(p))
+                        return FETCH_DAMAGED;
                 if (depth && w->open[depth - 1].part.kind == MIME_MESSAGE) {
                         buf_puts(w->out.b, S(" "));
                         made = put_envelope(w, &w->walk.envelope);
