@@ -10,8 +10,14 @@
 struct bells { /* one a process: it lives as long */
         struct channel **supervisor;
         struct bells_row watch, changed;
+        nsec told; /* of changes, last */
+        struct timer later;
         struct turn_end turn_end;
 };
+
+#define GATHER \
+        (5 *   \
+         MSECOND) /* so long after a message about changes the next one waits: many letters come at once */
 
 /* ---- rows of names ---- */
 
@@ -78,13 +84,24 @@ static void go(struct turn_end *t)
         if (!*b->supervisor)
                 return;
         (void)bells_send(&b->watch, *b->supervisor); /* or in a later turn */
-        (void)bells_send(&b->changed, *b->supervisor);
+        if (!b->changed.names.n)
+                return;
+        if (now() < b->told + GATHER)
+                timer_set(&b->later, b->told + GATHER);
+        else if (bells_send(&b->changed, *b->supervisor))
+                b->told = now();
+}
+
+static void nothing(struct timer *t)
+{
+        (void)t; /* the turn it makes has an end */
 }
 
 static void freed(void *context)
 {
         struct bells *b = context;
 
+        timer_stop(&b->later);
         loop_not_at_turn_end(&b->turn_end);
         buf_free(&b->watch.names);
         buf_free(&b->changed.names);
@@ -100,6 +117,8 @@ struct watchers *bells_new(struct channel **supervisor)
         b->supervisor = supervisor;
         bells_row(&b->watch, ROLE_WATCH);
         bells_row(&b->changed, ROLE_CHANGED);
+        b->told = now() - GATHER;
+        b->later.fire = nothing;
         b->turn_end.run = go;
         loop_at_turn_end(&b->turn_end); /* after that of the watchers, who fill the rows */
         return w;

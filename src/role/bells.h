@@ -6,7 +6,8 @@
  *   supervisor to mail   ROLE_BELL      accounts that were changed in another process
  *
  * Every body is a row of names: u16 length | bytes, at most WATCH_NAME of them. In ROLE_WATCH the length has BELLS_OFF in it
- * where it is no more; in ROLE_CHANGED and ROLE_BELL a name of no length is any account. What is told within a turn of the loop goes out at its end, in as few messages as hold it.
+ * where it is no more; in ROLE_CHANGED and ROLE_BELL a name of no length is any account. What is told within a turn of the loop goes out at its end, in as few messages as hold it;
+ * of changes at most one message in 5 ms, unless it is full.
  *
  * A reader that is slow gets nothing while messages wait in its channel; what comes meanwhile is kept, at most a message
  * full of it, and beyond that it is one "any account". So bells never take the room of what the roles must hear.
