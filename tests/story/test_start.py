@@ -173,3 +173,16 @@ def test_the_last_letter_is_filed_before_the_end():
         assert pail.process.wait(PATIENCE) == 0
         assert not [line for line in pail.events('stop') if 'not all letters are filed' in line]
         assert pail.events('stopped')
+
+
+def test_what_the_table_says_to_try_works(pail):
+    """Each curl line as it stands there, by a shell: first those that send, then those that read what was sent."""
+    lines = [line[line.index('curl'):] if 'printf' not in line else line[line.index('printf'):]
+             for line in pail.table if 'curl ' in line]
+    assert len(lines) == 6
+    for line in sorted(lines, key=lambda line: 'printf' not in line):
+        if 'printf' not in line:
+            until('the letters are filed', lambda: pail.count('jill@hill.com') == 2)
+        done = subprocess.run(line, shell=True, cwd=os.path.dirname(pail.folder), capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, line + done.stderr
+        assert ('printf' in line) or 'hello jill' in done.stdout, line + done.stdout
