@@ -57,7 +57,7 @@ struct str conn_some(struct conn *c, size_t most, nsec deadline);
 bool conn_late(const struct conn *c);       /* the last conn_some met its deadline: one may still say so */
 void conn_unread(struct conn *c, size_t n); /* gives back the last n bytes of the last conn_some */
 bool conn_input_waits(struct conn *c);      /* is there input that can be read without waiting? */
-void conn_park_after(struct conn *c, nsec quiet); /* < 0: never GOT_QUIET; 0: at once */
+void conn_park_after(struct conn *c, nsec quiet); /* < 0: GOT_QUIET for bells only; 0: at once */
 
 /* Output. */
 void conn_put(struct conn *c, struct str s);
