@@ -223,6 +223,8 @@ static int check_all(struct db *d, void *arg)
         if (!rc)
                 rc = check_mailboxes(c, d);
         if (!rc)
+                rc = check_names(c, d);
+        if (!rc)
                 rc = check_bodies(c, d);
         return rc ? rc : check_threads(c, d);
 }

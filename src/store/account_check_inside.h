@@ -41,6 +41,7 @@ void *check_more(void *list, size_t n, size_t *room, size_t size);
 struct known *check_letter(struct check *c, uint32_t letter);
 int check_bodies(struct check *c, struct db *d);
 int check_threads(struct check *c, struct db *d);
+int check_names(struct check *c, struct db *d);
 /* Before the letters are read: `placing` and `doomed`. */
 int check_load_places(struct check *c, struct db *d);
 void check_places(struct check *c, struct known *k, struct str home); /* where a letter believes to lie */

@@ -1,5 +1,6 @@
 /* Single promises of store/change.h: thousands at once, long letters, the stamp, the bell, facts, keywords. */
 #include "change_world.h"
+#include "store/mailbox.h"
 #include <errno.h>
 #include <sqlite3.h>
 
@@ -341,6 +342,10 @@ static void an_account_of_schema_1_is_migrated(void **state)
         struct mailbox_status before, now;
         struct placed_list list;
         struct uid_list gone;
+        struct str *subscribed;
+        size_t subscribed_n;
+        uint32_t number;
+        struct arena m;
         char path[100], aside[120];
 
         (void)state;
@@ -370,6 +375,13 @@ static void an_account_of_schema_1_is_migrated(void **state)
         assert_int_equal(now.deleted_octets, before.deleted_octets);
         assert_int_equal(now.view.count, 299);
         uid_list_free(&gone);
+        arena_init(&m, 1 << 20);
+        assert_int_equal(mailbox_subscriptions(x.account, &m, &subscribed, &subscribed_n), 0);
+        assert_int_equal(subscribed_n, 6);
+        assert_str(subscribed[3], S("Junk"));
+        assert_int_equal(mailbox_create(x.account, account_name(x.account), S("new"), S(""), &number), 0);
+        assert_int_equal(number, 7);
+        arena_finish(&m);
         fixture_file(x.account, 0, 300, 100);
         assert_int_equal(change_since(&x, 1, 1, &list, &gone, &now), 0); /* of what schema 1 filed, too */
         assert_int_equal(list.n, 300);
