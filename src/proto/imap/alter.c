@@ -45,15 +45,55 @@ void put_appenduid(struct buf *b, uint32_t uidvalidity, const struct uid_list *u
         put_uids(b, uids);
 }
 
-int alter_removed(struct session *s, struct access *x, bool any, const char *english)
+long alter_most(const struct session *s)
+{
+        return imap_can(s, CAP_MESSAGELIMIT) ? s->server->settings->message_limit : 0;
+}
+
+uint32_t alter_limit(const struct session *s, struct uid_list *uids)
+{
+        long most = alter_most(s);
+        uint64_t n = uid_list_count(uids), skip;
+        size_t first = 0;
+
+        if (most <= 0 || n <= (uint64_t)most)
+                return 0;
+        for (skip = n - (uint64_t)most; skip; first++) {
+                struct uid_range *r = &uids->ranges[first];
+                uint64_t here = (uint64_t)r->last - r->first + 1;
+
+                if (here > skip) {
+                        r->first += (uint32_t)skip;
+                        break;
+                }
+                skip -= here;
+        }
+        for (size_t i = first; i < uids->n; i++)
+                uids->ranges[i - first] = uids->ranges[i];
+        uids->n -= first;
+        return uids->ranges[0].first;
+}
+
+int alter_limited(struct session *s, struct str code, uint32_t lowest, const char *english)
+{
+        if (lowest && code.n)
+                imap_say(s, "NO [MESSAGELIMIT %ld %u] not all of them", alter_most(s), lowest);
+        else if (lowest)
+                return imap_ok(s, "[MESSAGELIMIT %ld %u] completed for the last of them", alter_most(s),
+                               lowest);
+        return alter_ok(s, code, english);
+}
+
+int alter_removed(struct session *s, struct access *x, bool any, uint32_t lowest, const char *english)
 {
         const struct imap *p = imap_of(s);
+        struct buf code auto_buf;
 
+        buf_init(&code, 64);
         imap_updates(s, x, true); /* first: HIGHESTMODSEQ promises that all up to it has been told */
         if (any && p->enabled & (ENABLED_CONDSTORE | ENABLED_QRESYNC))
-                return imap_ok(s, "[HIGHESTMODSEQ %llu] %s", (unsigned long long)p->selected.highest,
-                               imap_text(p, english));
-        return imap_ok(s, "%s", imap_text(p, english));
+                buf_printf(&code, "HIGHESTMODSEQ %llu", (unsigned long long)p->selected.highest);
+        return alter_limited(s, buf_str(&code), lowest, english);
 }
 
 static bool known_bit(const struct keyword_list *k, struct str name, uint64_t *bit)

@@ -117,6 +117,11 @@ bool append_letter(struct append *p, struct scan *a)
                 p->rc = imap_no(p->session, "[LIMIT] %d letters at most in one command", APPEND_LETTERS);
                 return false;
         }
+        if (alter_most(p->session) > 0 && p->n == (unsigned long)alter_most(p->session)) {
+                p->rc = imap_no(p->session, "[MESSAGELIMIT %ld] APPEND: too many at once",
+                                alter_most(p->session));
+                return false;
+        }
         l = another(p);
         if (scan_peek(a) == '(') {
                 imap_flag_list(p->session, a, &l->flags);

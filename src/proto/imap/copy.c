@@ -7,8 +7,8 @@ struct copy {
         struct str name; /* of the target */
         struct uid_list uids;
         struct copied done;
-        bool
-            tell_uids; /* in a mailbox that he may not read, the numbers are none of his business (RFC 4315 §3) */
+        uint32_t lowest; /* alter_limit */
+        bool tell_uids;  /* not those of a mailbox he may not read (RFC 4315 §3) */
 };
 
 static int to_target(struct session *s, struct access *x, struct copy *c)
@@ -34,7 +34,6 @@ static int to_target(struct session *s, struct access *x, struct copy *c)
 static int copied(struct session *s, struct access *x, const struct copy *c)
 {
         struct buf code auto_buf;
-        int rc;
 
         buf_init(&code, 32 << 20);
         if (!c->done.from.n)
@@ -46,8 +45,7 @@ static int copied(struct session *s, struct access *x, const struct copy *c)
                 return alter_ok(s, buf_str(&code), "COPY completed");
         /* RFC 6851 §4.3: before the EXPUNGEs, so that the client can say which became which */
         alter_say(s, buf_str(&code), "they have moved");
-        rc = alter_removed(s, x, true, "MOVE completed");
-        return rc;
+        return alter_removed(s, x, true, c->lowest, "MOVE completed");
 }
 
 static int copy_or_move(struct session *s, struct scan *a, bool move)
@@ -67,6 +65,11 @@ static int copy_or_move(struct session *s, struct scan *a, bool move)
                 return imap_no(s, "[READ-ONLY] this mailbox is open for reading only");
         if (!imap_resolve(s, &set, p->uid, &c.uids))
                 return FAIL;
+        c.lowest = alter_limit(s, &c.uids);
+        if (c.lowest && !move) { /* all or none */
+                uid_list_free(&c.uids);
+                return imap_no(s, "[MESSAGELIMIT %ld %u] COPY: too many at once", alter_most(s), c.lowest);
+        }
         if (imap_selected_open(s, move ? RIGHT_READ | RIGHT_DELETE | RIGHT_EXPUNGE : RIGHT_READ, &x, &rc)) {
                 rc = to_target(s, &x, &c);
                 if (rc == -EXDEV)

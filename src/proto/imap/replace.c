@@ -53,7 +53,7 @@ static int replaced(struct session *s, struct access *x, const struct access *to
                 put_appenduid(&code, to->uidvalidity, &uid);
         uid_list_free(&uid);
         alter_say(s, buf_str(&code), "the new letter is there");
-        return alter_removed(s, x, true, "REPLACE completed");
+        return alter_removed(s, x, true, 0, "REPLACE completed");
 }
 
 static int replace(struct session *s, struct replace *r)

@@ -11,6 +11,7 @@ struct store {
         struct imap_flags flags;
         struct flags_change change;
         struct uid_list uids; /* that were asked for */
+        uint32_t lowest;      /* alter_limit */
 };
 
 /* store-modifiers: SP "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")" -- RFC 7162 §7, RFC 4466 §2.5 */
@@ -127,6 +128,8 @@ static int answer(struct session *s, struct store *st)
                 put_uids(&code, &named);
         }
         uid_list_free(&named);
+        if (st->lowest && (code.n || (gone && !p->uid)))
+                imap_say(s, "NO [MESSAGELIMIT %ld %u] STORE: not all of them", alter_most(s), st->lowest);
         if (code.n && gone && !p->uid)
                 rc = imap_no(s, "[" PRS "] some of these letters have gone", STR(buf_str(&code)));
         else if (code.n)
@@ -136,7 +139,7 @@ static int answer(struct session *s, struct store *st)
         else if (st->change.denied)
                 rc = imap_ok(s, "STORE completed as far as you have the rights");
         else
-                rc = imap_ok(s, "STORE completed");
+                rc = alter_limited(s, S(""), st->lowest, "STORE completed");
         return rc;
 }
 
@@ -182,6 +185,7 @@ int imap_store(struct session *s, struct scan *a)
                 imap_use_condstore(s);
         if (!imap_resolve(s, &st.set, p->uid, &st.uids))
                 return FAIL;
+        st.lowest = alter_limit(s, &st.uids);
         if (imap_selected_open(s, RIGHT_READ, &x, &rc)) {
                 rc = carry_out(s, &x, &st);
                 access_close(&x);
