@@ -1,6 +1,7 @@
 /* NOTIFY (RFC 5465), for its own files:
  *
  *   notify.c         the command; what it means for the selected mailbox
+ *   notify_who.c     which mailboxes, whose bells
  *   notify_look.c    the mailboxes as they are now beside what was told last
  *   notify_tell.c    LIST, STATUS and METADATA for what is different
  *
@@ -63,15 +64,24 @@ struct notify {
         size_t subscribed_count;
 };
 
-/* The events that somebody wants of this mailbox. `name`: as the reader sees it. */
-unsigned notify_events(const struct notify *n, struct session *s, struct str owner, struct str path,
-                       const struct str *subscribed, size_t subscribed_count);
 void notify_notes_free(struct notify_notes *l);
 void notify_box_free(struct notify_box *b);
 
-/* --- notify_look.c --- */
+/* --- notify_who.c --- */
+/* The events that somebody wants of this mailbox. */
+unsigned notify_events(const struct notify *n, struct session *s, struct str owner, struct str path,
+                       const struct str *subscribed, size_t subscribed_count);
+/* `names` in order. */
+bool notify_named(struct str name, const struct str *names, size_t n);
+void notify_sort(struct str *names, size_t n);
+bool notify_below(struct str path, struct str top); /* or the same */
+bool notify_wants_subscribed(const struct notify *n);
+/* Mailboxes of others that are subscribed: their accounts are watched too. May move n->accounts. */
+[[nodiscard]] int notify_need_subscribed(struct session *s, struct notify *n);
 /* The accounts to watch are found, their bells are listened to. -E2BIG: too many. */
 [[nodiscard]] int notify_begin(struct session *s, struct notify *n);
+
+/* --- notify_look.c --- */
 /* Looks at an account: tells what is different, remembers it. tell: false: only remembers; status: STATUS of every watched one.
  * -E2BIG: too many mailboxes. */
 [[nodiscard]] int notify_look(struct session *s, struct notify *n, struct notify_account *a, bool tell,

@@ -23,114 +23,6 @@ struct look {
         bool own, tell, status;
 };
 
-/* --- who is watched ---------------------------------------------------------------------------------------------- */
-
-static bool below(struct str path, struct str top)
-{
-        return str_starts(path, top) && (path.n == top.n || path.p[top.n] == '/');
-}
-
-static bool group_has(const struct notify_group *g, struct str owner, struct str path)
-{
-        for (size_t i = 0; i < g->n; i++) {
-                struct str named = str_of(g->names[i].path);
-
-                if (!str_eq(owner, str_of(g->names[i].owner)))
-                        continue;
-                if (g->filter == FILTER_SUBTREE ? below(path, named) : str_eq(path, named))
-                        return true;
-        }
-        return false;
-}
-
-static bool is_subscribed(struct str name, const struct str *subscribed, size_t n)
-{
-        for (size_t i = 0; i < n; i++)
-                if (str_eq(name, subscribed[i]))
-                        return true;
-        return false;
-}
-
-/* INBOXES: letters may be filed into any mailbox, so that it is PERSONAL (§6.3). */
-unsigned notify_events(const struct notify *n, struct session *s, struct str owner, struct str path,
-                       const struct str *subscribed, size_t subscribed_count)
-{
-        bool own = str_eq(owner, s->account);
-        unsigned events = 0;
-
-        for (size_t i = 0; i < n->group_count; i++) {
-                const struct notify_group *g = &n->groups[i];
-                bool fits = false;
-
-                switch (g->filter) {
-                case FILTER_INBOXES:
-                case FILTER_PERSONAL: fits = own; break;
-                case FILTER_SUBSCRIBED:
-                        fits = g->events & ~events &&
-                               is_subscribed(imap_name_of(s, owner, path), subscribed, subscribed_count);
-                        break;
-                case FILTER_SUBTREE:
-                case FILTER_MAILBOXES: fits = group_has(g, owner, path); break;
-                }
-                events |= fits ? g->events : 0;
-        }
-        return events;
-}
-
-static int need_account(struct session *s, struct notify *n, struct str owner)
-{
-        struct notify_account *a;
-
-        for (size_t i = 0; i < n->account_count; i++)
-                if (str_eq(str_of(n->accounts[i].owner), owner))
-                        return 0;
-        if (n->account_count == NOTIFY_ACCOUNTS_MOST)
-                return -E2BIG;
-        n->accounts = mem_grow(n->accounts, n->account_count + 1, sizeof *n->accounts);
-        a = &n->accounts[n->account_count++];
-        *a = (struct notify_account){ .owner = mem_string(owner) };
-        if (s->server->watchers)
-                watch_start(&a->watch, s, owner);
-        return 0;
-}
-
-static bool wants_subscribed(const struct notify *n)
-{
-        for (size_t i = 0; i < n->group_count; i++)
-                if (n->groups[i].filter == FILTER_SUBSCRIBED && n->groups[i].events)
-                        return true;
-        return false;
-}
-
-/* Those of others that are subscribed: their accounts are watched too. */
-static int need_subscribed(struct session *s, struct notify *n)
-{
-        int rc = 0;
-
-        for (size_t i = 0; i < n->subscribed_count && !rc; i++) {
-                struct str owner, path;
-
-                if (imap_locate(s, str_of(n->subscribed[i]), &owner, &path))
-                        rc = need_account(s, n, owner);
-        }
-        return rc;
-}
-
-/* One's own account first: it says what is subscribed. */
-int notify_begin(struct session *s, struct notify *n)
-{
-        bool own = n->events & (EVENT_SUBSCRIPTION | EVENT_SERVER_METADATA);
-        int rc;
-
-        for (size_t i = 0; i < n->group_count; i++)
-                own |= n->groups[i].events && n->groups[i].filter <= FILTER_SUBSCRIBED;
-        rc = own ? need_account(s, n, s->account) : 0;
-        for (size_t i = 0; i < n->group_count && !rc; i++)
-                for (size_t k = 0; k < n->groups[i].n && n->groups[i].events && !rc; k++)
-                        rc = need_account(s, n, str_of(n->groups[i].names[k].owner));
-        return rc;
-}
-
 /* --- reading what is there --------------------------------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b)
@@ -164,6 +56,8 @@ static int read_account(struct look *l)
                 rc = change_numbers(l->account, &l->m, &l->numbers, &l->numbers_count);
         if (!rc && l->own)
                 rc = mailbox_subscriptions(l->account, &l->m, &l->subscribed, &l->subscribed_count);
+        if (!rc)
+                notify_sort(l->subscribed, l->subscribed_count);
         if (!rc && l->count)
                 qsort(l->entries, l->count, sizeof *l->entries, by_number);
         return rc;
@@ -257,6 +151,16 @@ static int read_box(struct look *l, const struct mailbox_entry *e, unsigned even
         return precise(l, e, b);
 }
 
+/* Those that were told last, in order. */
+static struct str *told_names(struct look *l)
+{
+        struct str *names = arena_array(&l->m, struct str, l->n->subscribed_count + 1);
+
+        for (size_t i = 0; i < l->n->subscribed_count; i++)
+                names[i] = str_of(l->n->subscribed[i]);
+        return names;
+}
+
 static int read_boxes(struct look *l)
 {
         struct str owner = str_of(l->a->owner);
@@ -265,11 +169,7 @@ static int read_boxes(struct look *l)
         int rc = 0;
 
         if (!l->own) { /* as the own account had them when it was looked at last */
-                struct str *names = arena_array(&l->m, struct str, l->n->subscribed_count + 1);
-
-                for (size_t i = 0; i < l->n->subscribed_count; i++)
-                        names[i] = str_of(l->n->subscribed[i]);
-                subscribed = names;
+                subscribed = told_names(l);
                 subscribed_count = l->n->subscribed_count;
         }
         l->boxes = mem_array(l->count + 1, sizeof *l->boxes);
@@ -277,6 +177,7 @@ static int read_boxes(struct look *l)
                 const struct mailbox_entry *e = &l->entries[i];
                 unsigned events = notify_events(l->n, l->s, owner, e->path, subscribed, subscribed_count);
 
+                fiber_yield_if_due();
                 if (!events)
                         continue;
                 if (l->n_boxes == NOTIFY_BOXES_MOST)
@@ -296,7 +197,7 @@ static struct str name_of(const struct look *l, const char *path)
 static void tell_list(const struct look *l, const struct notify_box *b, struct str old)
 {
         struct str name = name_of(l, b->path);
-        bool subscribed = l->own && is_subscribed(name, l->subscribed, l->subscribed_count);
+        bool subscribed = l->own && notify_named(name, l->subscribed, l->subscribed_count);
         struct str attributes =
             arena_printf(&l->s->command, "%s%s%s%s", b->bits & MAILBOX_NOSELECT ? "\\Noselect " : "",
                          b->readable || b->bits & MAILBOX_NOSELECT ? "" : "\\NoAccess ",
@@ -324,7 +225,7 @@ static bool moved_along(const struct look *l, const struct notify_box *was, cons
                         continue;
                 parent_was = known(l, l->entries[i].parent);
                 return parent_was && str_eq(last_name(was->path), last_name(now->path)) &&
-                       below(str_of(was->path), str_of(parent_was->path));
+                       notify_below(str_of(was->path), str_of(parent_was->path));
         }
         return false;
 }
@@ -425,6 +326,7 @@ static void tell_subscription(const struct look *l, struct str name, bool yes)
         bool there = false;
         unsigned bits = 0;
 
+        fiber_yield_if_due();
         if (!imap_locate(l->s, name, &owner, &path))
                 return;
         if (!(notify_events(l->n, l->s, owner, path, l->subscribed, l->subscribed_count) &
@@ -451,27 +353,20 @@ static void tell_subscription(const struct look *l, struct str name, bool yes)
                          S(""));
 }
 
-static bool in_names(char *const *names, size_t n, struct str name)
-{
-        for (size_t i = 0; i < n; i++)
-                if (str_eq(str_of(names[i]), name))
-                        return true;
-        return false;
-}
-
 static int look_at_subscriptions(struct look *l)
 {
         struct notify *n = l->n;
+        const struct str *told = told_names(l);
         bool same = true;
 
         for (size_t i = 0; i < n->subscribed_count; i++)
-                if (!is_subscribed(str_of(n->subscribed[i]), l->subscribed, l->subscribed_count)) {
+                if (!notify_named(told[i], l->subscribed, l->subscribed_count)) {
                         same = false;
                         if (l->tell)
-                                tell_subscription(l, str_of(n->subscribed[i]), false);
+                                tell_subscription(l, told[i], false);
                 }
         for (size_t i = 0; i < l->subscribed_count; i++)
-                if (!in_names(n->subscribed, n->subscribed_count, l->subscribed[i])) {
+                if (!notify_named(l->subscribed[i], told, n->subscribed_count)) {
                         same = false;
                         if (l->tell)
                                 tell_subscription(l, l->subscribed[i], true);
@@ -484,11 +379,11 @@ static int look_at_subscriptions(struct look *l)
         n->subscribed = mem_array(l->subscribed_count + 1, sizeof *n->subscribed);
         for (n->subscribed_count = 0; n->subscribed_count < l->subscribed_count; n->subscribed_count++)
                 n->subscribed[n->subscribed_count] = mem_string(l->subscribed[n->subscribed_count]);
-        if (!wants_subscribed(n))
+        if (!notify_wants_subscribed(n))
                 return 0;
         for (size_t i = 0; i < n->account_count; i++) /* what is watched there may be something else now */
                 n->accounts[i].looked = false;
-        return need_subscribed(l->s, n);
+        return notify_need_subscribed(l->s, n);
 }
 
 static int look_at_server(struct look *l)
@@ -521,7 +416,7 @@ static int look(struct look *l)
                 tell_first(l);
         if (l->own && l->n->events & EVENT_SERVER_METADATA)
                 rc = look_at_server(l);
-        if (!rc && l->own && (wants_subscribed(l->n) || l->n->events & EVENT_SUBSCRIPTION))
+        if (!rc && l->own && (notify_wants_subscribed(l->n) || l->n->events & EVENT_SUBSCRIPTION))
                 rc = look_at_subscriptions(l);
         return rc;
 }

@@ -230,7 +230,7 @@ static int say_name(struct session *s, struct access *x, const struct select *se
 {
         const struct imap_selected *kept = &imap_of(s)->selected;
         struct mailbox_entry *list;
-        struct buf b auto_buf;
+        struct buf b auto_buf = { 0 };
         size_t n;
         int rc = mailbox_all(x->account, s->account, &s->command, &list, &n);
 
