@@ -1,8 +1,12 @@
 /* Search: which letters contain a text, as IMAP means it (RFC 9051 §6.4.4): substrings, in decoded text, case and accents folded
- * (mail/text.h). An index beside each account (`search.db`, may be removed at any time: it is made anew) answers for what it has seen,
- * the rest is read and looked at: never wrong, only slower.
+ * (mail/text.h). An index beside each account (the folder `search/`, may be removed at any time: it is made anew) answers
+ * for what it has seen, the rest is read and looked at: never wrong, only slower.
  *
- * A letter's text never changes, so the index only grows; letters that are gone are dropped when parts of it are merged. */
+ * Exact answers, without reading a letter, for a needle without spaces of up to 64 bytes, in scripts written without spaces
+ * for one or two characters. For others the index names candidates, which are read. A letter's text never changes, so the
+ * index only grows; letters that are gone are dropped when many are. How it lies on disk: search_part.h.
+ *
+ * Of one letter in a file (over 64 KB) the first 64 MB of headers and texts are looked at. */
 #pragma once
 #include "store/account.h"
 

@@ -26,15 +26,16 @@ static int look_slice(void *arg)
         look_init(&look, j->need);
         buf_init(&room, 0);
         for (size_t i = 0; i < r->count; i++) {
-                size_t at;
+                bool found =
+                    reading_letter(r, i, &s->mime, &room, &letter) && look_letter(&look, &s->mime, letter);
 
                 while (j->letters[j->which[j->at]] < r->items[i].letter)
                         j->at++;
-                at = j->which[j->at];
-                j->match[at] =
-                    reading_letter(r, i, &s->mime, &room, &letter) && look_letter(&look, &s->mime, letter);
-                if (j->match[at] && j->score)
-                        j->score[at] = look.score;
+                for (; j->at < j->n && j->letters[j->which[j->at]] == r->items[i].letter; j->at++) {
+                        j->match[j->which[j->at]] = found;
+                        if (found && j->score)
+                                j->score[j->which[j->at]] = look.score;
+                }
         }
         buf_free(&room);
         look_free(&look);
@@ -52,7 +53,8 @@ int search_scan(struct account *a, const struct need *need, const uint32_t *lett
 
         reading_init(&j->reading, a);
         for (size_t i = 0; i < n; i++) {
-                asked[i] = letters[which[i]];
+                if (!i || letters[which[i]] != letters[which[i - 1]])
+                        asked[j->reading.n++] = letters[which[i]];
                 match[which[i]] = false; /* it may be gone */
         }
         j->need = need;
@@ -62,8 +64,7 @@ int search_scan(struct account *a, const struct need *need, const uint32_t *lett
         j->match = match;
         j->score = score;
         j->reading.letters = asked;
-        j->reading.n = n;
-        while (!rc && j->reading.at < n) {
+        while (!rc && j->reading.at < j->reading.n) {
                 rc = reading_some(&j->reading);
                 if (!rc && j->reading.count)
                         rc = offload(LONG, look_slice, j);

@@ -185,7 +185,8 @@ static void ask_some(unsigned n)
                                              "ค้น" };
         struct search_needle needle;
 
-        for (size_t i = 0; i < LENGTH(fixed); i++)
+        for (size_t i = n < 100 ? dice(LENGTH(fixed)) : 0; i < LENGTH(fixed);
+             i += n < 100 ? LENGTH(fixed) : 1)
                 for (int field = SEARCH_SUBJECT; field <= SEARCH_TEXT; field++) {
                         needle = (struct search_needle){ .field = (enum search_field)field,
                                                          .text = str_of(fixed[i]) };

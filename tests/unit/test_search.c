@@ -457,6 +457,29 @@ static void noted(void **state)
         loop_finish();
 }
 
+/* A letter that lies in the mailbox twice. */
+static void twice(void **state)
+{
+        struct search_needle needle = { .field = SEARCH_BODY, .text = S("number 3") };
+
+        (void)state;
+        for (unsigned i = 0; i < 10; i++)
+                (void)fixture_file(jill, 0, i, 300);
+        for (unsigned turn = 0; turn < 2; turn++) {
+                uint32_t letters[20];
+                bool match[20];
+
+                for (unsigned i = 0; i < 20; i++) {
+                        letters[i] = i / 2 + 1;
+                        match[i] = i != 1;
+                }
+                assert_int_equal(search_letters(jill, &needle, letters, 20, match, NULL, NULL), 0);
+                for (unsigned i = 0; i < 20; i++)
+                        assert_int_equal(match[i], i / 2 == 3);
+                assert_int_equal(search_index(jill), 0);
+        }
+}
+
 static bool stop_at_once(void *context, size_t done, size_t total)
 {
         size_t *calls = context;
@@ -494,6 +517,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(fuzzy, begin, finish),
                 cmocka_unit_test_setup_teardown(noted, begin, finish),
                 cmocka_unit_test_setup_teardown(given_up, begin, finish),
+                cmocka_unit_test_setup_teardown(twice, begin, finish),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
