@@ -1,15 +1,16 @@
-/* SEARCH: what keys become; trees of keys against a plain look at every letter. THREAD: letters in, trees out. */
+/* SEARCH: what keys become; trees of keys against a plain look at every letter. */
 #include "account_fixture.h"
+#include "fibers.h"
 #include "proto/imap/search.h"
 #include "proto/imap/selected.h"
-#include "proto/imap/thread.h"
 
+#include <sys/socket.h>
 #include <time.h>
 
 static struct settings settings;
 static struct server server = { .settings = &settings };
 
-static void begin(struct imap *p)
+static void open_session(struct imap *p)
 {
         *p = (struct imap){ .session = { .server = &server, .state = IMAP_SELECTED } };
         arena_init(&p->session.command, 64 << 20);
@@ -61,7 +62,7 @@ static void keys_are(const char *line, const char *want)
         struct search_program program;
         struct buf b;
 
-        begin(&p);
+        open_session(&p);
         buf_init(&b, 65536);
         search_program(&p.session, &a, &program);
         if (!imap_end(&p.session, &a))
@@ -179,7 +180,7 @@ static void options(void **state)
                 struct scan a = scan_of(str_of(rows[i].line));
                 size_t first, until;
 
-                begin(&p);
+                open_session(&p);
                 search_return(&p.session, &a, &r);
                 assert_true(scan_done(&a) && r.given && r.partial && !r.all);
                 search_partial(&r, rows[i].found, &first, &until);
@@ -190,7 +191,7 @@ static void options(void **state)
         for (size_t i = 0; i < LENGTH(wrong); i++) {
                 struct scan a = scan_of(str_of(wrong[i]));
 
-                begin(&p);
+                open_session(&p);
                 search_return(&p.session, &a, &r);
                 assert_true(a.bad);
                 arena_finish(&p.session.command);
@@ -400,7 +401,7 @@ static void trees(void **state)
                 if (any(5) == 0)
                         uid_list_add(&saved, uid, uid);
         }
-        begin(&p);
+        open_session(&p);
         buf_init(&b, 65536);
         scope = (struct search_scope){ .s = &p.session,
                                        .x = &x,
@@ -443,133 +444,52 @@ static void trees(void **state)
         fixture_remove(folder);
 }
 
-/* ---- threads ---- */
+/* ---- progress ---- */
 
-/* "id<ref,ref subject": ids are letters, '-' none; a subject of '.' is empty, "Re:" before it makes a reply. */
-static void threads_are(const char *text, const char *references, const char *ordered)
+static bool told, after;
+
+/* RFC 9585: after some time the client hears of it, then not again at once; a client that has gone ends the search. */
+static void hears_of_it(void *arg)
 {
-        struct thread_letter letters[32] = { 0 };
-        uint64_t refs[64];
-        size_t n = 0, r = 0;
-        struct str rest = str_of(text), line;
-        struct buf b;
+        int *fds = arg;
+        struct addr nobody = { 0 };
+        struct search_scope scope;
+        struct imap p;
 
-        while (rest.n) {
-                struct thread_letter *l = &letters[n++];
-
-                str_cut(&rest, '\n', &line);
-                l->shown = (uint32_t)n;
-                l->date = (int64_t)n;
-                l->id = line.p[0] == '-' ? 0 : (uint64_t)line.p[0] << 40;
-                line = str_from_at(line, 1);
-                l->first_ref = r;
-                while (line.n && line.p[0] != ' ') {
-                        refs[r++] = (uint64_t)line.p[1] << 40;
-                        l->refs++;
-                        line = str_from_at(line, 2);
-                }
-                line = str_from_at(line, 1);
-                if (line.n && line.p[0] == '@') { /* another date */
-                        l->date = line.p[1] - '0';
-                        line = str_from_at(line, 3);
-                }
-                l->reply = str_starts(line, S("Re:"));
-                line = str_from_at(line, l->reply ? 3 : 0);
-                l->subject = str_eq(line, S(".")) ? 0 : (uint64_t)line.p[0] << 40;
-        }
-        buf_init(&b, 65536);
-        assert_true(thread_references(letters, n, refs, &b));
-        assert_str(buf_str(&b), str_of(references));
-        buf_clear(&b);
-        assert_true(thread_orderedsubject(letters, n, &b));
-        if (ordered)
-                assert_str(buf_str(&b), str_of(ordered));
-        buf_free(&b);
+        open_session(&p);
+        p.session.conn = conn_new(fds[0], nobody, nobody);
+        p.tag = S("a1");
+        scope = (struct search_scope){ .s = &p.session, .told = now() - 60 * SECOND };
+        told = search_progress(&scope, 5, 10) && search_progress(&scope, 6, 10);
+        scope.told = now() - 60 * SECOND;
+        conn_fail(p.session.conn);
+        after = search_progress(&scope, 7, 10);
+        conn_free(&p.session.conn);
+        arena_finish(&p.session.command);
 }
 
-static void threads(void **state)
+static void progress(void **state)
 {
-        (void)state;
-        threads_are("", "", "");
-        threads_are("a x", "(1)", "(1)");
-        /* a chain, also with its middle missing: the dummy goes */
-        threads_are("a x\nb<a Re:x\nc<a<b Re:x", "(1 2 3)", "(1 (2)(3))");
-        threads_are("a x\nc<a<b Re:x", "(1 2)", "(1 2)");
-        /* two replies to what is not there stay siblings below a dummy; one alone takes its place */
-        threads_are("b<a Re:x\nc<a Re:x", "((1)(2))", "(1 2)");
-        threads_are("b<a Re:x", "(1)", "(1)");
-        /* the child comes first: the link is made when the parent comes */
-        threads_are("b<a Re:x\na x", "(2 1)", "(1 2)");
-        /* loops: a says b, b says a */
-        threads_are("a<b .\nb<a .", "(2 1)", "(1 2)");
-        threads_are("a<a .", "(1)", "(1)");
-        threads_are("a<c .\nb<a .\nc<b .", "(3 1 2)", NULL);
-        /* the same id twice: the second is another letter */
-        threads_are("a .\na .\nb<a .", "(1 3)(2)", "(1 (2)(3))");
-        /* a truncated References put b below z; b itself knows better */
-        threads_are("c<z<b .\na .\nb<a .", "(2 3 1)", NULL);
-        /* siblings by date, threads by the date of their first letter */
-        threads_are("a @9 .\nb<a @5 .\nc<a @3 .\nd @4 .", "(4)(1 (3)(2))", NULL);
-        /* one subject: a reply below what is none; two replies, and two letters, below a dummy */
-        threads_are("a x\nb Re:x", "(1 2)", "(1 2)");
-        threads_are("a Re:x\nb x", "(2 1)", "(1 2)");
-        threads_are("a x\nb x", "((1)(2))", "(1 2)");
-        threads_are("a Re:x\nb Re:x\nc Re:x", "((1)(2)(3))", "(1 (2)(3))");
-        threads_are("a x\nb y\nc x", "((1)(3))(2)", "(1 3)(2)");
-        /* dummies of one subject are joined; a letter joins a dummy */
-        threads_are("b<a Re:x\nc<a Re:x\ne<d Re:x\nf<d Re:x", "((1)(2)(3)(4))", NULL);
-        threads_are("b<a Re:x\nc<a Re:x\ng x", "((1)(2)(3))", NULL);
-        /* letters without subject are not gathered */
-        threads_are("- .\n- .", "(1)(2)", "(1 2)");
-        /* a branch in a branch */
-        threads_are("a x\nb<a Re:x\nc<a<b Re:x\nd<a<b Re:x\ne<a Re:x", "(1 (2 (3)(4))(5))",
-                    "(1 (2)(3)(4)(5))");
-        /* grandchildren of a missing one */
-        threads_are("c<a<b .\nd<a<b .\ne<a .", "((1)(2)(3))", NULL);
-}
-
-/* A mailbox that is one chain, told from its end, and one in which every letter moves it: time stays bounded, nothing recurses. */
-static void deep(void **state)
-{
-        enum { N = 100000 };
-        struct thread_letter *letters = mem_array(N, sizeof(*letters));
-        uint64_t *refs = mem_array(2 * N, sizeof(*refs));
-        struct buf b;
+        char text[200] = "";
+        ssize_t n;
+        int fds[2];
 
         (void)state;
-        for (int round = 0; round < 3; round++) {
-                for (size_t i = 0; i < N; i++) {
-                        size_t at = round == 1 ? N - i : i + 1;
-
-                        letters[i] = (struct thread_letter){ .shown = (uint32_t)i + 1,
-                                                             .date = (int64_t)at,
-                                                             .id = at,
-                                                             .first_ref = 2 * i,
-                                                             .refs = 1 };
-                        refs[2 * i] = at > 1 ? at - 1 : 5 * N;
-                        if (round == 2) {
-                                letters[i].refs = 2;
-                                refs[2 * i + 1] = at + 1;
-                        }
-                }
-                buf_init(&b, 16 << 20);
-                assert_true(thread_references(letters, N, refs, &b));
-                if (round == 0)
-                        assert_true(str_starts(buf_str(&b), S("(1 2 3 4 ")) && b.p[b.n - 1] == ')' &&
-                                    str_find(buf_str(&b), ')') == b.n - 1);
-                if (round == 1)
-                        assert_true(str_starts(buf_str(&b), S("(100000 99999 99998 ")));
-                buf_free(&b);
-        }
-        mem_free(letters);
-        mem_free(refs);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+        spawn(hears_of_it, fds);
+        run_all();
+        n = read(fds[1], text, sizeof(text));
+        assert_str(str_from(text, n > 0 ? (size_t)n : 0), S("* OK [INPROGRESS (\"a1\" 5 10)] searching\r\n"));
+        assert_true(told && !after);
+        close(fds[1]);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(keys),    cmocka_unit_test(bounds), cmocka_unit_test(options),
-                cmocka_unit_test(threads), cmocka_unit_test(deep),   cmocka_unit_test(trees),
+                cmocka_unit_test(keys),    cmocka_unit_test(bounds),
+                cmocka_unit_test(options), cmocka_unit_test_setup_teardown(progress, begin, finish),
+                cmocka_unit_test(trees),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,5 +252,5 @@ int search_done(struct session *s, const struct search_scope *c, const struct se
         if (f->lowest)
                 return imap_ok(s, "[MESSAGELIMIT %u %u] the last %u messages were looked at", c->limit,
                                f->lowest, c->limit);
-        return imap_ok(s, "%s", words);
+        return imap_ok(s, "%s", imap_text(imap_of(s), words));
 }
