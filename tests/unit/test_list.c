@@ -1,6 +1,8 @@
 /* LIST's patterns against a plain recursive reading of the grammar, and the choice of names. */
 #include "unit.h"
 #include "base/buf.h"
+#include "base/codec.h"
+#include "proto/imap/imap.h"
 #include "proto/imap/list.h"
 
 static struct arena m;
@@ -243,6 +245,41 @@ static void chooses_names(void **state)
         }
 }
 
+/* "%llu" of "[METADATA LONGENTRIES %llu] ..." */
+static struct str conversions(const char *format)
+{
+        struct buf b;
+        struct str s;
+
+        buf_init(&b, 1000);
+        for (bool inside = false; *format; format++) {
+                inside |= *format == '%';
+                if (inside)
+                        buf_put(&b, format, 1);
+                inside &= !strchr("sudx", *format);
+        }
+        s = arena_str(&m, buf_str(&b));
+        buf_free(&b);
+        return s;
+}
+
+/* RFC 5255 §3: the text changes, not what a program reads of it. */
+static void translations_say_the_same(void **state)
+{
+        (void)state;
+        for (const struct translation *t = imap_translations; t->english; t++) {
+                size_t code = t->english[0] == '[' ? strcspn(t->english, "]") + 1 : 0;
+
+                assert_str(conversions(t->german), conversions(t->english));
+                assert_str(conversions(t->french), conversions(t->english));
+                assert_true(utf8_valid(str_of(t->german)) && utf8_valid(str_of(t->french)));
+                assert_str(str_from(t->german, code), str_from(t->english, code));
+                assert_str(str_from(t->french, code), str_from(t->english, code));
+                for (const struct translation *u = t + 1; u->english; u++)
+                        assert_string_not_equal(t->english, u->english);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -251,6 +288,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(does_not_go_back, begin, end),
                 cmocka_unit_test_setup_teardown(knows_what_it_can_reach, begin, end),
                 cmocka_unit_test_setup_teardown(chooses_names, begin, end),
+                cmocka_unit_test_setup_teardown(translations_say_the_same, begin, end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

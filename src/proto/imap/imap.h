@@ -21,6 +21,7 @@
 #pragma once
 #include "proto/command.h"
 #include "proto/imap/seqmap.h"
+#include "proto/language.h"
 #include "proto/watch.h"
 #include "store/change.h"
 #include "store/mailbox.h"
@@ -182,6 +183,7 @@ int imap_trouble(struct session *s, int error);
  * too long. */
 int imap_syntax(struct session *s, struct scan *a);
 const char *imap_text(const struct imap *p, const char *english) __attribute__((format_arg(2)));
+extern const struct translation imap_translations[]; /* texts.c; ends with NULL */
 
 /* --- parse.c. The cursor stands in a line; where a literal ends the line, the parser asks for it, reads it and goes on in the next line
  * (the cursor then is in that one). Strings live in the command's arena. Failures stick in the cursor. With s->conn NULL (fuzzing,

@@ -1,17 +1,6 @@
-/* LANGUAGE -- RFC 5255 §3, and what replies say in German and French. */
+/* LANGUAGE -- RFC 5255 §3; what replies say in other languages stands in texts.c. */
 #include "proto/imap/imap.h"
 #include "proto/language.h"
-
-/* clang-format off */
-const struct translation imap_translations[] = {
-        { "still here", "noch da", "toujours là" },
-        { "now in English", "von nun an auf Deutsch", "désormais en français" },
-        { "none of these languages is spoken here",
-          "keine dieser Sprachen wird hier gesprochen",
-          "aucune de ces langues n'est parlée ici" },
-        { NULL, NULL, NULL },
-};
-/* clang-format on */
 
 const char *imap_text(const struct imap *p, const char *english)
 {
