@@ -379,11 +379,17 @@ void sessions_sign_out(struct server *server, struct str account)
 
 void sessions_dump(const struct server *server, int fd)
 {
+        auto_buf struct buf more;
         nsec at = now();
 
-        for (const struct session *s = server->sessions; s; s = s->next)
-                dprintf(fd, "session %s %s peer=%s account=" PRS " state=%#x %s age=%llds\n", s->id,
+        buf_init(&more, 1024);
+        for (const struct session *s = server->sessions; s; s = s->next) {
+                buf_clear(&more);
+                if (s->kind->describe)
+                        s->kind->describe(s, &more);
+                dprintf(fd, "session %s %s peer=%s account=" PRS " state=%#x %s age=%llds" PRS "\n", s->id,
                         s->kind->name, session_peer(s).z, STR(s->account), s->state,
-                        conn_parked(s->conn) ? "parked" : "in a fiber",
-                        (long long)((at - s->began) / SECOND));
+                        conn_parked(s->conn) ? "parked" : "in a fiber", (long long)((at - s->began) / SECOND),
+                        STR(buf_str(&more)));
+        }
 }

@@ -43,8 +43,9 @@ struct session_kind {
             struct session *s); /* frees what the protocol's struct owns; never waits when parked */
         void (*parking)(struct session *s); /* gives back what is not needed while parked; may be NULL */
         void (*refuse)(struct conn *c, const char *host,
-                       enum refusal why); /* one line instead of a greeting */
-        unsigned scope;                   /* SCOPE_ of the keeper */
+                       enum refusal why);                           /* one line instead of a greeting */
+        void (*describe)(const struct session *s, struct buf *out); /* more for SIGQUIT; may be NULL */
+        unsigned scope;                                             /* SCOPE_ of the keeper */
 };
 
 /* What a role gives its sessions. Plain pointers; a role fills in what it has. */

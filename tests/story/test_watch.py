@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from pail import PATIENCE, PEOPLE, Pail
+from pail import PATIENCE, PEOPLE, Pail, until
 
 WHO = 'jill@hill.com'
 
@@ -207,6 +207,19 @@ def test_processes_die_and_the_others_go_on_hearing(deaths):
         last.append(letter('last'))
         for w in alive + late:
             w.until('the last letter', lambda w: w.count == count + 1)
+
+
+def test_quit_shows_what_they_watch():
+    with Pail(settings={'workers': 1, 'park-after': '50ms'}) as pail:
+        w = Idler(pail)
+        w.append(letter(1))
+        w.command('NOOP')
+        w.idle()
+
+        def look():
+            pail.process.send_signal(signal.SIGQUIT)
+            return [line for line in pail.log if line.startswith('session ') and ' parked ' in line]
+        assert until('it is parked', look)[0].endswith(' mailbox=INBOX letters=1 idle')
 
 
 def test_goodbye_to_all():

@@ -1,6 +1,7 @@
 #include "proto/imap/imap.h"
 #include "base/mem.h"
 #include "proto/imap/capability.h"
+#include "run/log.h"
 
 enum { LINE_MOST = 64 * 1024, STRANGER_LINE_MOST = 16 * 1024, STRANGERS_BYE = 3 };
 
@@ -151,6 +152,17 @@ static void imap_turn_away(struct conn *c, const char *host, enum refusal why)
         }
 }
 
+/* For SIGQUIT: what is selected, and what it listens to. */
+static void imap_describe(const struct session *s, struct buf *out)
+{
+        const struct imap *p = (const struct imap *)s;
+
+        if (p->selected.key.owner)
+                buf_printf(out, " mailbox=%s letters=%u", log_str(p->selected.path), p->selected.map.count);
+        buf_printf(out, "%s%s%s", s->state & IMAP_IDLING ? " idle" : "", p->notify ? " notify" : "",
+                   conn_compressed(s->conn) ? " deflate" : "");
+}
+
 const struct session_kind imap_kind = {
         .name = "imap",
         .size = sizeof(struct imap),
@@ -158,5 +170,6 @@ const struct session_kind imap_kind = {
         .finish = imap_finish,
         .parking = imap_parking,
         .refuse = imap_turn_away,
+        .describe = imap_describe,
         .scope = SCOPE_IMAP,
 };
