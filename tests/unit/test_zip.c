@@ -1,5 +1,6 @@
 #include "net_unit.h"
 #include "base/mem.h"
+#include "base/scan.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -285,9 +286,13 @@ static void take_letters(struct conn *c)
         unsigned i = 0;
 
         for (; conn_line(c, &line, 99, SOON) == GOT_LINE && !str_eq(line, S("bye")); i++) {
-                size_t n = (size_t)atol(line.p + str_find(line, '{') + 1), at = 0;
+                struct scan a = scan_of(line);
+                size_t n, at = 0;
 
-                must((unsigned)atol(line.p) == i);
+                must(scan_number(&a, UINT32_MAX) == i);
+                scan_word(&a, S(" APPEND INBOX {"));
+                n = scan_number(&a, BYTES);
+                must(!a.bad);
                 for (; at < n; at += part.n) {
                         part = conn_some(c, n - at, SOON);
                         must(part.n && part.n <= n - at);
