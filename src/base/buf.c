@@ -76,11 +76,6 @@ bool buf_put(struct buf *b, const void *p, size_t n)
         return true;
 }
 
-bool buf_puts(struct buf *b, struct str s)
-{
-        return buf_put(b, s.p, s.n);
-}
-
 bool buf_vprintf(struct buf *b, const char *format, va_list args)
 {
         va_list again;

@@ -31,7 +31,16 @@ static inline struct str buf_str(const struct buf *b)
         return (struct str){ b->p, b->n };
 }
 bool buf_put(struct buf *b, const void *p, size_t n);
-bool buf_puts(struct buf *b, struct str s);
+/* In place, since replies are written in small pieces. */
+static inline bool buf_puts(struct buf *b, struct str s)
+{
+        if (b->full || s.n > b->cap - b->n)
+                return buf_put(b, s.p, s.n);
+        if (s.n)
+                memcpy(b->p + b->n, s.p, s.n);
+        b->n += s.n;
+        return true;
+}
 bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* At least `want` writable bytes at the end, or NULL (full). After writing, say how many with buf_added. */
