@@ -5,6 +5,7 @@ import random
 import signal
 import smtplib
 import socket
+import sqlite3
 import subprocess
 import tempfile
 
@@ -187,7 +188,7 @@ def flipped(data, rng):
 
 
 DAMAGE = {
-    'its first page': lambda data, rng: flipped(data[:4096], rng) + data[4096:],
+    'its first page': lambda data, rng: rng.randbytes(4096) + data[4096:],
     'bits here and there': flipped,
     'noise': lambda data, rng: rng.randbytes(len(data)),
     'cut in half': lambda data, rng: data[:len(data) // 2],
@@ -204,6 +205,9 @@ def test_a_damaged_account_is_its_owners_trouble_alone(pail, how):
     has_once(pail, 'alice@crepes.fr', [f'n{i}' for i in range(20)])
     pail.stop()
     path = f'{pail.folder}/mail/alice@crepes.fr/account.db'
+    with sqlite3.connect(path) as db:       # a page that still lies in the WAL too would mend what we damage
+        assert db.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchone()[0] == 0
+    db.close()
     with open(path, 'r+b') as f:
         data = f.read()
         f.seek(0)
