@@ -1,44 +1,15 @@
 #include "base/mem.h"
-#include "store/search_part.h"
-#include <stdlib.h>
+#include "store/search_build.h"
 
 /* A part is gathered in memory: a table of words, and for each letter the numbers of its words, each once. */
-enum {
-        LETTERS_MOST = 4096,
-        PAIRS_MOST = 2 * 1024 * 1024,
-        TEXT_MOST = 16 * 1024 * 1024,
-        CLASSES_MOST = 512, /* the fields of other names are strange ones */
-        CLASS_BODY = 0,
-};
-struct word {
-        uint32_t at, hash, last; /* in text; the letter that had it last, from 1 */
-        uint16_t class;
-        uint16_t n;
-};
-struct class
+
+static void fixed_classes(struct builder *b)
 {
-        struct str name; /* in names */
-        uint32_t last;
-        uint32_t *has;
-        size_t has_n, has_room;
-};
-struct builder {
-        uint64_t key;
-        struct word *words;
-        size_t word_n, word_room;
-        uint32_t *table; /* of words by hash, from 1 */
-        size_t table_size;
-        struct buf text, folded;
-        uint32_t *pairs;
-        size_t pair_n, pair_room;
-        uint32_t *letters, *ends;    /* ends: in pairs */
-        struct part_sample *samples; /* of each letter */
-        uint32_t n, room;
-        struct class classes[CLASSES_MOST];
-        uint32_t class_n, class_table[CLASSES_MOST * 4];
-        uint32_t class; /* of what is taken now */
-        struct arena names;
-};
+        b->class_n = CLASSES_FIXED;
+        b->classes[CLASS_BODY].name = S("");
+        b->classes[CLASS_FILES].name = PART_FILES;
+        b->classes[CLASS_STRANGE].name = PART_STRANGE;
+}
 
 struct builder *builder_new(void)
 {
@@ -50,16 +21,16 @@ struct builder *builder_new(void)
         buf_init(&b->text, UINT32_MAX);
         buf_init(&b->folded, SIZE_MAX / 4);
         arena_init(&b->names, 1 << 20);
-        b->class_n = 1; /* the body's has no name */
+        fixed_classes(b);
         return b;
 }
 
-static void clear(struct builder *b)
+void builder_clear(struct builder *b)
 {
         for (uint32_t i = 0; i < b->class_n; i++)
                 mem_free(b->classes[i].has);
         for (uint32_t i = 0; i < CLASSES_MOST; i++)
-                b->classes[i] = (struct class){ 0 };
+                b->classes[i] = (struct word_class){ 0 };
         for (size_t i = 0; i < sizeof b->class_table / sizeof b->class_table[0]; i++)
                 b->class_table[i] = 0;
         for (size_t i = 0; i < b->table_size; i++)
@@ -68,7 +39,7 @@ static void clear(struct builder *b)
         buf_clear(&b->text);
         b->word_n = b->pair_n = 0;
         b->n = 0;
-        b->class_n = 1;
+        fixed_classes(b);
 }
 
 void builder_free(struct builder **bp)
@@ -78,7 +49,7 @@ void builder_free(struct builder **bp)
         *bp = NULL;
         if (!b)
                 return;
-        clear(b);
+        builder_clear(b);
         mem_free(b->words);
         mem_free(b->table);
         mem_free(b->pairs);
@@ -105,16 +76,41 @@ static void grow_table(struct builder *b)
         }
 }
 
+/* Numbers that stand anywhere. */
+struct __attribute__((packed, may_alias)) any32 {
+        uint32_t v;
+};
+static uint64_t big32(const char *p)
+{
+        return __builtin_bswap32(((const struct any32 *)(const void *)p)->v);
+}
+
+static uint64_t start_of(struct str s)
+{
+        uint64_t v = 0;
+
+        if (s.n >= 8)
+                return big32(s.p) << 32 | big32(s.p + 4);
+        if (s.n >= 4)
+                return big32(s.p) << 32 | (big32(s.p + s.n - 4) << (64 - 8 * s.n) & UINT32_MAX);
+        for (size_t i = 0; i < s.n; i++)
+                v |= (uint64_t)(unsigned char)s.p[i] << (56 - 8 * i);
+        return v;
+}
+
+/* Most words are short: then their first bytes are all there is. */
 static struct word *find_word(struct builder *b, struct str s)
 {
-        uint32_t hash = (uint32_t)bytes_hash(s, b->key + b->class);
+        uint64_t start = start_of(s);
+        uint32_t hash =
+            (uint32_t)bytes_hash(s.n > 8 ? s : (struct str){ (const char *)&start, 8 }, b->key + b->class);
         size_t at = hash & (b->table_size - 1);
         struct word *w;
 
         for (; b->table[at]; at = (at + 1) & (b->table_size - 1)) {
                 w = &b->words[b->table[at] - 1];
-                if (w->hash == hash && w->n == s.n && w->class == b->class &&
-                    !memcmp(b->text.p + w->at, s.p, s.n))
+                if (w->hash == hash && w->start == start && w->n == s.n && w->class == b->class &&
+                    (s.n <= 8 || !memcmp(b->text.p + w->at, s.p, s.n)))
                         return w;
         }
         if (b->word_n == b->word_room) {
@@ -122,7 +118,7 @@ static struct word *find_word(struct builder *b, struct str s)
                 b->words = mem_grow(b->words, b->word_room, sizeof *b->words);
         }
         w = &b->words[b->word_n++];
-        *w = (struct word){ (uint32_t)b->text.n, hash, 0, (uint16_t)b->class, (uint16_t)s.n };
+        *w = (struct word){ start, (uint32_t)b->text.n, hash, 0, (uint16_t)b->class, (uint16_t)s.n };
         buf_puts(&b->text, s);
         b->table[at] = (uint32_t)b->word_n;
         if (b->word_n * 2 > b->table_size) {
@@ -178,7 +174,7 @@ static uint32_t find_class(struct builder *b, struct str name)
         for (; b->class_table[at]; at = (at + 1) & (size - 1))
                 if (str_eq(b->classes[b->class_table[at]].name, name))
                         return b->class_table[at];
-        if (b->class_n == CLASSES_MOST || (b->class_n >= CLASSES_MOST - 2 && name.n > 1))
+        if (b->class_n == CLASSES_MOST)
                 return 0;
         b->classes[b->class_n].name = arena_str(&b->names, name);
         b->class_table[at] = b->class_n;
@@ -187,7 +183,7 @@ static uint32_t find_class(struct builder *b, struct str name)
 
 static void class_has(struct builder *b, uint32_t class)
 {
-        struct class *c = &b->classes[class];
+        struct word_class *c = &b->classes[class];
 
         if (c->last == b->n)
                 return;
@@ -206,14 +202,14 @@ static bool add_field(void *context, struct str name, struct str value)
         uint32_t class = 0;
 
         if (!name.n)
-                class = find_class(b, PART_FILES);
+                class = CLASS_FILES;
         else if (is_plain_name(name)) {
                 for (size_t i = 0; i < name.n; i++)
                         lower[i] = chr_lower(name.p[i]);
                 class = find_class(b, (struct str){ lower, name.n });
         }
         if (!class) {
-                class = find_class(b, PART_STRANGE);
+                class = CLASS_STRANGE;
                 text_fold(&b->folded, name);
                 text_fold(&b->folded, S(": "));
         }
@@ -262,139 +258,4 @@ uint32_t builder_letters(const struct builder *b)
 bool builder_full(const struct builder *b)
 {
         return b->n >= LETTERS_MOST || b->pair_n >= PAIRS_MOST || b->text.n >= TEXT_MOST;
-}
-
-/* ---- writing ---- */
-
-struct sorted {
-        uint64_t start; /* its first bytes, to compare by */
-        uint32_t word;
-};
-
-static int by_word(const void *x, const void *y, void *context)
-{
-        const struct sorted *a = x, *b = y;
-        const struct builder *builder = context;
-        const struct word *v, *w;
-
-        if (a->start != b->start)
-                return a->start < b->start ? -1 : 1;
-        v = &builder->words[a->word];
-        w = &builder->words[b->word];
-        return str_cmp((struct str){ builder->text.p + v->at, v->n },
-                       (struct str){ builder->text.p + w->at, w->n });
-}
-
-static int by_name(const void *x, const void *y, void *context)
-{
-        const struct builder *b = context;
-
-        return str_cmp(b->classes[*(const uint32_t *)x].name, b->classes[*(const uint32_t *)y].name);
-}
-
-static uint64_t start_of(struct str s)
-{
-        uint64_t v = 0;
-
-        for (size_t i = 0; i < 8; i++)
-                v = v << 8 | (i < s.n ? (unsigned char)s.p[i] : 0);
-        return v;
-}
-
-/* The words of each class, classes in the order of their numbers: from[c] to from[c + 1]. */
-static struct sorted *by_class(const struct builder *b, size_t *from)
-{
-        struct sorted *sorted = mem_array(b->word_n + 1, sizeof *sorted);
-
-        for (size_t i = 0; i < b->word_n; i++)
-                from[b->words[i].class + 1]++;
-        for (size_t c = 0; c < b->class_n; c++)
-                from[c + 1] += from[c];
-        for (size_t i = b->word_n; i--;) {
-                const struct word *w = &b->words[i];
-
-                sorted[--from[w->class + 1]] =
-                    (struct sorted){ start_of((struct str){ b->text.p + w->at, w->n }), (uint32_t)i };
-        }
-        for (size_t c = 0; c < b->class_n; c++) /* each now holds where the class begins */
-                from[c] = from[c + 1];
-        from[b->class_n] = b->word_n;
-        return sorted;
-}
-
-/* The letters of each word: word w's are (*ends)[w - 1] to (*ends)[w] of what is returned. */
-static uint32_t *by_words(const struct builder *b, uint32_t **ends)
-{
-        uint32_t *list = mem_array(b->pair_n + 1, sizeof *list), *at = mem_array(b->word_n + 1, sizeof *at),
-                 sum = 0;
-        size_t pair = 0;
-
-        for (size_t i = 0; i < b->pair_n; i++)
-                at[b->pairs[i]]++;
-        for (size_t w = 0; w < b->word_n; w++) {
-                uint32_t n = at[w];
-
-                at[w] = sum;
-                sum += n;
-        }
-        for (uint32_t i = 0; i < b->n; i++)
-                for (; pair < b->ends[i]; pair++)
-                        list[at[b->pairs[pair]]++] = i;
-        *ends = at;
-        return list;
-}
-
-static unsigned choose_samples(const struct builder *b, struct part_sample *to)
-{
-        unsigned n = b->n < PART_SAMPLES ? b->n : PART_SAMPLES;
-
-        for (unsigned i = 0; i < n; i++)
-                to[i] = b->samples[(uint64_t)(b->n - 1) * (i + 1) / n];
-        return n;
-}
-
-static void write_classes(struct builder *b, struct part_writer *w)
-{
-        uint32_t order[CLASSES_MOST], *ends, *lists;
-        size_t *from = mem_array((size_t)b->class_n + 2, sizeof *from);
-        struct sorted *sorted = by_class(b, from);
-
-        lists = by_words(b, &ends);
-        for (uint32_t i = 0; i < b->class_n; i++)
-                order[i] = i;
-        qsort_r(order, b->class_n, sizeof *order, by_name, b);
-        for (uint32_t i = 0; i < b->class_n; i++) {
-                const struct class *c = &b->classes[order[i]];
-                size_t start = from[order[i]], n = from[order[i] + 1] - start;
-
-                writer_class(w, c->name, c->has, c->has_n);
-                qsort_r(sorted + start, n, sizeof *sorted, by_word, b);
-                for (size_t k = start; k < start + n; k++) {
-                        uint32_t word = sorted[k].word, first = word ? ends[word - 1] : 0;
-                        const struct word *v = &b->words[word];
-
-                        writer_word(w, (struct str){ b->text.p + v->at, v->n }, lists + first,
-                                    ends[word] - first);
-                }
-        }
-        mem_free(sorted);
-        mem_free(from);
-        mem_free(lists);
-        mem_free(ends);
-}
-
-int builder_write(struct builder *b, int dir, uint32_t first, uint32_t last)
-{
-        struct part_writer *w = mem_new(struct part_writer);
-        struct part_sample samples[PART_SAMPLES];
-        int rc = writer_begin(w, dir, b->n);
-
-        if (!rc) {
-                write_classes(b, w);
-                rc = writer_end(w, first, last, b->letters, samples, choose_samples(b, samples));
-        }
-        writer_free(w);
-        mem_free(w);
-        clear(b);
-        return rc;
 }

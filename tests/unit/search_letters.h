@@ -184,6 +184,14 @@ static void make_letter(struct buf *out, unsigned number)
         }
         buf_printf(out, "\r\nMessage-ID: <%u.%u@example.org>\r\nX-Number-%u: n%u\r\nX-Empty:\r\n", number,
                    dice(1u << 20), dice(5), number);
+        for (unsigned i = 0; i < 3; i++) /* more names than a part of the index has room for */
+                buf_printf(out, "X-Many-%u: m%u\r\n", dice(900), dice(50));
+        if (dice(10) == 0)
+                buf_printf(out,
+                           "X-A-Name-That-Is-Longer-Than-Any-Name-Of-A-Field-That-Has-Ever-Been-Seen-"
+                           "Anywhere: l%u\r\n"
+                           "n\xc3\xa4me: strange%u\r\n",
+                           dice(9), dice(9));
         if (dice(4) == 0) { /* several parts */
                 buf_puts(out, S("Content-Type: multipart/mixed; boundary=bbb\r\n\r\n--bbb\r\n"));
                 put_part(out, script, 1 + dice(60));

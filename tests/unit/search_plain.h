@@ -67,9 +67,10 @@ static void know(uint32_t letter, struct str text)
         text_fold(&k->body_folded, buf_str(&k->body));
 }
 
-static void forget(void)
+/* All but the first so many. */
+static void forget(size_t but)
 {
-        for (size_t i = 0; i < known_n; i++) {
+        for (size_t i = but; i < known_n; i++) {
                 struct known *k = &known[i];
 
                 for (size_t f = 0; f < k->field_n; f++) {
@@ -82,7 +83,7 @@ static void forget(void)
                 buf_free(&k->header_folded);
                 buf_free(&k->body_folded);
         }
-        known_n = 0;
+        known_n = but;
 }
 
 static bool has(struct str text, struct str needle)
