@@ -1,11 +1,12 @@
 """The IMAP benches: one mailbox of many letters read, searched and changed over one connection; pail, Dovecot with Maildir, Dovecot
 with mdbox in turn, the same letters in all of them, warm and cold."""
+import json
 import os
 import statistics
 import time
 from contextlib import ExitStack
 
-from measure import quiet
+from measure import quiet, until
 from peers import Dovecot
 from under_test import Pail
 
@@ -93,9 +94,15 @@ class Imap:
     def indexed(self, pail):
         """pail's text index comes behind the letters; what it costs is told apart."""
         cpu, began = pail.cpu(), time.monotonic()
+
+        def state():
+            return json.loads(pail.verb('account', 'show', pail.account % 0, '--json'))
+
+        until('the text index is whole', lambda: state()['indexed'] >= self.letters, 0.2)
         quiet(pail)
-        ms = (pail.cpu() - cpu) * 1e3 / self.letters
-        print(f'  text index: {ms:.3f} ms of CPU a letter, {time.monotonic() - began:.1f} s', flush=True)
+        ms, s = (pail.cpu() - cpu) * 1e3 / self.letters, state()
+        print(f'  text index: {ms:.3f} ms of CPU a letter, {time.monotonic() - began:.1f} s, '
+              f'{s["index_octets"] / 1e6:.1f} MB for {s["octets"] / 1e6:.1f} MB of letters', flush=True)
 
     def report(self, pail, servers):
         peers = servers[1:]

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import time
 
@@ -246,7 +245,7 @@ service imap {{
         return self
 
     def stop(self):
-        self.processes.end(signal.SIGTERM)
+        self.processes.end()
 
     def fill(self, account, letters, size, once=None):
         """The same letter many times, under the names that Dovecot's own delivery gives (S=, W=), read ones in cur."""

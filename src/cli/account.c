@@ -1,6 +1,7 @@
 /* pail account: the people. An account is a row of the directory and a folder mail/ADDRESS. */
 #include "cli/cli.h"
 #include "cli/tool.h"
+#include "store/search.h"
 #include "store/secrets.h"
 #include "store/sharing.h"
 #include <dirent.h>
@@ -206,15 +207,23 @@ static int show_rows(struct tool *t, enum directory_what what, const char *key, 
         return rc;
 }
 
-static void show_entry(struct tool *t, const struct account_entry *e, uint64_t octets, uint64_t letters)
+struct fullness {
+        uint64_t octets, letters; /* of the mail */
+        uint64_t indexed, index_letters,
+            index_octets; /* of the text index: of so many letters it knows so many */
+};
+
+static void show_entry(struct tool *t, const struct account_entry *e, const struct fullness *f)
 {
         json_str(&t->out, "account", e->name);
         json_str(&t->out, "real_name", e->real_name);
         json_str(&t->out, "language", e->language);
         json_str(&t->out, "imap_disable", e->imap_disable);
         json_number(&t->out, "quota", e->quota);
-        json_number(&t->out, "octets", octets);
-        json_number(&t->out, "letters", letters);
+        json_number(&t->out, "octets", f->octets);
+        json_number(&t->out, "letters", f->letters);
+        json_number(&t->out, "indexed", f->indexed);
+        json_number(&t->out, "index_octets", f->index_octets);
         json_bool(&t->out, "disabled", e->disabled);
         json_str(&t->out, "moved_to", e->moved_to);
         json_str(&t->out, "forward_to", e->forward_to);
@@ -223,8 +232,10 @@ static void show_entry(struct tool *t, const struct account_entry *e, uint64_t o
                 return;
         printf("%-12s " PRS "%s\n", "account", STR(e->name), e->disabled ? " (disabled)" : "");
         printf("%-12s " PRS "\n", "real-name", STR(e->real_name));
-        printf("%-12s %llu letters, %s%s%s\n", "mail", (unsigned long long)letters, tool_size(octets).z,
+        printf("%-12s %llu letters, %s%s%s\n", "mail", (unsigned long long)f->letters, tool_size(f->octets).z,
                e->quota ? " of " : "", e->quota ? tool_size(e->quota).z : "");
+        printf("%-12s %llu of %llu letters, %s\n", "text-index", (unsigned long long)f->indexed,
+               (unsigned long long)f->index_letters, tool_size(f->index_octets).z);
         if (e->imap_disable.n)
                 printf("%-12s " PRS "\n", "imap-disable", STR(e->imap_disable));
         if (e->moved_to.n)
@@ -239,7 +250,7 @@ static int show(struct tool *t)
         struct accounts *accounts = NULL;
         struct account *account;
         struct account_entry e;
-        uint64_t octets = 0, letters = 0;
+        struct fullness f = { 0 };
         struct str name;
         int rc = tool_account(t, t->words[0], &name);
 
@@ -249,14 +260,16 @@ static int show(struct tool *t)
         rc = directory_account(t->directory, &t->arena, name, &e);
         rc = rc ? rc : account_get(accounts, name, &account);
         if (rc == 0) {
-                rc = account_usage(account, &octets, &letters);
+                rc = account_usage(account, &f.octets, &f.letters);
+                if (!rc)
+                        rc = search_state(account, &f.indexed, &f.index_letters, &f.index_octets);
                 account_put(&account);
         }
         accounts_close(&accounts);
         if (rc < 0)
                 return tool_fail(t, rc, name, NULL);
         json_open(&t->out, NULL, '{');
-        show_entry(t, &e, octets, letters);
+        show_entry(t, &e, &f);
         rc = show_rows(t, DIR_LOGINS, "logins", name, false);
         rc = rc ? rc : show_rows(t, DIR_ALIASES, "aliases", name, true);
         rc = rc ? rc : show_rows(t, DIR_MEMBERS, "lists", name, true);
