@@ -2,6 +2,7 @@
 #include "mail/date.h"
 #include "mail/envelope.h"
 #include "mail/header.h"
+#include "mail/nfc.h"
 #include "mail/thread.h"
 #include "mail/trace.h"
 
@@ -379,13 +380,44 @@ static void envelopes(void **state)
         assert_false(envelope_pack(&e, &b));
 }
 
+/* One spelling of what looks the same; the longest that there are, too (UAX #15: U+0390 and U+1D160 grow threefold). */
+static void composed_forms(void **state)
+{
+        static const struct {
+                const char *given, *composed;
+        } rows[] = {
+                { "", "" },
+                { "abc", "abc" },
+                { "u\xcc\x88", "\xc3\xbc" },
+                { "\xc3\xbc", "\xc3\xbc" },
+                { "A\xcc\x8a\xe2\x84\xab", "\xc3\x85\xc3\x85" },
+                { "q\xcc\x87\xcc\xa3", "q\xcc\xa3\xcc\x87" },
+                { "\xe1\x84\x80\xe1\x85\xa1", "\xea\xb0\x80" },
+                { "\xf0\x9d\x85\xa0", "\xf0\x9d\x85\x98\xf0\x9d\x85\xa5\xf0\x9d\x85\xae" },
+                { "\xef\xac\x81", "\xef\xac\x81" }, /* a ligature is no spelling, but a letter of its own */
+        };
+        char many[4000];
+        struct str made;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                assert_str(utf8_nfc(&mem, str_of(rows[i].given)), str_of(rows[i].composed));
+                assert_int_equal(utf8_is_nfc(str_of(rows[i].given)),
+                                 !strcmp(rows[i].given, rows[i].composed));
+        }
+        for (size_t i = 0; i < sizeof(many); i++)
+                many[i] = "\xf0\x9d\x85\xa0"[i % 4];
+        made = utf8_nfc(&mem, str_from(many, sizeof(many)));
+        assert_int_equal(made.n, 3 * sizeof(many));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(fields),    cmocka_unit_test(encoded_words),
                 cmocka_unit_test(dates),     cmocka_unit_test(base_subjects),
                 cmocka_unit_test(threads),   cmocka_unit_test(trace_fields),
-                cmocka_unit_test(envelopes),
+                cmocka_unit_test(envelopes), cmocka_unit_test(composed_forms),
         };
 
         return cmocka_run_group_tests(tests, begin, end);

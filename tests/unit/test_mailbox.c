@@ -109,6 +109,7 @@ static void knows_names(void **state)
                 { "a\xc2\x85", -EINVAL },
                 { "a\xe2\x80\xa8z", -EINVAL },
                 { "a\xef\xbf\xbd", -EINVAL },
+                { "u\xcc\x88", -EINVAL }, /* in the form that is not composed */
                 { "\xff", -EINVAL },
                 { "\xc0\xaf", -EINVAL },
                 { "\xed\xa0\x80", -EINVAL },
