@@ -99,17 +99,15 @@ static uint64_t start_of(struct str s)
 }
 
 /* Most words are short: then their first bytes are all there is. */
-static struct word *find_word(struct builder *b, struct str s)
+static struct word *find_word(struct builder *b, const struct found_word *f)
 {
-        uint64_t start = start_of(s);
-        uint32_t hash =
-            (uint32_t)bytes_hash(s.n > 8 ? s : (struct str){ (const char *)&start, 8 }, b->key + b->class);
-        size_t at = hash & (b->table_size - 1);
+        struct str s = f->s;
+        size_t at = f->hash & (b->table_size - 1);
         struct word *w;
 
         for (; b->table[at]; at = (at + 1) & (b->table_size - 1)) {
                 w = &b->words[b->table[at] - 1];
-                if (w->hash == hash && w->start == start && w->n == s.n && w->class == b->class &&
+                if (w->hash == f->hash && w->start == f->start && w->n == s.n && w->class == b->class &&
                     (s.n <= 8 || !memcmp(b->text.p + w->at, s.p, s.n)))
                         return w;
         }
@@ -118,7 +116,7 @@ static struct word *find_word(struct builder *b, struct str s)
                 b->words = mem_grow(b->words, b->word_room, sizeof *b->words);
         }
         w = &b->words[b->word_n++];
-        *w = (struct word){ start, (uint32_t)b->text.n, hash, 0, (uint16_t)b->class, (uint16_t)s.n };
+        *w = (struct word){ f->start, (uint32_t)b->text.n, f->hash, 0, (uint16_t)b->class, (uint16_t)s.n };
         buf_puts(&b->text, s);
         b->table[at] = (uint32_t)b->word_n;
         if (b->word_n * 2 > b->table_size) {
@@ -128,11 +126,8 @@ static struct word *find_word(struct builder *b, struct str s)
         return w;
 }
 
-static void add_word(void *context, struct str s)
+static void add_pair(struct builder *b, struct word *w)
 {
-        struct builder *b = context;
-        struct word *w = find_word(b, s);
-
         if (w->last == b->n)
                 return;
         w->last = b->n;
@@ -143,6 +138,33 @@ static void add_word(void *context, struct str s)
         b->pairs[b->pair_n++] = (uint32_t)(w - b->words);
 }
 
+/* The table and the words are larger than what lies near the processor: some are fetched while others are on their way. */
+static void add_found(struct builder *b)
+{
+        for (unsigned i = 0; i < b->found_n; i++) {
+                uint32_t word = b->table[b->found[i].hash & (b->table_size - 1)];
+
+                if (word)
+                        __builtin_prefetch(&b->words[word - 1]);
+        }
+        for (unsigned i = 0; i < b->found_n; i++)
+                add_pair(b, find_word(b, &b->found[i]));
+        b->found_n = 0;
+}
+
+static void add_word(void *context, struct str s)
+{
+        struct builder *b = context;
+        uint64_t start = start_of(s);
+        struct str hashed = s.n > 8 ? s : (struct str){ (const char *)&start, 8 };
+        uint32_t hash = (uint32_t)bytes_hash(hashed, b->key + b->class);
+
+        __builtin_prefetch(&b->table[hash & (b->table_size - 1)]);
+        b->found[b->found_n++] = (struct found_word){ s, start, hash };
+        if (b->found_n == FOUND_MOST)
+                add_found(b);
+}
+
 /* Takes what is folded; without `last` the end, which may go on, stays. */
 static void take_words(struct builder *b, uint32_t class, bool last)
 {
@@ -150,6 +172,7 @@ static void take_words(struct builder *b, uint32_t class, bool last)
 
         b->class = class;
         taken = words_take(buf_str(&b->folded), last, add_word, b);
+        add_found(b);
         if (last)
                 buf_clear(&b->folded);
         else

@@ -8,7 +8,8 @@ enum {
         PAIRS_MOST = 2 * 1024 * 1024,
         TEXT_MOST = 16 * 1024 * 1024,
         CLASSES_MOST = 512, /* the fields of other names are strange ones */
-        CLASS_BODY = 0,     /* these are always there */
+        FOUND_MOST = 32,
+        CLASS_BODY = 0, /* these are always there */
         CLASS_FILES,
         CLASS_STRANGE,
         CLASSES_FIXED,
@@ -18,6 +19,11 @@ struct word {
         uint32_t at, hash, last; /* in text; the letter that had it last, from 1 */
         uint16_t class;
         uint16_t n;
+};
+struct found_word { /* in a text, not yet looked up */
+        struct str s;
+        uint64_t start;
+        uint32_t hash;
 };
 struct word_class {
         struct str name; /* in names */
@@ -41,6 +47,8 @@ struct builder {
         uint32_t class_n, class_table[CLASSES_MOST * 4];
         uint32_t class; /* of what is taken now */
         struct arena names;
+        struct found_word found[FOUND_MOST];
+        unsigned found_n;
 };
 
 void builder_clear(struct builder *b);

@@ -207,6 +207,8 @@ static void look_folded(struct look *l, bool last)
 {
         size_t n = l->need->text.n, taken;
 
+        if (!l->need->fuzzy && !last && l->folded.n < 2 * n)
+                return; /* a long needle is not looked for again and again in the same text */
         if (l->need->fuzzy) {
                 taken = words_take(buf_str(&l->folded), last, fuzzy_look, l);
                 if (!last && taken && taken == l->folded.n)
