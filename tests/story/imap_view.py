@@ -129,12 +129,22 @@ class View:
         for uid in uids:
             self.flags.pop(uid, None)
 
-    def forget_unknown(self, uid):
+    def holes(self, uid):
+        """Where a letter may stand that has this uid, of those that are only numbers yet."""
         low = max([i for i, u in enumerate(self.letters) if u and u < uid], default=-1)
         high = min([i for i, u in enumerate(self.letters) if u and u > uid], default=len(self.letters))
-        holes = [i for i in range(low + 1, high) if self.letters[i] is None]
-        assert holes, f'VANISHED {uid}, which was never announced: {self.letters}'
-        del self.letters[holes[0]]
+        if self.uidonly:        # no numbers: those that are not known come last
+            low, high = -1, len(self.letters)
+        found = [i for i in range(low + 1, high) if self.letters[i] is None]
+        assert found, f'{uid} was never announced: {self.letters}'
+        return found
+
+    def forget_unknown(self, uid):
+        del self.letters[self.holes(uid)[0]]
+
+    def place_unknown(self, uid):
+        self.letters[self.holes(uid)[0]] = uid
+        self.letters.sort(key=lambda u: u or 2 ** 32)
 
     def fetched(self, found):
         items = found[3]
@@ -143,6 +153,8 @@ class View:
         modseq = re.search(r'MODSEQ \((\d+)\)', items)
         if found[2]:
             uid = int(found[1])
+            if not self.resyncing and uid not in self.letters:
+                self.place_unknown(uid)
         else:
             assert not self.uidonly, found[0]
             at = int(found[1]) - 1
@@ -204,6 +216,9 @@ class View:
 
     def learn(self):
         """The uids and flags of those that are only numbers yet."""
+        while self.uidonly and None in self.letters:
+            self.command('UID FETCH 1:* (FLAGS)', ok=False)
+            self.command('NOOP')
         while None in self.letters:
             at = self.letters.index(None) + 1
             self.command(f'FETCH {at}:* (UID FLAGS)', ok=False)

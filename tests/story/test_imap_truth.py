@@ -11,13 +11,15 @@ from pail import Pail
 
 FLAGS = ['\\Seen', '\\Answered', '\\Flagged', '\\Deleted', '\\Draft', '$Work', 'Home']
 WHO = 'truth@hill.com'
+GUEST = 'guest@hill.com'
 
 
 @pytest.fixture(scope='module')
 def truth():
     with Pail() as p:
-        p.verb('account', 'add', WHO)
-        p.verb('passwd', WHO, input='fetch\n')
+        for who in WHO, GUEST:
+            p.verb('account', 'add', who)
+            p.verb('passwd', who, input='fetch\n')
         yield p
 
 
@@ -79,7 +81,7 @@ def compare(pail, clients, mailbox):
         c.drop()
 
 
-KINDS = [(), ('CONDSTORE',), ('QRESYNC',), ('QRESYNC', 'IMAP4rev2')]
+KINDS = [(), ('CONDSTORE',), ('QRESYNC',), ('QRESYNC', 'IMAP4rev2'), ('UIDONLY',)]
 
 
 @pytest.mark.parametrize('seed', range(int(os.environ.get('TRUTH_SEEDS', 6))))
@@ -99,6 +101,36 @@ def test_in_turns(truth, seed):
                     act(other, dice)
             c.again(known=dice.random() < 0.3)
     compare(truth, clients, mailbox)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_a_guest(truth, seed):
+    """Who reads in a mailbox of somebody else has \\Seen flags of his own, and is told of all the rest."""
+    dice = random.Random(seed)
+    mailbox = f'guest{seed}'
+    clients = begin(truth, mailbox, (), ('QRESYNC',))
+    clients[0].command(f'SETACL {mailbox} {GUEST} lrswite')
+    guests = [View(truth.port(143), GUEST, 'fetch', *enable) for enable in [(), ('QRESYNC',)]]
+    for g in guests:
+        g.select(f'user/{WHO}/{mailbox}')
+    for _ in range(200):
+        c = dice.choice(clients + guests)
+        act(c, dice)
+        if c.qresync and dice.random() < 0.05:
+            c.drop()
+            act(dice.choice([other for other in clients + guests if other is not c]), dice)
+            c.again()
+    seer = View(truth.port(143), GUEST, 'fetch')
+    seer.select(f'user/{WHO}/{mailbox}')
+    seen = seer.view()
+    for g in guests:
+        assert g.view() == seen
+    compare(truth, clients, mailbox)
+    def of(view):
+        return [(uid, flags - {'\\Seen'}) for uid, flags in view]
+    last = client(truth)
+    last.select(mailbox)
+    assert of(last.view()) == of(seen)
 
 
 @pytest.mark.parametrize('seed', range(int(os.environ.get('TRUTH_SEEDS', 6)) // 2))
