@@ -345,6 +345,7 @@ static void from_bytes(struct fetch_reader *r)
 bool fetch_next(struct fetch_reader *r, struct fetch_slice *slice)
 {
         const struct fetch_items *items = &r->f->items;
+        bool more = true;
 
         buf_clear(&slice->out);
         slice->has_alone = false;
@@ -353,8 +354,10 @@ bool fetch_next(struct fetch_reader *r, struct fetch_slice *slice)
         r->writer.out.b = &slice->out;
         r->full = false;
         while (!slice->has_alone && !r->full && slice->out.n < ENOUGH) {
-                if (r->over || (r->at >= r->list.n && !next_list(r)))
-                        return false;
+                if (r->over || (r->at >= r->list.n && !next_list(r))) {
+                        more = false;
+                        break;
+                }
                 if (items->bytes)
                         from_bytes(r);
                 else if (items->facts)
@@ -363,7 +366,7 @@ bool fetch_next(struct fetch_reader *r, struct fetch_slice *slice)
                         from_placements(r);
         }
         r->f->unknown_cte = r->f->unknown_cte || r->writer.unknown_cte;
-        return true;
+        return more;
 }
 
 /* --- one letter, for those in pieces --- */
