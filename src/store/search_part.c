@@ -139,12 +139,10 @@ static bool take_directory(struct part *p)
         if (u.bad || n > (u.s.n - u.at) / 9)
                 return false;
         p->classes = mem_array((size_t)n + 1, sizeof *p->classes);
-        for (; p->class_n < n; p->class_n++) {
-                if (!take_class(p, &u, &p->classes[p->class_n])) {
-                        p->class_n++; /* its groups are to be freed */
-                        return false;
-                }
-                if (p->class_n && str_cmp(p->classes[p->class_n - 1].name, p->classes[p->class_n].name) >= 0)
+        while (p->class_n < n) {
+                struct part_class *c = &p->classes[p->class_n++]; /* what it has is freed with the rest */
+
+                if (!take_class(p, &u, c) || (p->class_n > 1 && str_cmp(c[-1].name, c->name) >= 0))
                         return false;
         }
         return unpack_done(&u);
