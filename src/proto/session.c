@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-enum { COMMAND_MEMORY = 64 << 20, LIFE_MEMORY = 1 << 20, NETS = 1024, NAME_MOST = 256, STOP_AT_ONCE = 128 };
-#define STOP_PAUSE (2 * MSECOND) /* with 20,000 of them: a third of a second */
+enum { COMMAND_MEMORY = 64 << 20, LIFE_MEMORY = 1 << 20, NETS = 1024, NAME_MOST = 256, AWAY_AT_ONCE = 128 };
+#define AWAY_PAUSE (2 * MSECOND) /* with 20,000 of them: a third of a second */
 
 static void session_fiber(void *arg);
 
@@ -346,35 +346,36 @@ struct signin session_signin(const struct session *s, unsigned scope, struct con
         return who;
 }
 
-/* The next parked sessions that do not know it yet: they need a stack each to say goodbye. */
-static bool stop_some(struct server *server)
+/* Those who do not know it yet; of the parked, who need a stack each to say goodbye, some at a time. */
+static bool send_away_some(struct server *server, struct str account, enum woken why)
 {
-        unsigned n = 0;
+        unsigned parked = 0;
 
-        for (struct session *s = server->sessions; s && n < STOP_AT_ONCE; s = s->next)
-                if (!conn_stopping(s->conn)) {
-                        conn_shutdown(s->conn);
-                        n++;
+        for (struct session *s = server->sessions; s && parked < AWAY_AT_ONCE; s = s->next)
+                if (!conn_stopping(s->conn) && (!account.n || str_eq(s->account, account))) {
+                        parked += conn_parked(s->conn);
+                        conn_wake(s->conn, why);
                 }
-        return n > 0;
+        return parked > 0;
+}
+
+static void send_away(struct server *server, struct str account, enum woken why)
+{
+        while (send_away_some(server, account, why)) /* those that hang do not hold up the others */
+                if (fiber_self() && fiber_sleep(now() + AWAY_PAUSE))
+                        break;
 }
 
 void sessions_stop(struct server *server)
 {
         server->stopping = true;
-        for (struct session *s = server->sessions; s; s = s->next)
-                if (!conn_parked(s->conn))
-                        conn_shutdown(s->conn);
-        while (stop_some(server)) /* those that hang do not hold up the others */
-                if (fiber_self() && fiber_sleep(now() + STOP_PAUSE))
-                        break;
+        send_away(server, S(""), WOKEN_SHUTDOWN);
 }
 
 void sessions_sign_out(struct server *server, struct str account)
 {
-        for (struct session *s = server->sessions; s; s = s->next)
-                if (s->account.n && str_eq(s->account, account))
-                        conn_wake(s->conn, WOKEN_SIGNED_OUT);
+        if (account.n)
+                send_away(server, account, WOKEN_SIGNED_OUT);
 }
 
 void sessions_dump(const struct server *server, int fd)

@@ -115,7 +115,7 @@ bool session_plaintext_ok(const struct session *s);
 struct signin session_signin(const struct session *s, unsigned scope, struct conn_tls_facts *room);
 /* Our name for a local address (settings host_names, else host_name): static text or in room. */
 const char *host_for(const struct settings *t, struct addr local, char *room, size_t n);
-/* SIGTERM: finish your command. In a fiber it waits, so that thousands of parked ones are woken some at a time. */
+/* SIGTERM: finish your command. In a fiber both wait, so that thousands of parked ones are woken some at a time. */
 void sessions_stop(struct server *server);
 void sessions_sign_out(struct server *server, struct str account);
 void sessions_dump(const struct server *server, int fd); /* for SIGQUIT: one line each, parked ones too */

@@ -229,3 +229,14 @@ def test_goodbye_to_all():
         for w in watching:
             lines = w.file.readlines()
             assert lines and lines[-1].startswith(b'* BYE'), lines
+
+
+def test_who_is_signed_out_hears_goodbye():
+    with Pail(settings={'workers': 2, 'park-after': '50ms'}) as pail:
+        watching, bob = idlers(pail, 300), Idler(pail, 'bob@hamburger.edu')
+        bob.idle()
+        pail.verb('passwd', WHO, input='another\n')
+        for w in watching:
+            lines = w.file.readlines()
+            assert lines and lines[-1].startswith(b'* BYE'), lines
+        bob.done()
