@@ -1,8 +1,12 @@
 #include "store/sharing.h"
 #include "base/mem.h"
+#include "run/offload.h"
 #include "store/account_inside.h"
 #include "store/db.h"
+#include "store/disk.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 struct sharing {
         struct db *db;
@@ -43,18 +47,31 @@ static const struct db_store store = {
         .page_size = 4096,
 };
 
+/* The new file's name. */
+static int sync_folder(void *arg)
+{
+        struct str path = str_of(arg);
+        size_t slash = str_rfind(path, '/');
+        char *folder = mem_string(slash == STR_NONE ? S(".") : str_sub(path, 0, slash + 1));
+        int fd = disk_open_dir(AT_FDCWD, folder), rc = fd < 0 ? fd : disk_sync_dir(fd);
+
+        if (fd >= 0)
+                close(fd);
+        mem_free(folder);
+        return rc;
+}
+
 int sharing_open(struct sharing **out, const char *path)
 {
         struct sharing *s = mem_new(struct sharing);
         int rc = db_open(&s->db, &store, path, DB_CREATE, NULL);
 
-        *out = NULL;
-        if (rc) {
-                mem_free(s);
-                return rc;
-        }
+        if (!rc)
+                rc = offload(QUICK, sync_folder, (void *)(uintptr_t)path);
+        if (rc)
+                sharing_close(&s);
         *out = s;
-        return 0;
+        return rc;
 }
 
 void sharing_close(struct sharing **sp)
@@ -64,7 +81,8 @@ void sharing_close(struct sharing **sp)
         *sp = NULL;
         if (!s)
                 return;
-        db_close(&s->db);
+        if (s->db)
+                db_close(&s->db);
         mem_free(s);
 }
 
