@@ -34,6 +34,21 @@ void out_printf(struct search_out *o, const char *format, ...)
         out_flush(o, PIECE);
 }
 
+/* printf's work without printf: a hundred thousand numbers are ordinary. before: 0 or what stands in front. */
+static void out_number(struct search_out *o, char before, uint32_t v)
+{
+        char text[12];
+        size_t at = sizeof(text);
+
+        do
+                text[--at] = (char)('0' + v % 10);
+        while (v /= 10);
+        if (before)
+                text[--at] = before;
+        buf_put(&o->b, text + at, sizeof(text) - at);
+        out_flush(o, PIECE);
+}
+
 void out_end(struct search_out *o)
 {
         buf_puts(&o->b, S("\r\n"));
@@ -49,17 +64,14 @@ static uint32_t shown(const struct seqmap *map, bool uid, uint32_t seq)
 
 void out_set(struct search_out *o, const struct seqmap *map, bool uid, const uint32_t *seqs, size_t n)
 {
-        const char *comma = "";
-
-        for (size_t i = 0; i < n; comma = ",") {
+        for (size_t i = 0; i < n;) {
                 uint32_t first = shown(map, uid, seqs[i]), last = first;
 
+                out_number(o, i ? ',' : 0, first);
                 for (i++; i < n && last < UINT32_MAX && shown(map, uid, seqs[i]) == last + 1; i++)
                         last++;
                 if (last > first)
-                        out_printf(o, "%s%u:%u", comma, first, last);
-                else
-                        out_printf(o, "%s%u", comma, first);
+                        out_number(o, ':', last);
         }
 }
 
@@ -157,7 +169,7 @@ static void plain(struct search_scope *c, const struct search_reply *r, const st
         out_begin(&o, c->s);
         out_printf(&o, "* %s", r->verb);
         for (size_t i = 0; i < f->n; i++)
-                out_printf(&o, " %u", shown(c->map, r->uid, f->seqs[i]));
+                out_number(&o, ' ', shown(c->map, r->uid, f->seqs[i]));
         if (modseq && f->n)
                 out_printf(&o, " (MODSEQ %llu)", (unsigned long long)modseq);
         out_end(&o);

@@ -219,11 +219,11 @@ static int put_in_order(void *arg)
 
 static int values(struct search_scope *c, struct sorting *w)
 {
-        bool rows = false;
+        bool rows = asks(w, BY_ARRIVAL), envelope = false;
         int error = 0;
 
         for (unsigned k = 0; k < w->n; k++)
-                rows |= w->by[k].by != BY_SIZE && w->by[k].by != BY_RELEVANCY;
+                envelope |= w->by[k].by == BY_DATE || w->by[k].by >= BY_CC;
         for (size_t i = 0; i < w->found->n; i++) {
                 w->order[i] = (uint32_t)i;
                 for (unsigned k = 0; k < w->n; k++)
@@ -232,8 +232,8 @@ static int values(struct search_scope *c, struct sorting *w)
                         else if (w->by[k].by == BY_RELEVANCY) /* the best first (RFC 6203 §6) */
                                 w->values[i * w->n + k].number = w->found->scores ? -w->found->scores[i] : 0;
         }
-        if (rows)
-                error = sort_rows(c, w->placed, w->found->n, take, w);
+        if (rows || envelope)
+                error = sort_rows(c, w->placed, w->found->n, envelope, take, w);
         return error ? error : sort_fields(c, w->placed, &w->laters, take_field, w);
 }
 

@@ -10,9 +10,9 @@ enum { SORT_TEXTS_MOST = 64 * 1024 * 1024, SORT_FIELD_MOST = 32 * 1024 };
  * is used (-ENOBUFS). */
 typedef bool sort_row_fn(void *context, size_t i, const struct letter_facts_row *row,
                          const struct mime_envelope *envelope);
-/* placed: of the found, in their order (search_placed). Letters that have gone are left out. Waits. */
-[[nodiscard]] int sort_rows(struct search_scope *c, const struct placed *placed, size_t n, sort_row_fn *fn,
-                            void *context);
+/* envelope false: it is not wanted, only dates are read. placed: of the found, in their order (search_placed). Letters that have gone are left out. Waits. */
+[[nodiscard]] int sort_rows(struct search_scope *c, const struct placed *placed, size_t n, bool envelope,
+                            sort_row_fn *fn, void *context);
 
 /* Fields that are too long to be held beside the letter are noted and read one by one afterwards. */
 struct sort_later {

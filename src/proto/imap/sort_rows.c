@@ -22,7 +22,8 @@ static bool take(void *context, size_t at, const struct letter_facts_row *row)
         return !r->full;
 }
 
-int sort_rows(struct search_scope *c, const struct placed *placed, size_t n, sort_row_fn *fn, void *context)
+int sort_rows(struct search_scope *c, const struct placed *placed, size_t n, bool envelope, sort_row_fn *fn,
+              void *context)
 {
         uint32_t *letters = mem_array(SEARCH_SLICE, sizeof(*letters));
         size_t *index = mem_array(SEARCH_SLICE, sizeof(*index)), m = 0, done;
@@ -35,7 +36,7 @@ int sort_rows(struct search_scope *c, const struct placed *placed, size_t n, sor
                         letters[m++] = placed[i].letter;
                 }
                 if (m == SEARCH_SLICE || (i == n && m)) {
-                        error = change_facts(c->x, letters, m, take, &r, &done);
+                        error = (envelope ? change_facts : change_dates)(c->x, letters, m, take, &r, &done);
                         m = 0;
                         if (!error && r.full)
                                 error = -ENOBUFS;

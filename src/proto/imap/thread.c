@@ -224,7 +224,7 @@ static int thread(struct search_scope *c, struct threading *t, const struct sear
         for (size_t i = 0; i < f->n; i++)
                 t->letters[i].shown = uid ? seqmap_uid(c->map, f->seqs[i]) : f->seqs[i];
         if (!error)
-                error = sort_rows(c, placed, f->n, take, t);
+                error = sort_rows(c, placed, f->n, true, take, t);
         if (!error)
                 error = sort_fields(c, placed, &t->laters, take_field, t);
         if (!error)
