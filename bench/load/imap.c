@@ -63,6 +63,14 @@ static void fill(unsigned from, unsigned count, size_t size, unsigned at_once, c
 
 static struct options o;
 
+static void copy_ten_thousand(void)
+{
+        char line[64];
+
+        snprintf(line, sizeof line, "COPY 1:%d Copied", o.letters < 10000 ? o.letters : 10000);
+        command(line);
+}
+
 static void append_thousand(void)
 {
         fill(1000000, o.letters < 1000 ? (unsigned)o.letters : 1000, o.size, 1, "Added");
@@ -86,7 +94,7 @@ static const struct step {
         { "store_add", { "STORE 1:* +FLAGS (\\Flagged)" } },
         { "store_remove", { "STORE 1:* -FLAGS.SILENT (\\Flagged)" } },
         { "append", { NULL }, append_thousand },
-        { "copy", { "COPY 1:10000 Copied" } },
+        { "copy", { NULL }, copy_ten_thousand },
         { "select_copied", { "SELECT Copied" } },
         { "move", { "MOVE 1:* Moved" } },
         { "select_moved", { "SELECT Moved" } },
