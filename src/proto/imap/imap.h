@@ -117,8 +117,8 @@ enum imap_enabled { /* by ENABLE, or by a command that implies it */
 struct imap_selected {
         struct access_key key; /* owner NULL: nothing selected */
         struct str path;       /* UTF-8, in the owner's account; heap */
-        bool read_only;        /* EXAMINE, or no right to change anything */
-        unsigned rights;
+        bool read_only;        /* EXAMINE */
+        unsigned rights;       /* as last told by PERMANENTFLAGS; what counts is access.rights */
         struct seqmap map;     /* what the client knows to be there */
         uint32_t uidnext;      /* and up to where */
         uint64_t modseq;       /* and what of its flags: all up to here has been told */

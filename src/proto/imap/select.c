@@ -200,7 +200,7 @@ static void keep(struct session *s, const struct access *x, struct select *sel, 
         struct str owner, path;
 
         *kept = (struct imap_selected){
-                .read_only = sel->examine || !(x->rights & KEEPS_WRITABLE),
+                .read_only = sel->examine,
                 .rights = x->rights,
                 .uidnext = v->uidnext,
                 .modseq = v->modseq,
@@ -375,9 +375,8 @@ static int select_mailbox(struct session *s, struct scan *a, bool examine)
         forget_look(&sel);
         if (rc)
                 return imap_trouble(s, rc);
-        if (p->selected.read_only)
-                return imap_ok(s, "[READ-ONLY] %s completed", s->running->verb);
-        return imap_ok(s, "[READ-WRITE] %s completed", s->running->verb);
+        return imap_ok(s, "[%s] %s completed", imap_writable(s) ? "READ-WRITE" : "READ-ONLY",
+                       s->running->verb);
 }
 
 /* SELECT mailbox [(parameters)] -- RFC 9051 §6.3.2 */

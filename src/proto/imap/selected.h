@@ -21,6 +21,7 @@ void imap_say_vanished(struct session *s, const char *earlier, const struct uid_
 void imap_say_changed(struct session *s, struct access *x, const struct placed *list, size_t n,
                       uint64_t except);
 uint32_t imap_recent(const struct session *s); /* how many letters are \Recent here */
+bool imap_writable(const struct session *s);   /* READ-WRITE; else READ-ONLY */
 /* The selected mailbox cannot be gone on with. */
 void imap_mailbox_lost(struct session *s);
 

@@ -46,10 +46,8 @@ bool imap_selected_open(struct session *s, unsigned needs, struct access *x, int
                 return false;
         }
         *rc = access_again(x, s->server->accounts, s->account, &sel->key, needs | RIGHT_READ);
-        if (!*rc) {
-                sel->rights = x->rights;
+        if (!*rc)
                 return true;
-        }
         if (*rc == -ESTALE || *rc == -ENOENT) {
                 imap_mailbox_lost(s);
                 *rc = OK;
@@ -191,8 +189,8 @@ static void extend_recent(struct session *s, struct access *x, const struct news
 
         if (p->enabled & ENABLED_REV2)
                 return;
-        sel->recent_due = !sel->read_only && !s->running;
-        if (!sel->read_only && s->running && change_select(x, true, &taken))
+        sel->recent_due = imap_writable(s) && !s->running;
+        if (imap_writable(s) && s->running && change_select(x, true, &taken))
                 taken = news->now;
         from = taken.recent_from > sel->uidnext ? taken.recent_from : sel->uidnext;
         if (from >= news->now.view.uidnext)
@@ -209,7 +207,7 @@ static void take_due(struct session *s, struct access *x)
         struct imap_selected *sel = &imap_of(s)->selected;
         struct mailbox_status status;
 
-        if (!sel->recent_due || !s->running || sel->read_only)
+        if (!sel->recent_due || !s->running || !imap_writable(s))
                 return;
         sel->recent_due = false;
         if (change_select(x, true, &status))
@@ -293,6 +291,32 @@ static void tell(struct session *s, struct access *x, struct news *news, unsigne
                          sel->held.n ? "something has gone that cannot be told yet" : "all is told");
 }
 
+/* RFC 4314 §5.2: shared flags; \Seen is everybody's own, but for the owner. */
+bool imap_writable(const struct session *s)
+{
+        const struct imap_selected *sel = &((const struct imap *)s)->selected;
+        bool own = str_eq(str_of(sel->key.owner), s->account);
+
+        return !sel->read_only && sel->rights & (RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_WRITE | RIGHT_DELETE |
+                                                 (own ? RIGHT_SEEN : 0));
+}
+
+/* Somebody gave or took them while the mailbox is selected (RFC 3501 §7.1, READ-ONLY and READ-WRITE). */
+static void tell_rights(struct session *s, struct access *x)
+{
+        struct imap_selected *sel = &imap_of(s)->selected;
+        bool was = imap_writable(s);
+
+        if (sel->rights == x->rights)
+                return;
+        sel->rights = x->rights;
+        if (sel->read_only)
+                return;
+        imap_say_flags(s, x);
+        if (was != imap_writable(s))
+                imap_say(s, "OK [%s] your rights are others now", was ? "READ-ONLY" : "READ-WRITE");
+}
+
 static void look(struct session *s, struct access *x, unsigned events, bool expunge, bool asked)
 {
         struct imap_selected *sel = &imap_of(s)->selected;
@@ -305,7 +329,7 @@ static void look(struct session *s, struct access *x, unsigned events, bool expu
         rc = change_since(x, sel->uidnext, sel->modseq, &news.changed, &news.gone, &news.now);
         if (!rc) {
                 sel->stamp = stamp;
-                sel->rights = x->rights;
+                tell_rights(s, x);
                 tell(s, x, &news, events, expunge, asked);
                 take_due(s, x);
         } else if (rc == -ESTALE || rc == -ENOENT) {
