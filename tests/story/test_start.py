@@ -1,7 +1,9 @@
 """Starting: what a newcomer does wrong, and what is said then; and the terminal that goes away."""
 import os
 import re
+import shutil
 import socket
+import sqlite3
 import subprocess
 
 import pexpect
@@ -186,3 +188,20 @@ def test_what_the_table_says_to_try_works(pail):
         done = subprocess.run(line, shell=True, cwd=os.path.dirname(pail.folder), capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, line + done.stderr
         assert ('printf' in line) or 'hello jill' in done.stdout, line + done.stdout
+
+
+def test_a_folder_of_an_older_pail_is_brought_up_to_date(pail):
+    pail.verb('account', 'set', 'jill@hill.com', 'real-name', 'Jill')
+    pail.stop()
+    path = os.path.join(pail.folder, 'directory', 'directory.db')
+    with sqlite3.connect(path) as db:       # schema 1 had no imap_disable
+        db.execute('ALTER TABLE account DROP COLUMN imap_disable')
+        db.execute('PRAGMA user_version = 1')
+    db.close()
+    shutil.rmtree(os.path.join(pail.folder, 'sharing'))
+    since = len(pail.log)
+    pail.start()
+    assert not pail.events('role-died', since=since)
+    assert pail.imap('jill@hill.com').select('INBOX')[0] == 'OK'
+    assert 'Jill' in pail.verb('account', 'show', 'jill@hill.com').stdout
+    assert os.path.exists(path + '.schema-1') and os.path.isdir(os.path.join(pail.folder, 'sharing'))
