@@ -38,11 +38,11 @@ bool search_allowed(struct session *s, const struct search_program *p, int *rc)
 {
         if (p->unknown) {
                 *rc = imap_no(s, "[BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252 KOI8-R "
-                                 "ISO-2022-JP SHIFT_JIS EUC-KR GB18030 BIG5)] Unknown charset");
+                                 "ISO-2022-JP SHIFT_JIS EUC-KR GB18030 BIG5)] there is no such charset here");
                 return false;
         }
         if (p->numbers && imap_of(s)->enabled & ENABLED_UIDONLY) {
-                *rc = imap_bad(s, "[UIDREQUIRED] Message numbers are not allowed once UIDONLY is enabled");
+                *rc = imap_bad(s, "[UIDREQUIRED] message numbers are not allowed once UIDONLY is enabled");
                 return false;
         }
         return true;
