@@ -160,7 +160,8 @@ static bool shown(const struct list_name *name, unsigned select)
 
 void names_choose(struct list_names *l, const struct list_query *q)
 {
-        qsort(l->list, l->n, sizeof *l->list, by_tree);
+        if (l->n)
+                qsort(l->list, l->n, sizeof *l->list, by_tree);
         join_doubles(l);
         add_levels(l);
         for (size_t i = l->n; i--;) { /* from the leaves up */
