@@ -81,8 +81,8 @@ def flags(i, subject):
     uids = i.uid('SEARCH', 'SUBJECT', f'"{subject}."')[1][0].split()
     if not uids:
         return None
-    told = i.uid('FETCH', uids[0].decode(), '(FLAGS)')[1][0].decode()
-    return set(re.search(r'FLAGS \(([^)]*)\)', told).group(1).split()) - {'\\Recent'}
+    told = i.uid('FETCH', uids[0].decode(), '(FLAGS)')[1][0]
+    return told and set(re.search(r'FLAGS \(([^)]*)\)', told.decode()).group(1).split()) - {'\\Recent'}
 
 
 @ways
@@ -196,6 +196,6 @@ def test_what_changed_while_the_reader_was_away(demo, tmp_path, who, program, sy
     i.select('Archive')
     assert flags(i, 'water-7') >= {'\\Flagged'}
     said = mutt.conversation()
-    assert ('ENABLE QRESYNC' in said) == (sync == 'qresync') == ('* VANISHED (EARLIER) 3:5' in said)
+    assert ('ENABLE QRESYNC' in said) == ('VANISHED' in said) == (sync == 'qresync')
     assert ('CHANGEDSINCE' in said) == (sync != 'neither')
     i.logout()
