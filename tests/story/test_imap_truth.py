@@ -47,7 +47,7 @@ def act(c, dice):
     elif kind == 8 and some:
         c.command(f'UID EXPUNGE {some}', ok=False)
     elif kind == 9 and not c.uidonly:
-        c.command(f'FETCH 1:{n} (FLAGS)', ok=False)
+        c.command(f'FETCH 1:{n} ({dice.choice(["FLAGS", "FLAGS MODSEQ", "MODSEQ"])})', ok=False)
     elif kind == 10 and some:
         c.command(f'UID {dice.choice(["COPY", "MOVE"])} {some} {c.mailbox}', ok=False)
     else:

@@ -131,6 +131,7 @@ struct imap_selected {
         struct uid_list saved; /* $ (SEARCHRES) */
         struct uid_list
             held; /* gone, and not yet told: still in the map, so that numbers stay as the client knows them */
+        bool behind;     /* flags were changed of which NOTIFY did not let us tell: `highest` stays */
         bool recent_due; /* \Recent letters were told by a bell, and not yet taken from other sessions */
 };
 

@@ -276,6 +276,8 @@ static void tell(struct session *s, struct access *x, struct news *news, unsigne
                 imap_say_flags(s, x);
         if (events & EVENT_FLAGS)
                 tell_flags(s, x, news, known);
+        else if (news->changed.n && news->changed.list[0].uid < known)
+                sel->behind = true;
         if (news->changed.n)
                 imap_contexts_update(s, x, &news->changed, NULL);
         if (news->fresh.n && notify_selected_items(p).n &&
@@ -284,11 +286,10 @@ static void tell(struct session *s, struct access *x, struct news *news, unsigne
         sel->uidnext = news->now.view.uidnext;
         sel->modseq = news->now.view.modseq;
         /* RFC 7162 §3.2: never beyond what has been told */
-        if (!sel->held.n && news->now.highest > sel->highest)
+        if (!sel->held.n && !sel->behind && news->now.highest > sel->highest)
                 sel->highest = news->now.highest;
-        if (p->enabled & ENABLED_QRESYNC && (sel->held.n || (gone && sel->highest > was)))
-                imap_say(s, "OK [HIGHESTMODSEQ %llu] %s", (unsigned long long)sel->highest,
-                         sel->held.n ? "something has gone that cannot be told yet" : "all is told");
+        if (p->enabled & ENABLED_QRESYNC && gone && sel->highest > was && !sel->held.n && !sel->behind)
+                imap_say(s, "OK [HIGHESTMODSEQ %llu] all is told", (unsigned long long)sel->highest);
 }
 
 /* RFC 4314 §5.2: shared flags; \Seen is everybody's own, but for the owner. */
@@ -340,6 +341,20 @@ static void look(struct session *s, struct access *x, unsigned events, bool expu
         uid_list_free(&news.fresh);
 }
 
+/* RFC 7162 §6: a client takes the highest MODSEQ that a command told for what it knows, unless it is told otherwise. While something
+ * older has not been told, it must be: each time, also if nothing is new. */
+static void say_behind(struct session *s, unsigned events)
+{
+        const struct imap *p = imap_of(s);
+        const struct imap_selected *sel = &p->selected;
+
+        if (!(p->enabled & ENABLED_QRESYNC) || !sel->key.owner || !s->running || s->ending)
+                return;
+        if (sel->held.n || sel->behind || !events)
+                imap_say(s, "OK [HIGHESTMODSEQ %llu] not all that is older has been told yet",
+                         (unsigned long long)sel->highest);
+}
+
 void imap_updates(struct session *s, struct access *x, bool expunge)
 {
         struct imap *p = imap_of(s);
@@ -348,8 +363,12 @@ void imap_updates(struct session *s, struct access *x, bool expunge)
         struct access here = { 0 };
         int rc = 0;
 
-        if (!p->selected.key.owner || s->ending || (!events && !own))
+        if (!p->selected.key.owner || s->ending)
                 return;
+        if (!events && !own) {
+                say_behind(s, events);
+                return;
+        }
         if (!x) {
                 x = &here;
                 rc = access_again(x, s->server->accounts, s->account, &p->selected.key, RIGHT_READ);
@@ -359,4 +378,5 @@ void imap_updates(struct session *s, struct access *x, bool expunge)
         else if (rc == -ESTALE || rc == -ENOENT || rc == -EACCES)
                 imap_mailbox_lost(s);
         access_close(&here);
+        say_behind(s, events);
 }
