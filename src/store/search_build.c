@@ -237,7 +237,14 @@ static bool add_field(void *context, struct str name, struct str value)
                 text_fold(&b->folded, S(": "));
         }
         text_fold(&b->folded, value);
-        take_words(b, class, true);
+        if (words_whole(b->classes[class].name)) {
+                b->class = class;
+                words_value(buf_str(&b->folded), add_word, b);
+                add_found(b);
+                buf_clear(&b->folded);
+        } else {
+                take_words(b, class, true);
+        }
         class_has(b, class);
         return true;
 }

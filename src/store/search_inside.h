@@ -18,10 +18,15 @@ size_t words_take(struct str folded, bool last, word_fn *word, void *context);
 /* The segment at the start of s (no space in it): ends where the script changes. *dense: it is written without spaces. */
 size_t words_segment(struct str s, bool *dense);
 size_t words_character(struct str s); /* bytes of the first character */
+/* Of the fields that people search by name, whole values are kept in the place of words, spaces and all: pieces of WORD_MAX
+ * that overlap in the same way. So a needle with spaces is found there without reading a letter, too. */
+bool words_whole(struct str field_name); /* lower case */
+void words_value(struct str folded, word_fn *word, void *context);
 
 /* ---- search_need.c: a needle, folded, and how the vocabulary of the index is asked for it ----
  *
- * The vocabulary lies as "\nword\nword\n": a piece of the needle that must begin a word is sought as "\npiece", and so on.
+ * The vocabulary lies as "\nword\nword\n": a piece of the needle that must begin a word is sought as "\npiece", and so on;
+ * not so among whole values.
  * exact: what the only piece finds is the answer, no letter needs to be read. */
 enum { NEED_PIECES = 24 };
 struct need {

@@ -72,6 +72,16 @@ static void cut(struct need *need)
         need->exact = need->n == 1 && str_search(need->pieces[0], s) != STR_NONE; /* no space at an end */
 }
 
+/* For whole values: parts that surely lie whole in one piece of them. */
+static void cut_whole(struct need *need)
+{
+        struct str s = buf_str(&need->text);
+
+        need->exact = s.n <= WORD_SURE;
+        for (; s.n; s = str_from_at(s, WORD_SURE))
+                piece(need, false, str_sub(s, 0, WORD_SURE), false);
+}
+
 /* Signs around a word do not count in a fuzzy search. */
 static struct str core(struct str s)
 {
@@ -116,6 +126,8 @@ void need_make(struct need *need, const struct search_needle *needle)
         }
         if (need->fuzzy)
                 words_take(buf_str(&need->text), true, fuzzy_word, need);
+        else if (need->field <= SEARCH_HEADER && words_whole(need->name))
+                cut_whole(need);
         else
                 cut(need);
         need->any = !need->text.n || (need->fuzzy && !need->n);

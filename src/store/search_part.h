@@ -5,7 +5,7 @@
  * A part has classes: the body's texts (empty name), one for each name of header fields (lower case), one for the file names
  * of parts (" "), and one for fields with strange names ("\t", name and value together). A class has a vocabulary of words
  * (search_inside.h says what a word is), sorted, in groups of about 64 KB, and for each word the list of letters that hold
- * it. To find a needle without a space is to look for it in the vocabulary, byte by byte: every place where it stands in a
+ * it; of some fields whole values stand there in the place of words (words_whole). To find a needle without a space is to look for it in the vocabulary, byte by byte: every place where it stands in a
  * text lies whole in some word of it. So the answer is the union of the lists of the words that hold it, and exact.
  *
  * A file, little-endian:
@@ -23,7 +23,7 @@
 #define PART_FILES   S(" ")
 #define PART_STRANGE S("\t")
 enum {
-        PART_VERSION = 1,
+        PART_VERSION = 2,
         PART_BLOCK = 32, /* words */
         PART_GROUP = 64 * 1024,
         PART_SAMPLES = 4,

@@ -44,18 +44,44 @@ static void find_words(struct query *q, struct str words, struct str piece)
         }
 }
 
-static void find_close(struct query *q, struct str words, struct str wanted)
+struct closest {
+        struct str wanted;
+        unsigned close;
+};
+
+static void keep_closest(void *context, struct str word)
+{
+        struct closest *c = context;
+        unsigned close = need_close(c->wanted, word);
+
+        if (close > c->close)
+                c->close = close;
+}
+
+static void find_close(struct query *q, struct str words, struct str wanted, bool whole)
 {
         struct str word, rest = str_from_at(words, 1);
 
         for (uint32_t i = 0; rest.n; i++) {
-                unsigned close;
+                struct closest c = { wanted, 0 };
 
                 str_cut(&rest, '\n', &word);
-                close = need_close(wanted, word);
-                if (close)
-                        hit(q, i, close);
+                if (whole)
+                        words_take(word, true, keep_closest, &c);
+                else
+                        keep_closest(&c, word);
+                if (c.close)
+                        hit(q, i, c.close);
         }
+}
+
+/* In a whole value a word begins and ends anywhere. */
+static struct str bare(struct str piece)
+{
+        if (piece.n && piece.p[0] == '\n')
+                piece = str_from_at(piece, 1);
+        piece.n -= piece.n && piece.p[piece.n - 1] == '\n';
+        return piece;
 }
 
 struct best {
@@ -108,7 +134,7 @@ static bool enough(const struct query *q)
         return q->count == q->part->n && !q->best;
 }
 
-static int ask_group(struct query *q, const struct part_group *g, unsigned piece)
+static int ask_group(struct query *q, const struct part_group *g, struct str piece, bool whole)
 {
         struct str words, table;
         int rc;
@@ -120,9 +146,9 @@ static int ask_group(struct query *q, const struct part_group *g, unsigned piece
                 return rc;
         table = str_from_at(buf_str(&q->words), words.n);
         if (q->need->fuzzy)
-                find_close(q, words, q->need->pieces[piece]);
+                find_close(q, words, piece, whole);
         else
-                find_words(q, words, q->need->pieces[piece]);
+                find_words(q, words, whole ? bare(piece) : piece);
         if (q->hit_n && q->hits[q->hit_n - 1] >= g->count)
                 return -EBADMSG;
         for (size_t from = 0, to; from < q->hit_n && !rc && !enough(q); from = to) {
@@ -164,7 +190,7 @@ static int ask_piece(struct query *q, unsigned piece)
                 if (field == SEARCH_TEXT && !ask_name(q, c, q->need->pieces[piece]))
                         return -EBADMSG;
                 for (size_t k = 0; k < c->group_n && !rc && !enough(q); k++)
-                        rc = ask_group(q, &c->groups[k], piece);
+                        rc = ask_group(q, &c->groups[k], q->need->pieces[piece], words_whole(c->name));
         }
         return rc;
 }

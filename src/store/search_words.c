@@ -60,6 +60,24 @@ static size_t plain(struct str s, bool last, word_fn *word, void *context)
         return s.n;
 }
 
+bool words_whole(struct str name)
+{
+        static const struct str names[] = {
+                { "subject", 7 }, { "from", 4 }, { "to", 2 }, { "cc", 2 }, { "bcc", 3 }
+        };
+
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+                if (str_eq(names[i], name))
+                        return true;
+        return false;
+}
+
+void words_value(struct str s, word_fn *word, void *context)
+{
+        if (s.n)
+                (void)plain(s, true, word, context);
+}
+
 static size_t dense_pairs(struct str s, bool last, word_fn *word, void *context)
 {
         size_t one = words_character(s), two, at = 0;
