@@ -314,6 +314,48 @@ static void cut_long(void *arg)
         must(staged(w) == 0 && inbox(w).count == 0);
 }
 
+/* Sent one behind the other, they share commits; the answers come in order, also of those that are refused, and a URL finds
+ * what was appended just before. */
+static void together(void *arg)
+{
+        struct world *w = arg;
+        struct conn *c = sign_in(w);
+        struct mailbox_view before = inbox(w), after;
+        char begin[64];
+
+        for (int i = 0; i < 300; i++) {
+                if (i % 50 == 7)
+                        conn_printf(c,
+                                    "t%d APPEND INBOX CATENATE (URL \"/INBOX/;UID=%d\" TEXT {1+}\r\nx)\r\n",
+                                    i, i - i / 50 - 5);
+                else if (i % 50 == 13)
+                        conn_printf(c, "t%d APPEND Nowhere {3+}\r\nabc\r\n", i);
+                else if (i % 50 == 17)
+                        conn_printf(c, "t%d APPEND INBOX {3+}\r\nabc (\\Odd) {3+}\r\nabc\r\n", i);
+                else if (i % 50 == 23)
+                        conn_printf(c, "t%d APPEND INBOX {3+}\r\nabc (k%d) {70000+}\r\n%070000d\r\n", i, i,
+                                    i);
+                else
+                        conn_printf(c, "t%d APPEND INBOX (k%d) {10+}\r\nletter %03d\r\n", i, i % 7, i);
+        }
+        say(c, "n NOOP\r\n");
+        for (int i = 0; i < 300; i++) {
+                int kind = i % 50;
+
+                snprintf(begin, sizeof begin, "t%d %s ", i,
+                         kind == 13   ? "NO [TRYCREATE]"
+                         : kind == 17 ? "BAD"
+                                      : "OK [APPENDUID");
+                expect(c, begin);
+        }
+        expect(c, "n OK");
+        after = inbox(w);
+        must(after.count == 300 - 12 + 6 && staged(w) == 0);
+        if (parking < 0)
+                must(after.modseq - before.modseq < 150); /* not one each */
+        leave(&c);
+}
+
 /* Thousands of flags, of parentheses, of parts, of empty literals: an answer, and the session goes on. */
 static void hostile(void *arg)
 {
@@ -400,12 +442,14 @@ TEST(byte_wise)
 TEST(cut)
 TEST(cut_long)
 TEST(hostile)
+TEST(together)
 
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_streamed), cmocka_unit_test(test_byte_wise), cmocka_unit_test(test_cut),
-                cmocka_unit_test(test_cut_long), cmocka_unit_test(test_hostile),
+                cmocka_unit_test(test_streamed), cmocka_unit_test(test_byte_wise),
+                cmocka_unit_test(test_cut),      cmocka_unit_test(test_cut_long),
+                cmocka_unit_test(test_hostile),  cmocka_unit_test(test_together),
         };
 
         log_quiet = true;

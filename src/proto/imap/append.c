@@ -4,9 +4,9 @@
 
 #include <errno.h>
 
-static bool trouble(struct append *p, int error)
+bool append_trouble(struct append *p, int error)
 {
-        if (error == -ENOENT)
+        if (error == -ENOENT || error == -ESTALE) /* or it was removed meanwhile */
                 p->rc = imap_no(p->session, "[TRYCREATE] there is no mailbox of that name");
         else
                 p->rc = imap_trouble(p->session, error);
@@ -31,11 +31,20 @@ bool append_begin(struct append *p, struct session *s, struct str name, uint64_t
                 rc = imap_room(s, p->held.account, p->held.owner, &p->room);
         if (rc) {
                 append_release(p);
-                return trouble(p, rc);
+                return append_trouble(p, rc);
         }
         if (p->room < UINT64_MAX - freed)
                 p->room += freed;
         return true;
+}
+
+struct session *append_refuses(struct append *p)
+{
+        while (p->n > p->first)
+                stage_free(&p->letters[--p->n].stage);
+        if (p->earlier)
+                p->earlier(p);
+        return p->session;
 }
 
 void append_release(struct append *p)
@@ -56,16 +65,16 @@ bool append_fits(struct append *p, const struct stage *to, uint64_t more)
         uint64_t have = stage_size(to);
 
         if (more > p->limit || have > p->limit - more) {
-                p->rc = imap_no(p->session, "[TOOBIG] a letter may have %llu octets here",
+                p->rc = imap_no(append_refuses(p), "[TOOBIG] a letter may have %llu octets here",
                                 (unsigned long long)p->limit);
                 return false;
         }
         if (p->octets + have + more > APPEND_OCTETS) { /* URLs make much of little */
-                p->rc = imap_no(p->session, "[LIMIT] more than one command may bring");
+                p->rc = imap_no(append_refuses(p), "[LIMIT] more than one command may bring");
                 return false;
         }
         if (p->room < UINT64_MAX && p->octets + have + more > p->room) {
-                p->rc = imap_trouble(p->session, -EDQUOT);
+                p->rc = imap_trouble(append_refuses(p), -EDQUOT);
                 return false;
         }
         return true;
@@ -98,7 +107,7 @@ static bool data(struct append *p, struct scan *a, struct stage *to)
                 return append_catenate(p, a, to);
         } else if (imap_can(s, CAP_UTF8_ACCEPT) && scan_try_word(a, S("UTF8 ("))) {
                 if (!(imap_of(s)->enabled & ENABLED_UTF8)) {
-                        p->rc = imap_no(s, "[CANNOT] ENABLE UTF8=ACCEPT first");
+                        p->rc = imap_no(append_refuses(p), "[CANNOT] ENABLE UTF8=ACCEPT first");
                         return false;
                 }
                 if (!append_literal(p, a, to, true, true))
@@ -113,12 +122,13 @@ bool append_letter(struct append *p, struct scan *a)
 {
         struct append_letter *l;
 
-        if (p->n == APPEND_LETTERS) {
-                p->rc = imap_no(p->session, "[LIMIT] %d letters at most in one command", APPEND_LETTERS);
+        if (p->n - p->first == APPEND_LETTERS) {
+                p->rc =
+                    imap_no(append_refuses(p), "[LIMIT] %d letters at most in one command", APPEND_LETTERS);
                 return false;
         }
-        if (alter_most(p->session) > 0 && p->n == (unsigned long)alter_most(p->session)) {
-                p->rc = imap_no(p->session, "[MESSAGELIMIT %ld] APPEND: too many at once",
+        if (alter_most(p->session) > 0 && p->n - p->first == (unsigned long)alter_most(p->session)) {
+                p->rc = imap_no(append_refuses(p), "[MESSAGELIMIT %ld] APPEND: too many at once",
                                 alter_most(p->session));
                 return false;
         }
@@ -134,22 +144,22 @@ bool append_letter(struct append *p, struct scan *a)
         if (!a->bad && !data(p, a, l->stage))
                 return false;
         if (a->bad) {
-                p->rc = imap_syntax(p->session, a);
+                p->rc = imap_syntax(append_refuses(p), a);
                 return false;
         }
-        p->octets += stage_size(l->stage);
+        p->octets += stage_size(p->letters[p->n - 1].stage);
         return true;
 }
 
 /* The flags as bits of the target's account; the letters as what the store takes. */
-static int filings(struct append *p, struct access *x, struct filing **out)
+static int filings(struct append *p, size_t n, struct access *x, struct filing **out)
 {
         struct session *s = p->session;
-        struct filing *f = *out = arena_array(&s->command, struct filing, p->n);
+        struct filing *f = *out = arena_array(&s->command, struct filing, n);
         struct keyword_list *known = NULL;
         int rc = 0;
 
-        for (size_t i = 0; i < p->n && !rc; i++) {
+        for (size_t i = 0; i < n && !rc; i++) {
                 f[i].received = p->letters[i].received;
                 if (p->letters[i].flags.n && !known) {
                         known = arena_new(&s->command, struct keyword_list);
@@ -164,7 +174,7 @@ static int filings(struct append *p, struct access *x, struct filing **out)
         return rc;
 }
 
-bool append_ready(struct append *p, struct access *x, struct filing **letters, uint64_t *room)
+int append_ready(struct append *p, size_t n, struct access *x, struct filing **letters, uint64_t *room)
 {
         struct session *s = p->session;
         int rc = 0;
@@ -175,61 +185,14 @@ bool append_ready(struct append *p, struct access *x, struct filing **letters, u
                 rc = imap_open(s, p->name, RIGHT_INSERT, x);
         *room = UINT64_MAX;
         if (!rc)
-                rc = filings(p, x, letters);
+                rc = filings(p, n, x, letters);
         if (!rc)
                 rc = imap_room(s, x->account, x->owner, room);
         if (*room < UINT64_MAX - p->freed)
                 *room += p->freed;
         if (!rc && !conn_ok(s->conn))
                 rc = -ECANCELED;
-        if (!rc)
-                return true;
-        access_close(x);
-        return trouble(p, rc);
-}
-
-static int append(struct append *p, struct scan *a)
-{
-        struct session *s = p->session;
-        struct uid_list uids = { 0 };
-        struct filing *letters;
-        auto_buf struct buf code = { 0 };
-        struct access x;
-        uint64_t room;
-        int rc;
-
-        do {
-                if (!append_letter(p, a))
-                        return p->rc;
-        } while (!imap_end(s, a) && !a->bad && imap_can(s, CAP_MULTIAPPEND));
-        if (!imap_end(s, a))
-                return imap_syntax(s, a);
-        if (!append_ready(p, &x, &letters, &room))
-                return p->rc;
-        buf_init(&code, 1 << 20);
-        rc = change_append(&x, letters, p->n, room);
-        if (rc == -ESTALE)
-                rc = -ENOENT; /* it was removed meanwhile */
-        for (size_t i = 0; i < p->n && !rc; i++)
-                uid_list_add(&uids, letters[i].uid, letters[i].uid);
-        if (!rc && x.rights & RIGHT_READ)
-                put_appenduid(&code, x.uidvalidity, &uids);
-        access_close(&x);
-        uid_list_free(&uids);
-        return rc && !trouble(p, rc) ? p->rc : alter_ok(s, buf_str(&code), "APPEND completed");
-}
-
-/* APPEND mailbox [(flags)] [date-time] literal ... -- RFC 9051 §6.3.12, RFC 3502 */
-int imap_append(struct session *s, struct scan *a)
-{
-        struct append p = { .session = s };
-        struct str name = imap_mailbox(s, a);
-        int rc;
-
-        imap_sp(a);
-        if (a->bad)
-                return imap_syntax(s, a);
-        rc = append_begin(&p, s, name, 0) ? append(&p, a) : p.rc;
-        append_drop(&p);
+        if (rc)
+                access_close(x);
         return rc;
 }

@@ -25,10 +25,12 @@ struct append {
         struct str name; /* of the mailbox, as the client has it */
         struct append_letter *letters;
         size_t n, space;
-        uint64_t limit, room; /* octets: of one letter, of all */
-        uint64_t octets;      /* of the letters before the one that arrives */
-        uint64_t freed;       /* by what a REPLACE removes */
-        struct access held;   /* the mailbox, as long as nothing was waited for */
+        size_t first;                      /* of the command at hand: APPENDs may share a commit */
+        uint64_t limit, room;              /* octets: of one letter, of all */
+        uint64_t octets;                   /* of the letters before the one that arrives */
+        uint64_t freed;                    /* by what a REPLACE removes */
+        void (*earlier)(struct append *p); /* answers commands before this one; may be NULL */
+        struct access held;                /* the mailbox, as long as nothing was waited for */
         int rc;
 };
 
@@ -36,9 +38,13 @@ struct append {
 bool append_begin(struct append *p, struct session *s, struct str name, uint64_t freed);
 /* [flag-list SP] [date-time SP] append-data: the cursor stands at the first of them. */
 bool append_letter(struct append *p, struct scan *a);
-/* The letters become filings (in the command's arena), the mailbox is opened, and what may have changed since
- * append_begin is looked at again. After success the caller closes *x. */
-bool append_ready(struct append *p, struct access *x, struct filing **letters, uint64_t *room);
+/* The first n letters become filings (in the command's arena), the mailbox is opened, and what may have changed since
+ * append_begin is looked at again. 0: the caller closes *x. */
+[[nodiscard]] int append_ready(struct append *p, size_t n, struct access *x, struct filing **letters,
+                               uint64_t *room);
+bool append_trouble(struct append *p, int error); /* the reply for -errno; false */
+/* Before a reply that refuses the command at hand: its letters go, and what came before it is answered. */
+struct session *append_refuses(struct append *p);
 void append_drop(struct append *p);
 /* Before a wait for the client: what holds an account open must not take as long as he likes. */
 void append_release(struct append *p);

@@ -26,7 +26,8 @@ bool append_catenate(struct append *p, struct scan *a, struct stage *to)
         scan_char(a, '(');
         do {
                 if (parts++ == CATENATE_PARTS) {
-                        p->rc = imap_no(p->session, "[LIMIT] a letter of more than %d parts", CATENATE_PARTS);
+                        p->rc = imap_no(append_refuses(p), "[LIMIT] a letter of more than %d parts",
+                                        CATENATE_PARTS);
                         return false;
                 }
                 if (!part(p, a, to))
@@ -35,6 +36,6 @@ bool append_catenate(struct append *p, struct scan *a, struct stage *to)
         scan_char(a, ')');
         if (a->bad || stage_size(to))
                 return true; /* the caller looks at the cursor */
-        p->rc = imap_no(p->session, "nothing in it: nothing was appended");
+        p->rc = imap_no(append_refuses(p), "nothing in it: nothing was appended");
         return false;
 }

@@ -1,4 +1,5 @@
 #include "proto/imap/append.h"
+#include "store/body.h"
 
 enum { PIECE = 64 * 1024, SILENCE_SECONDS = 300 };
 
@@ -72,15 +73,17 @@ bool append_literal(struct append *p, struct scan *a, struct stage *to, bool bin
 
         if (!imap_literal_head(a, &l) || (binary && !l.binary)) {
                 scan_fail(a, binary ? "a literal8 is missing: ~{n}" : "a literal is missing: {n}");
-                p->rc = imap_syntax(s, a);
+                p->rc = imap_syntax(append_refuses(p), a);
                 return false;
         }
         if (!imap_literal_allowed(s, a, &l)) {
-                p->rc = imap_syntax(s, a);
+                p->rc = imap_syntax(append_refuses(p), a);
                 return false;
         }
         if (!append_fits(p, to, l.n))
                 return false;
+        if (p->earlier && (!l.plus || l.n > BODY_INLINE_MAX))
+                p->earlier(p); /* they need not wait for this one */
         imap_literal_go(s, &l);
         if (!receive(p, &l, to, &nul, &error))
                 return false;
@@ -88,13 +91,14 @@ bool append_literal(struct append *p, struct scan *a, struct stage *to, bool bin
                 append_release(p);
         imap_literal_done(s, a);
         if (a->bad)
-                p->rc = conn_ok(s->conn) ? imap_syntax(s, a) : FAIL;
+                p->rc = conn_ok(s->conn) ? imap_syntax(append_refuses(p), a) : FAIL;
         else if (error)
-                p->rc = imap_trouble(s, error);
+                p->rc = imap_trouble(append_refuses(p), error);
         else if (nul)
-                p->rc = imap_no(s, "[CANNOT] there is a NUL in that literal; send it as ~{n}");
+                p->rc =
+                    imap_no(append_refuses(p), "[CANNOT] there is a NUL in that literal; send it as ~{n}");
         else if (whole && !l.n)
-                p->rc = imap_no(s, "cancelled: nothing was appended");
+                p->rc = imap_no(append_refuses(p), "cancelled: nothing was appended");
         else
                 return true;
         return false;

@@ -255,8 +255,8 @@ static bool bad_url(struct append *p, struct str url)
 
         for (size_t i = 0; i < url.n && n < sizeof said; i++)
                 said[n++] = (unsigned char)url.p[i] < 32 || strchr("\\]\x7f", url.p[i]) ? '?' : url.p[i];
-        p->rc =
-            imap_no(p->session, "[BADURL " PRS "] no letter here has that address", STR(str_from(said, n)));
+        p->rc = imap_no(append_refuses(p), "[BADURL " PRS "] no letter here has that address",
+                        STR(str_from(said, n)));
         return false;
 }
 
@@ -270,6 +270,8 @@ bool append_url(struct append *p, struct str url, struct stage *to)
 
         if (!parse(s, url, &u) || !section_of(s, u.section, &section))
                 return bad_url(p, url);
+        if (p->earlier) /* it may be of a letter that they bring */
+                p->earlier(p);
         append_release(p); /* one account open at a time */
         rc = open_mailbox(s, &u, &x);
         if (!rc)
@@ -278,6 +280,6 @@ bool append_url(struct append *p, struct str url, struct stage *to)
         if (rc == -ENOENT || rc == -ESTALE || rc == -EACCES || rc == -EINVAL)
                 return bad_url(p, url);
         if (rc && rc != -EFBIG)
-                p->rc = imap_trouble(s, rc);
+                p->rc = imap_trouble(append_refuses(p), rc);
         return !rc;
 }

@@ -65,8 +65,10 @@ static int replace(struct session *s, struct replace *r)
 
         if (!imap_selected_open(s, RIGHT_READ | RIGHT_DELETE | RIGHT_EXPUNGE, &x, &rc))
                 return rc;
-        if (!append_ready(&r->append, &to, &letter, &room)) {
+        rc = append_ready(&r->append, 1, &to, &letter, &room);
+        if (rc) {
                 access_close(&x);
+                append_trouble(&r->append, rc);
                 return r->append.rc;
         }
         rc = change_replace(&x, r->uid, &to, letter, room);
