@@ -174,6 +174,7 @@ static void prepare(struct session *s, struct fetch *f, struct access *x)
         f->uid_only = p->enabled & ENABLED_UIDONLY;
         f->recent = !(p->enabled & ENABLED_REV2);
         f->tell_modseq = p->enabled & (ENABLED_CONDSTORE | ENABLED_QRESYNC);
+        f->tell_uid = p->enabled & ENABLED_QRESYNC;
         f->selected = &p->selected;
         f->keywords = imap_keywords(s, x);
         f->total = uid_list_count(&f->uids);

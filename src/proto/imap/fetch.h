@@ -160,11 +160,11 @@ struct fetch {
         struct access *x;
         struct fetch_items items;
         unsigned mode;
-        bool uid, uid_only; /* as UID FETCH; RFC 9586 */
-        bool tell_modseq;
-        bool recent;         /* \Recent exists (not in rev2) */
-        uint64_t own_modseq; /* of the \Seen this command has set; 0: none */
-        uint64_t since;      /* CHANGEDSINCE */
+        bool uid, uid_only;         /* as UID FETCH; RFC 9586 */
+        bool tell_modseq, tell_uid; /* with flags that have changed (RFC 7162 §3.2.4) */
+        bool recent;                /* \Recent exists (not in rev2) */
+        uint64_t own_modseq;        /* of the \Seen this command has set; 0: none */
+        uint64_t since;             /* CHANGEDSINCE */
         const struct keyword_list *keywords;
         const struct imap_selected *selected;
         struct uid_list uids;

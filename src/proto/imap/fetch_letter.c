@@ -176,7 +176,7 @@ static void put_extras(const struct fetch *f, struct fetch_writer *w, const stru
 {
         bool seen = f->own_modseq && p->modseq == f->own_modseq;
 
-        if (f->uid && !f->uid_only && !(f->items.given & 1u << FETCH_UID)) {
+        if ((f->uid || (seen && f->tell_uid)) && !f->uid_only && !(f->items.given & 1u << FETCH_UID)) {
                 put_label(w, S("UID "));
                 put_u64(w->out.b, p->uid);
         }

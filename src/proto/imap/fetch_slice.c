@@ -104,7 +104,7 @@ static void tell_progress(struct sending *g)
         struct fetch *f = g->f;
 
         if (now() - g->told_progress < PROGRESS_SECONDS * SECOND || f->told >= f->total ||
-            !imap_can(f->s, CAP_INPROGRESS))
+            !imap_of(f->s)->tag.n || !imap_can(f->s, CAP_INPROGRESS))
                 return;
         g->told_progress = now();
         imap_say(f->s, "OK [INPROGRESS (\"" PRS "\" %llu %llu)] still sending", STR(imap_of(f->s)->tag),
