@@ -247,7 +247,8 @@ static void reads_many_at_once(void **state)
         assert_int_equal(account_read(jill, letters + MANY - 1, 2, SIZE_MAX, &got, ends, &done), 0);
         assert_int_equal(done, 1);
         assert_int_equal(account_read(jill, letters + MANY, 1, SIZE_MAX, &got, ends, &done), -ENOENT);
-        got.max = got.n + 100;
+        buf_free(&got);
+        buf_init(&got, 100);
         assert_int_equal(account_read(jill, letters, 1, SIZE_MAX, &got, ends, &done), -EFBIG);
         buf_free(&got);
 }
