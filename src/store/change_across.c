@@ -87,6 +87,40 @@ static int file_slice(struct across *c)
         return rc;
 }
 
+/* The same names have other bits there. A keyword that finds no place any more, or that may not be made there, stays behind. */
+static int map_keywords(struct across *c)
+{
+        struct placed_list *l = &c->u.list;
+        uint64_t used = 0, to[64] = { 0 };
+        auto_arena struct arena m = { 0 };
+        struct keyword_list k;
+        int rc;
+
+        for (size_t i = 0; i < l->n; i++)
+                used |= l->list[i].flags & ~(uint64_t)255;
+        if (!used)
+                return 0;
+        arena_init(&m, 1 << 20);
+        rc = change_keywords(c->from, &m, &k);
+        for (uint64_t rest = used & k.bits; rest && !rc; rest &= rest - 1) {
+                unsigned from = (unsigned)__builtin_ctzll(rest), bit;
+
+                rc = change_keyword(c->u.to, k.names[from], &bit);
+                if (!rc)
+                        to[from] = (uint64_t)1 << bit;
+                else if (rc == -ENOSPC || rc == -EACCES)
+                        rc = 0;
+        }
+        for (size_t i = 0; i < l->n && !rc; i++) {
+                uint64_t flags = l->list[i].flags & 255;
+
+                for (uint64_t rest = l->list[i].flags & ~(uint64_t)255; rest; rest &= rest - 1)
+                        flags |= to[__builtin_ctzll(rest)];
+                l->list[i].flags = flags;
+        }
+        return rc;
+}
+
 int copy_across(struct access *from, const struct uid_range *uids, size_t n, struct access *to, uint64_t room,
                 struct copied *out)
 {
@@ -102,6 +136,8 @@ int copy_across(struct access *from, const struct uid_range *uids, size_t n, str
                         rc = -EDQUOT;
                 room -= c->u.list.list[i].size;
         }
+        if (!rc)
+                rc = map_keywords(c);
         while (!rc && c->done < c->u.list.n)
                 rc = file_slice(c);
         if (!rc && c->u.list.n)

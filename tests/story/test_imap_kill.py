@@ -45,9 +45,11 @@ class Owner(threading.Thread):
         super().__init__(daemon=True)
         self.load, self.who = load, who
         self.rng = random.Random(f'{SEED}-{who}')
-        self.state = {box: [] for box in BOXES}
-        self.after = None       # the state if the command without an answer was carried out
-        self.named = {box: {} for box in BOXES}     # uid: name, ever
+        self.lender = 'alice@crepes.fr'     # who has a mailbox for us
+        self.boxes = (*BOXES, f'user/{self.lender}/{who[:4]}')
+        self.state = {box: [] for box in self.boxes}
+        self.after = []         # the states there may be if the command without an answer was carried out
+        self.named = {box: {} for box in self.boxes}    # uid: name, ever
         self.validity = {}
         self.made = False
         self.count = 0
@@ -69,13 +71,18 @@ class Owner(threading.Thread):
         if not self.made:
             for box in BOXES:
                 w.command(f'CREATE {box}')
+            lender = Wire(self.load.pail.port(143))
+            lender.login(self.lender, PEOPLE[self.lender])
+            lender.command(f'CREATE {self.who[:4]}')
+            lender.ok(f'SETACL {self.who[:4]} {self.who} lrswipte')
+            lender.close()
             self.made = True
         return w
 
     def look(self, w):
         """What is there now."""
         truth = {}
-        for box in BOXES:
+        for box in self.boxes:
             _, told = w.ok(f'SELECT {box}')
             validity = next(m.group(1) for m in (re.match(rb'OK \[UIDVALIDITY (\d+)\]', t) for t in told) if m)
             if self.validity.setdefault(box, validity) != validity:
@@ -89,14 +96,14 @@ class Owner(threading.Thread):
         return truth
 
     def compare(self, truth):
-        possible = [self.state] + ([self.after] if self.after else [])
+        possible = [self.state, *self.after]
         if gist(truth) not in [gist(p) for p in possible]:
             self.load.complain(f'{self.who}: found\n{gist(truth)}\n, possible were\n' + '\nor\n'.join(str(gist(p)) for p in possible))
-        for box in BOXES:
+        for box in self.boxes:
             for m in self.state[box] if not self.after else []:
                 if m.uid and not any(t.uid == m.uid and t.name == m.name for t in truth[box]):
                     self.load.complain(f'{self.who}/{box}: {m} has another uid or is gone')
-        self.state, self.after = truth, None
+        self.state, self.after = truth, []
 
     def session(self):
         w = self.connect()
@@ -110,8 +117,7 @@ class Owner(threading.Thread):
             w.close()
 
     def change(self, w):
-        here = self.rng.choice(BOXES)
-        there = BOXES[1 - BOXES.index(here)]
+        here, there = self.rng.sample(self.boxes, 2)
         w.ok(f'SELECT {here}')
         n = len(self.state[here])
         some = self.rng.sample(self.state[here], min(n, self.rng.randrange(1, 9)))
@@ -122,11 +128,11 @@ class Owner(threading.Thread):
             what(w, here, there, some)
             self.load.one_more()
 
-    def carry_out(self, w, after, *command):
-        """The command, during which either state may be; after its OK only `after`. Gives the response code."""
-        self.after = after
+    def carry_out(self, w, after, *command, between=None):
+        """The command, during which either state may be, or one between; after its OK only `after`. Gives the response code."""
+        self.after = [after] + ([between] if between else [])
         code, told = w.ok(*command)
-        self.state, self.after = after, None
+        self.state, self.after = after, []
         for line in told:       # MOVE
             m = re.match(rb'OK \[(COPYUID [^]]*)\]', line)
             code = m.group(1).decode() if m else code
@@ -167,8 +173,10 @@ class Owner(threading.Thread):
     def move(self, w, here, there, some):
         some = sorted(some, key=lambda m: m.uid)
         copies = [m.now(uid=None) for m in some]
-        after = {there: self.state[there] + copies, here: [m for m in self.state[here] if m not in some]}
-        code = self.carry_out(w, after, f'UID MOVE {as_set(m.uid for m in some)} {there}')
+        copied = {**self.state, there: self.state[there] + copies}
+        after = {**copied, here: [m for m in self.state[here] if m not in some]}
+        between = copied if (here in BOXES) != (there in BOXES) else None    # from account to account: never lost
+        code = self.carry_out(w, after, f'UID MOVE {as_set(m.uid for m in some)} {there}', between=between)
         self.name_uids(there, numbers(code.split()[3]), copies)
 
     def expunge(self, w, here, _, some):
@@ -182,7 +190,7 @@ class Owner(threading.Thread):
         """Nobody changes anything any more: the truth, every letter whole."""
         w = self.connect()
         self.compare(self.look(w))
-        for box in BOXES:
+        for box in self.boxes:
             w.ok(f'EXAMINE {box}')
             for m in self.state[box]:
                 text = w.fetch(f'UID FETCH {m.uid} (BODY.PEEK[])')[m.uid]['BODY[]']
