@@ -138,18 +138,3 @@ void fetch_partial(const struct fetch_section *s, uint64_t *from, uint64_t *n)
         if (s->partial && s->count < *n)
                 *n = s->count;
 }
-
-bool imap_section_range(struct session *s, struct str packed, struct str section, uint64_t *from, uint64_t *n)
-{
-        struct scan a = scan_of(section);
-        struct fetch_section parsed;
-        struct fetch_range range;
-
-        fetch_section(s, &a, &s->command, &parsed);
-        if (!scan_done(&a) || parsed.text == TEXT_FIELDS || parsed.text == TEXT_FIELDS_NOT ||
-            !fetch_locate(packed, &parsed, &range) || !range.there)
-                return false;
-        *from = range.from;
-        *n = range.n;
-        return true;
-}

@@ -348,13 +348,10 @@ IMAP_COMMAND(sort);
 IMAP_COMMAND(thread);
 IMAP_COMMAND(cancelupdate);
 #undef IMAP_COMMAND
-/* --- fetch.c, fetch_section.c, for others --- */
+/* --- fetch.c, for others --- */
 /* NOTIFY's MessageNew (RFC 5465 §5.2): these items ("(UID FLAGS)") of these letters, untagged; never sets \Seen. 0 or -errno;
  * -EINVAL: the items cannot be read. */
 [[nodiscard]] int imap_fetch_new(struct session *s, struct access *x, struct str items,
                                  const struct uid_list *uids);
-/* CATENATE's URLs (RFC 4469, RFC 5092): which bytes of a letter "SECTION=..." is, as in BODY[...]: "", "TEXT", "1.2.MIME". mime: packed, of
- * change_facts. false: there is none such, or it is no one range (HEADER.FIELDS). */
-bool imap_section_range(struct session *s, struct str mime, struct str section, uint64_t *from, uint64_t *n);
 /* How many octets the account may still take (its quota less what it has); UINT64_MAX: any number. Waits. */
 [[nodiscard]] int imap_room(struct session *s, struct account *a, struct str owner, uint64_t *room);
