@@ -4,7 +4,7 @@
 
 enum {
         ASK_FROM = 4,  /* fewer letters are read at once */
-        NOTE_FROM = 64 /* so many unknown ones want to be indexed */
+        URGE_FROM = 64 /* so many unknown ones want to be indexed */
 };
 
 int search_letters(struct account *a, const struct search_needle *needle, const uint32_t *letters, size_t n,
@@ -27,8 +27,8 @@ int search_letters(struct account *a, const struct search_needle *needle, const 
                 if (known[i] == UNKNOWN || known[i] == KNOWN_MAYBE)
                         which[left++] = which[i]; /* left <= i */
         }
-        if (unknown >= NOTE_FROM && a->set->indexer)
-                indexer_note(a->set->indexer, account_name(a));
+        if (unknown >= URGE_FROM)
+                indexer_urge(a->set->indexer, account_name(a));
         if (left)
                 rc = search_scan(a, &need, letters, which, left, match, score, how, asked - left, asked);
         need_free(&need);

@@ -54,17 +54,15 @@ static struct noted *take_first(struct indexer *i)
         return n;
 }
 
-void indexer_note(struct indexer *i, struct str account)
+static struct noted *note(struct indexer *i, struct str account)
 {
         struct noted **at, *n;
 
-        if (!i || i->stop)
-                return;
         at = slot(i, account);
         n = *at;
         if (!n) {
                 if (i->count == ACCOUNTS_MOST) /* it is indexed with its next letter */
-                        return;
+                        return NULL;
                 n = *at = mem_new(struct noted);
                 n->name = mem_string(account);
                 n->first = now();
@@ -75,6 +73,23 @@ void indexer_note(struct indexer *i, struct str account)
         n->notes++;
         if (i->count == 1 || n->notes == NOTES_MOST)
                 wake_all(&i->wake);
+        return n;
+}
+
+void indexer_note(struct indexer *i, struct str account)
+{
+        if (i && !i->stop)
+                (void)note(i, account);
+}
+
+void indexer_urge(struct indexer *i, struct str account)
+{
+        struct noted *n = i && !i->stop ? note(i, account) : NULL;
+
+        if (!n || n->notes >= NOTES_MOST)
+                return;
+        n->notes = NOTES_MOST;
+        wake_all(&i->wake);
 }
 
 static void forget(struct indexer *i, struct noted *n)

@@ -90,3 +90,5 @@ bool reading_letter(struct reading *r, size_t i, struct mime *m, struct buf *roo
 /* ---- search_state.c, search_index.c ---- */
 int search_behind(struct account *a, bool *behind); /* cheap: is there a letter that no part knows? */
 int search_index_until(struct account *a, const bool *stop); /* *stop becomes true: after the slice at work */
+/* ---- search_indexer.c ---- */
+void indexer_urge(struct indexer *i, struct str account); /* as indexer_note; somebody waits for it */

@@ -435,13 +435,19 @@ static void background(void *arg)
         while (!indexer_idle(one) || !indexer_idle(two))
                 assert_int_equal(fiber_sleep(now() + 10 * MSECOND), 0);
         state_is(80);
+        for (unsigned i = 80; i < 160; i++)
+                file_letter(i);
+        ask_some(4); /* it is a search that tells of these */
+        while (!indexer_idle(one) || !indexer_idle(two))
+                assert_int_equal(fiber_sleep(now() + 10 * MSECOND), 0);
+        state_is(160);
         ask_some(20);
-        file_letter(80);
+        file_letter(160);
         indexer_note(one, JILL);
         indexer_stop(&one); /* with something left to do */
         indexer_stop(&two);
         assert_int_equal(search_index(jill), 0);
-        state_is(81);
+        state_is(161);
         loop_stop();
 }
 
