@@ -119,6 +119,19 @@ class Wire:
         self.socket.sendall(gathered + b'\r\n')
         return tag, None
 
+    def pipeline(self, commands):
+        """All at once, without waiting; then (status, response code) of each in turn."""
+        tags = []
+        for pieces in commands:
+            self.tags += 1
+            tags.append(b'a%d ' % self.tags)
+        self.socket.sendall(b''.join(tag + b''.join(b'{%d+}\r\n%s' % (len(p), p) if isinstance(p, Literal) else p.encode() for p in pieces)
+                                     + b'\r\n' for tag, pieces in zip(tags, commands)))
+        for tag in tags:
+            status, _, text = self.until(tag)[len(tag):].partition(b' ')
+            code = re.match(rb'\[(.*?)\]', text)
+            yield status.decode(), code.group(1).decode() if code else ''
+
     def command(self, *pieces):
         """(status, response code, untagged responses)"""
         self.told = []

@@ -121,10 +121,10 @@ class Owner(threading.Thread):
         w.ok(f'SELECT {here}')
         n = len(self.state[here])
         some = self.rng.sample(self.state[here], min(n, self.rng.randrange(1, 9)))
-        what = self.rng.choice((self.append, self.append, self.store, self.store, self.copy, self.move, self.expunge))
+        what = self.rng.choice((self.append, self.append_many, self.store, self.store, self.copy, self.move, self.expunge))
         if n > 60:
             what = self.rng.choice((self.move, self.expunge, self.store))
-        if some or what == self.append:
+        if some or what in (self.append, self.append_many):
             what(w, here, there, some)
             self.load.one_more()
 
@@ -155,6 +155,21 @@ class Owner(threading.Thread):
         after = {**self.state, here: self.state[here] + letters}
         code = self.carry_out(w, after, f'APPEND {here}', *pieces)
         self.name_uids(here, numbers(code.split()[2]), letters)
+
+    def append_many(self, w, here, _, __):
+        """Without waiting for the answers: those of which none came may be there up to any of them."""
+        letters = []
+        for _ in range(self.rng.randrange(2, 9)):
+            self.count += 1
+            letters.append(Letter(None, f'letter-{self.who[0]}{self.count}', self.rng.sample(FLAGS, self.rng.randrange(3))))
+        states = [{**self.state, here: self.state[here] + letters[:n + 1]} for n in range(len(letters))]
+        self.after = states
+        answers = w.pipeline([(f'APPEND {here} ({" ".join(m.flags)}) ', Literal(text_of(m.name))) for m in letters])
+        for n, (status, code) in enumerate(answers):
+            if status != 'OK':
+                raise Refused(f'APPEND: {status} {code}')
+            self.state, self.after = states[n], states[n + 1:]
+            self.name_uids(here, numbers(code.split()[2]), [letters[n]])
 
     def store(self, w, here, _, some):
         how = self.rng.choice(('+FLAGS', '-FLAGS', 'FLAGS', '+FLAGS.SILENT'))
