@@ -22,6 +22,7 @@ enum {
         FETCH_PATH_MOST = MIME_DEPTH_MAX * 2,
         FETCH_WHOLE_MOST = 64 * 1024, /* letters up to this are read at once */
         FETCH_PIECE = 256 * 1024,
+        FETCH_FLUSH = 64 * 1024,
         FETCH_FIELD_MOST = 128 * 1024,       /* of one header field so much becomes ENVELOPE */
         FETCH_HEADER_MOST = MIME_HEADER_MAX, /* in so much of a header fields are looked for */
         FETCH_PREVIEW_MOST = 64 * 1024,
@@ -99,8 +100,10 @@ struct fetch_out {
         struct buf *b;
         struct session *s; /* NULL: all stays in b; on worker threads always */
 };
-void fetch_drain(struct fetch_out *o);   /* sends what has gathered, if it is enough */
-void fetch_send(struct fetch_out *o);    /* sends it in any case */
+void fetch_drain(struct fetch_out *o); /* sends what has gathered, if it is enough */
+void fetch_send(struct fetch_out *o);  /* sends it in any case */
+/* All of s by conn_put or conn_body, a bearable piece at a time. */
+void fetch_put(struct conn *c, struct str s, void (*put)(struct conn *c, struct str s));
 void put_u64(struct buf *b, uint64_t v); /* decimal */
 
 /* --- fetch_envelope.c, fetch_structure.c --- */

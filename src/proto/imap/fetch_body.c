@@ -5,6 +5,13 @@
 
 #include <errno.h>
 
+/* A flush has a deadline (conn_write_deadline): what is given to it at once must be little enough for a slow line. */
+void fetch_put(struct conn *c, struct str s, void (*put)(struct conn *c, struct str s))
+{
+        for (; s.n; s = str_from_at(s, FETCH_FLUSH))
+                put(c, str_sub(s, 0, FETCH_FLUSH));
+}
+
 void fetch_drain(struct fetch_out *o)
 {
         if (o->s && o->b->n >= 16384)
@@ -13,7 +20,7 @@ void fetch_drain(struct fetch_out *o)
 
 void fetch_send(struct fetch_out *o)
 {
-        conn_put(o->s->conn, buf_str(o->b));
+        fetch_put(o->s->conn, buf_str(o->b), conn_put);
         buf_clear(o->b);
 }
 
@@ -48,7 +55,7 @@ static void put_bytes(struct fetch_writer *w, struct str s)
 {
         if (w->out.s) {
                 fetch_send(&w->out);
-                conn_body(w->out.s->conn, s);
+                fetch_put(w->out.s->conn, s, conn_body);
         } else {
                 buf_puts(w->out.b, s);
         }
