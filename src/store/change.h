@@ -69,14 +69,15 @@ struct mailbox_numbers {
  * in between must not be missed. While a transaction runs here it is a number that never was. */
 uint64_t change_stamp(const struct access *x);
 
-/* Keywords: an account's names of the flag bits from 8 up, at most 56. */
+/* Keywords: an account's names of the flag bits from 8 up, at most 56. Sessions keep all of them, and FLAGS names them all. */
+enum { KEYWORD_NAME_MOST = 100 };
 struct keyword_list {
         struct str names[64]; /* by bit; empty: unused */
         uint64_t bits;        /* those in use */
 };
 /* Names live in the arena. Read once and kept by change_stamp. */
 [[nodiscard]] int change_keywords(struct access *x, struct arena *a, struct keyword_list *out);
-/* The bit of a name (any case), given one if it is new. RIGHT_WRITE or RIGHT_INSERT. -ENOSPC: 56 are in use. */
+/* The bit of a name (any case), given one if it is new. RIGHT_WRITE or RIGHT_INSERT. -ENOSPC: 56 are in use; -E2BIG: too long. */
 [[nodiscard]] int change_keyword(struct access *x, struct str name, unsigned *bit);
 
 enum flags_how { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };

@@ -190,6 +190,8 @@ int change_keyword(struct access *x, struct str name, unsigned *bit)
 
         if (!(x->rights & (RIGHT_WRITE | RIGHT_INSERT)))
                 return -EACCES;
+        if (name.n > KEYWORD_NAME_MOST)
+                return -E2BIG;
         rc = db_transact(x->account->db, "find keyword", read_keywords, &j, DB_READ);
         if (!rc && !j.bit)
                 rc = account_change(x->account, "add keyword", NULL, add_keyword, &j, DB_WRITE);

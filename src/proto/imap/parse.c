@@ -427,6 +427,8 @@ static void one_flag(struct session *s, struct scan *a, struct imap_flags *f)
                 return;
         }
         name = imap_atom(a);
+        if (name.n > KEYWORD_NAME_MOST)
+                scan_fail(a, "[LIMIT] a keyword of more than 100 octets");
         for (unsigned i = 0; i < f->n; i++)
                 if (str_ieq(f->keywords[i], name))
                         return;

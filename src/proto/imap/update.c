@@ -72,6 +72,7 @@ void imap_unselect(struct session *s)
         uid_list_free(&sel->held);
         *sel = (struct imap_selected){ 0 };
         p->keywords = NULL;
+        arena_reset(&p->awake); /* or who selects without a pause would fill it */
         if (s->state == IMAP_SELECTED)
                 s->state = IMAP_SIGNED_IN;
         notify_selected_changed(s);
