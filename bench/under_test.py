@@ -14,7 +14,7 @@ class Pail:
     """with Pail(build, port, name, accounts) as pail: ...  keep: the folder is there again in the next run. Folders go
     when all is over (clear): who deletes many files makes ext4 slow at creating some for minutes."""
 
-    account, password = 'inbox@u%d.bench.test', 'pail'      # what --domains makes
+    account, password = 'inbox@u%d.b.test', 'pail'      # what --domains makes
 
     made = 0
 
@@ -38,7 +38,7 @@ class Pail:
 
     def __enter__(self):
         try:
-            names = ','.join(f'u{i}.bench.test' for i in range(self.accounts))
+            names = ','.join(f'u{i}.b.test' for i in range(self.accounts))
             self.seconds_to_ready = self.start('--domains', names)
         except BaseException:
             self.__exit__()
