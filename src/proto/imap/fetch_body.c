@@ -2,6 +2,7 @@
 #include "mail/text.h"
 #include "proto/imap/fetch.h"
 #include "run/log.h"
+#include "run/offload.h"
 
 #include <errno.h>
 
@@ -191,6 +192,20 @@ static void decoded(struct decoding *g, struct str s)
         g->at += s.n;
 }
 
+struct piece {
+        struct fetch_decoder *d;
+        struct str raw, plain;
+        bool last;
+};
+
+static int decode_piece(void *arg)
+{
+        struct piece *p = arg;
+
+        p->plain = fetch_decode(p->d, p->raw, p->last);
+        return 0;
+}
+
 static enum fetch_made decode(struct decoding *g, const struct fetch_range *range)
 {
         struct fetch_source *source = g->w->source;
@@ -199,17 +214,21 @@ static enum fetch_made decode(struct decoding *g, const struct fetch_range *rang
 
         fetch_decoder_init(&g->d, range->encoding);
         while (left && !g->d.bad && made == FETCH_MADE) {
-                struct str piece = fetch_read(source, range->from + range->n - left,
-                                              left < FETCH_PIECE ? left : FETCH_PIECE);
+                struct piece piece = { .d = &g->d };
 
-                if (!piece.n) {
+                piece.raw = fetch_read(source, range->from + range->n - left,
+                                       left < FETCH_PIECE ? left : FETCH_PIECE);
+                if (!piece.raw.n) {
                         made = FETCH_UNREAD;
                         break;
                 }
-                left -= piece.n;
-                decoded(g, fetch_decode(&g->d, piece, !left));
+                left -= piece.raw.n;
+                piece.last = !left;
                 if (g->w->out.s)
-                        fiber_yield_if_due();
+                        offload(QUICK, decode_piece, &piece);
+                else
+                        decode_piece(&piece); /* on a worker thread already */
+                decoded(g, piece.plain);
                 if (g->put && g->w->out.s && !conn_ok(g->w->out.s->conn))
                         break;
         }

@@ -18,11 +18,14 @@ void fetch_decoder_finish(struct fetch_decoder *d)
         buf_free(&d->plain);
 }
 
-static bool base64_letter(unsigned char c)
-{
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
-               c == '/';
-}
+enum { OTHER, LETTER, BLANK, PAD };
+static const uint8_t base64_kinds[256] = {
+        ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER,
+        ['0' ... '9'] = LETTER, ['+'] = LETTER,
+        ['/'] = LETTER,         [' '] = BLANK,
+        ['\t'] = BLANK,         ['\r'] = BLANK,
+        ['\n'] = BLANK,         ['='] = PAD,
+};
 
 /* Whether it is broken beyond reading is said by the whole (text_decode): so letters, and what is none, are counted. */
 static size_t base64_cut(struct fetch_decoder *d, struct str s, bool last)
@@ -31,13 +34,12 @@ static size_t base64_cut(struct fetch_decoder *d, struct str s, bool last)
         uint64_t good = 0, other = 0;
 
         for (size_t i = 0; i < s.n; i++) {
-                unsigned char c = (unsigned char)s.p[i];
+                unsigned kind = base64_kinds[(unsigned char)s.p[i]];
 
-                if (base64_letter(c))
-                        good++, n++;
-                else if (c != '=')
-                        other += !c || !strchr(" \t\r\n", c);
-                if (c != '=' && n < 4)
+                good += kind == LETTER;
+                n += kind == LETTER;
+                other += kind == OTHER;
+                if (kind != PAD && n < 4)
                         continue;
                 cut = i + 1;
                 n = 0;
