@@ -269,6 +269,7 @@ int imap_fetch(struct session *s, struct scan *a)
         if (m.changed_since || f.items.modseq)
                 imap_use_condstore(s);
         f.since = m.since;
+        f.with_modseq = m.changed_since;
         if (!imap_resolve(s, &set, p->uid, &f.uids))
                 return FAIL;
         if (m.partial)

@@ -163,6 +163,7 @@ struct fetch {
         struct access *x;
         struct fetch_items items;
         unsigned mode;
+        bool with_modseq;           /* CHANGEDSINCE was said, even if 0 */
         bool uid, uid_only;         /* as UID FETCH; RFC 9586 */
         bool tell_modseq, tell_uid; /* with flags that have changed (RFC 7162 §3.2.4) */
         bool recent;                /* \Recent exists (not in rev2) */

@@ -184,7 +184,7 @@ static void put_extras(const struct fetch *f, struct fetch_writer *w, const stru
                 put_label(w, S("FLAGS "));
                 put_letter_flags(f, w, p);
         }
-        if (!f->items.modseq && (f->since || (seen && f->tell_modseq)))
+        if (!f->items.modseq && (f->with_modseq || (seen && f->tell_modseq)))
                 put_modseq(w, p);
 }
 
