@@ -22,7 +22,7 @@ struct tls_context;
 enum got {
         GOT_LINE,  /* a line, without its CRLF */
         GOT_BARE,  /* a line that ended with LF alone, without it */
-        GOT_LONG,  /* a line over the limit; it was skipped up to its end */
+        GOT_LONG,  /* a line over the limit; it was skipped, and *line is its last two or three bytes */
         GOT_QUIET, /* no byte for park-after, or a bell (conn_wake); and conn_may_park holds */
         GOT_LATE,  /* the deadline passed */
         GOT_END,   /* closed, failed, or cancelled */

@@ -62,6 +62,15 @@ static int before_wait(struct conn *c)
         return rc;
 }
 
+static void note_end(struct conn *c, const char *p, size_t n)
+{
+        for (size_t i = n > sizeof c->end ? n - sizeof c->end : 0; i < n; i++) {
+                c->end[0] = c->end[1];
+                c->end[1] = c->end[2];
+                c->end[2] = p[i];
+        }
+}
+
 /* Takes a line out of the buffer if one ends there. Of a line over the limit nothing is kept: what has come of it
  * is dropped at once, so a peer that never sends LF costs no memory. */
 static bool take_line(struct conn *c, struct str *line, size_t max, enum got *got)
@@ -78,6 +87,7 @@ static bool take_line(struct conn *c, struct str *line, size_t max, enum got *go
                 c->scanned = (uint32_t)have;
                 if (c->skipping || (have > max && have - max > 1)) {
                         c->skipping = true;
+                        note_end(c, start, have);
                         c->in_at = (uint32_t)c->in.n;
                         c->scanned = 0;
                 }
@@ -94,7 +104,8 @@ static bool take_line(struct conn *c, struct str *line, size_t max, enum got *go
         *line = (struct str){ start, n };
         if (c->skipping || n > max) {
                 c->skipping = false;
-                *line = S("");
+                note_end(c, start, *got == GOT_LINE ? n + 1 : n);
+                *line = str_sub(str_from(c->end, sizeof c->end), 0, c->end[2] == '\r' ? 2 : 3);
                 *got = GOT_LONG;
         }
         return true;
@@ -166,7 +177,7 @@ enum got conn_line(struct conn *c, struct str *line, size_t max, nsec deadline)
                         return GOT_END;
                 if (take_line(c, line, max, &got)) {
                         if (c->watched)
-                                tap_in(c, *line);
+                                tap_in(c, got == GOT_LONG ? S("") : *line);
                         return got;
                 }
                 if (came && now() >= deadline)

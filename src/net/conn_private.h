@@ -62,6 +62,7 @@ struct conn {
         bool ended : 1; /* end of input was read */
         bool failed : 1;
         bool skipping : 1; /* inside a line that was too long */
+        char end[3];       /* of such a line what came last, CR included */
         bool bulk : 1;     /* the last read filled its room */
         bool late : 1;     /* the last conn_some met its deadline */
         bool secret : 1;

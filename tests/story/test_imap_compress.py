@@ -134,6 +134,12 @@ def test_only_once_and_nothing_behind_it():
         assert b'd OK' not in rest
         w = signed_in(pail, False)
         assert not any(b'injected' in line for line in w.command(b'LIST "" *'))
+        # UNAUTHENTICATE leaves the compression, and TLS can no longer begin (RFC 8437 §3)
+        w.command(b'UNAUTHENTICATE')
+        assert not any(b'STARTTLS' in line for line in w.command(b'CAPABILITY'))
+        w.say(b'e STARTTLS\r\n')
+        assert w.until(b'e ')[-1].startswith(b'e BAD')
+        w.command(f'LOGIN {WHO} {PEOPLE[WHO]}'.encode())
         # no deflate at all: the connection ends, the server does not
         w.socket.sendall(b'\x07\xff garbage')
         try:

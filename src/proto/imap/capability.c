@@ -79,7 +79,7 @@ static bool possible(const struct session *s, enum imap_capability c)
         switch (c) {
         case CAP_LITERAL_PLUS: return t->imap_literal_plus;
         case CAP_LITERAL_MINUS: return !t->imap_literal_plus;
-        case CAP_STARTTLS: return s->server->tls && !conn_has_tls(s->conn);
+        case CAP_STARTTLS: return s->server->tls && !conn_has_tls(s->conn) && !conn_compressed(s->conn);
         case CAP_COMPRESS: return !((const struct imap *)s)->compressed;
         case CAP_MESSAGELIMIT: return t->message_limit > 0;
         default: return true;

@@ -215,6 +215,9 @@ void imap_literal_done(struct session *s, struct scan *a);
 void imap_line_read(struct session *s,
                     struct str line); /* called with every line: notes the literal at its end */
 void imap_literal_skip(struct session *s, uint64_t n);
+/* A line was too long (GOT_LONG): if it ended with "+}", nobody knows how much of what follows is a literal: says BYE, and it is
+ * the end. */
+bool imap_line_lost(struct session *s, struct str line);
 /* Flags: the system ones as bits, keywords as names; \Recent is passed over. `list`: in parentheses, else one or more apart by spaces. */
 struct imap_flags {
         uint64_t system;

@@ -70,6 +70,15 @@ void imap_line_read(struct session *s, struct str line)
         p->line_open = imap_literal_head(&a, &p->open) && scan_done(&a);
 }
 
+bool imap_line_lost(struct session *s, struct str line)
+{
+        if (!str_ends(line, S("+}")))
+                return false;
+        imap_say(s, "BYE that line is too long, and a literal follows it");
+        s->ending = true;
+        return true;
+}
+
 void imap_literal_go(struct session *s, const struct imap_literal *l)
 {
         imap_of(s)->line_open = false;
@@ -98,7 +107,10 @@ void imap_literal_done(struct session *s, struct scan *a)
                 if (p->literals > IMAP_LITERALS_MOST)
                         scan_fail(a, "[TOOBIG] the command is too long");
                 return;
-        case GOT_LONG: scan_fail(a, "the line is too long"); return;
+        case GOT_LONG:
+                imap_line_lost(s, line);
+                scan_fail(a, "the line is too long");
+                return;
         default: conn_fail(s->conn); scan_fail(a, "the line ended");
         }
 }

@@ -111,7 +111,8 @@ static enum served imap_serve(struct session *s)
                         break;
                 case GOT_LONG:
                         imap_of(s)->tag = S("");
-                        command_done(s, &imap_dialect, imap_bad(s, "[TOOBIG] that line is too long"));
+                        if (!imap_line_lost(s, line))
+                                command_done(s, &imap_dialect, imap_bad(s, "[TOOBIG] that line is too long"));
                         break;
                 case GOT_QUIET: return PARKED;
                 case GOT_LATE:

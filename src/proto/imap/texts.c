@@ -25,6 +25,7 @@ const struct translation imap_translations[] = {
         { "that is not base64", "das ist kein base64", "ce n'est pas du base64" },
         { "the response makes no sense to the mechanism", "mit der Antwort kann das Verfahren nichts anfangen",
           "la réponse n'a pas de sens pour le mécanisme" },
+        { "TLS comes before compression", "TLS kommt vor der Kompression", "TLS vient avant la compression" },
         { "TLS is on already", "TLS läuft schon", "TLS est déjà actif" },
         { "[UNAVAILABLE] there is no TLS here", "[UNAVAILABLE] hier gibt es kein TLS", "[UNAVAILABLE] il n'y a pas de TLS ici" },
         { "begin TLS", "TLS kann beginnen", "commencez TLS" },
