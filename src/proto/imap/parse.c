@@ -60,6 +60,20 @@ bool imap_literal_head(struct scan *a, struct imap_literal *l)
         return true;
 }
 
+/* "{" digits "+}" of more than any number holds: there is no end that could be waited for. */
+static bool endless(struct str tail)
+{
+        struct str digits;
+
+        if (tail.n < 20 || !str_starts(tail, S("{")) || !str_ends(tail, S("+}")))
+                return false;
+        digits = str_sub(tail, 1, tail.n - 3);
+        for (size_t i = 0; i < digits.n; i++)
+                if (digits.p[i] < '0' || digits.p[i] > '9')
+                        return false;
+        return true;
+}
+
 /* Whatever becomes of the command: a literal that follows without being asked for must be passed over, never taken for commands. */
 void imap_line_read(struct session *s, struct str line)
 {
@@ -68,6 +82,10 @@ void imap_line_read(struct session *s, struct str line)
         struct scan a = scan_of(str_from_at(line, brace == STR_NONE ? line.n : brace));
 
         p->line_open = imap_literal_head(&a, &p->open) && scan_done(&a);
+        if (!p->line_open && brace != STR_NONE && endless(str_from_at(line, brace))) {
+                p->open = (struct imap_literal){ .n = INT64_MAX, .plus = true };
+                p->line_open = true;
+        }
 }
 
 bool imap_line_lost(struct session *s, struct str line)
