@@ -69,8 +69,9 @@ void notify_box_free(struct notify_box *b);
 
 /* --- notify_who.c --- */
 /* The events that somebody wants of this mailbox. */
-unsigned notify_events(const struct notify *n, struct session *s, struct str owner, struct str path,
-                       const struct str *subscribed, size_t subscribed_count);
+unsigned notify_events(const struct notify *n, struct session *s, struct arena *m, struct str owner,
+                       struct str path, const struct str *subscribed, size_t subscribed_count);
+struct str notify_name(struct session *s, struct arena *m, struct str owner, struct str path);
 /* `names` in order. */
 bool notify_named(struct str name, const struct str *names, size_t n);
 void notify_sort(struct str *names, size_t n);

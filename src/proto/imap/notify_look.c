@@ -175,7 +175,8 @@ static int read_boxes(struct look *l)
         l->boxes = mem_array(l->count + 1, sizeof *l->boxes);
         for (size_t i = 0; i < l->count && !rc; i++) {
                 const struct mailbox_entry *e = &l->entries[i];
-                unsigned events = notify_events(l->n, l->s, owner, e->path, subscribed, subscribed_count);
+                unsigned events =
+                    notify_events(l->n, l->s, &l->m, owner, e->path, subscribed, subscribed_count);
 
                 fiber_yield_if_due();
                 if (!events)
@@ -189,17 +190,17 @@ static int read_boxes(struct look *l)
 
 /* --- what is different ------------------------------------------------------------------------------------------- */
 
-static struct str name_of(const struct look *l, const char *path)
+static struct str name_of(struct look *l, const char *path)
 {
-        return imap_name_of(l->s, str_of(l->a->owner), str_of(path));
+        return notify_name(l->s, &l->m, str_of(l->a->owner), str_of(path));
 }
 
-static void tell_list(const struct look *l, const struct notify_box *b, struct str old)
+static void tell_list(struct look *l, const struct notify_box *b, struct str old)
 {
         struct str name = name_of(l, b->path);
         bool subscribed = l->own && notify_named(name, l->subscribed, l->subscribed_count);
         struct str attributes =
-            arena_printf(&l->s->command, "%s%s%s%s", b->bits & MAILBOX_NOSELECT ? "\\Noselect " : "",
+            arena_printf(&l->m, "%s%s%s%s", b->bits & MAILBOX_NOSELECT ? "\\Noselect " : "",
                          b->readable || b->bits & MAILBOX_NOSELECT ? "" : "\\NoAccess ",
                          b->bits & MAILBOX_CHILDREN ? "\\HasChildren" : "\\HasNoChildren",
                          subscribed ? " \\Subscribed" : "");
@@ -230,7 +231,7 @@ static bool moved_along(const struct look *l, const struct notify_box *was, cons
         return false;
 }
 
-static void tell_letters(const struct look *l, const struct notify_box *was, const struct notify_box *now)
+static void tell_letters(struct look *l, const struct notify_box *was, const struct notify_box *now)
 {
         const struct imap_selected *sel = &imap_of(l->s)->selected;
         bool modseq = imap_of(l->s)->enabled & (ENABLED_CONDSTORE | ENABLED_QRESYNC);
@@ -254,7 +255,7 @@ static void tell_letters(const struct look *l, const struct notify_box *was, con
                 notify_tell_status(l->s, name_of(l, now->path), now, what);
 }
 
-static void tell_box(const struct look *l, const struct notify_box *was, const struct notify_box *now)
+static void tell_box(struct look *l, const struct notify_box *was, const struct notify_box *now)
 {
         bool renamed = was && !str_eq(str_of(was->path), str_of(now->path));
 
@@ -270,7 +271,7 @@ static void tell_box(const struct look *l, const struct notify_box *was, const s
 }
 
 /* No longer watched: gone, or not to be seen any more, or it has another name now. Not if it was only unsubscribed. */
-static void tell_gone(const struct look *l, const struct notify_box *was)
+static void tell_gone(struct look *l, const struct notify_box *was)
 {
         if (!(was->events & EVENT_NAME) && !(was->readable && was->events & EVENTS_OF_LETTERS))
                 return;
@@ -281,7 +282,7 @@ static void tell_gone(const struct look *l, const struct notify_box *was)
 }
 
 /* Both in order of number. */
-static void compare(const struct look *l)
+static void compare(struct look *l)
 {
         size_t i = 0, k = 0;
 
@@ -304,7 +305,7 @@ static void compare(const struct look *l)
 }
 
 /* Said at NOTIFY SET: STATUS where it was asked for, and which mailboxes cannot be looked into (§3.1). */
-static void tell_first(const struct look *l)
+static void tell_first(struct look *l)
 {
         for (size_t i = 0; i < l->n_boxes; i++) {
                 const struct notify_box *b = &l->boxes[i];
@@ -320,7 +321,7 @@ static void tell_first(const struct look *l)
 
 /* --- subscriptions, annotations of the account ------------------------------------------------------------------- */
 
-static void tell_subscription(const struct look *l, struct str name, bool yes)
+static void tell_subscription(struct look *l, struct str name, bool yes)
 {
         struct str owner, path;
         bool there = false;
@@ -329,7 +330,7 @@ static void tell_subscription(const struct look *l, struct str name, bool yes)
         fiber_yield_if_due();
         if (!imap_locate(l->s, name, &owner, &path))
                 return;
-        if (!(notify_events(l->n, l->s, owner, path, l->subscribed, l->subscribed_count) &
+        if (!(notify_events(l->n, l->s, &l->m, owner, path, l->subscribed, l->subscribed_count) &
               EVENT_SUBSCRIPTION))
                 return;
         for (size_t i = 0; i < l->count && str_eq(owner, str_of(l->a->owner)); i++)
@@ -344,7 +345,7 @@ static void tell_subscription(const struct look *l, struct str name, bool yes)
                 access_close(&x);
         }
         notify_tell_list(l->s, name,
-                         arena_printf(&l->s->command, "%s%s",
+                         arena_printf(&l->m, "%s%s",
                                       !there                    ? "\\NonExistent"
                                       : bits & MAILBOX_CHILDREN ? "\\HasChildren"
                                                                 : "\\HasNoChildren",

@@ -41,9 +41,22 @@ void notify_sort(struct str *names, size_t n)
                 qsort(names, n, sizeof *names, by_name);
 }
 
+/* As imap_name_of, into an arena of ours: the command's is not made for all the mailboxes of a hundred accounts. */
+struct str notify_name(struct session *s, struct arena *m, struct str owner, struct str path)
+{
+        struct arena command = s->command;
+        struct str name;
+
+        s->command = *m;
+        name = imap_name_of(s, owner, path);
+        *m = s->command;
+        s->command = command;
+        return name;
+}
+
 /* INBOXES: letters may be filed into any mailbox, so that it is PERSONAL (§6.3). */
-unsigned notify_events(const struct notify *n, struct session *s, struct str owner, struct str path,
-                       const struct str *subscribed, size_t subscribed_count)
+unsigned notify_events(const struct notify *n, struct session *s, struct arena *m, struct str owner,
+                       struct str path, const struct str *subscribed, size_t subscribed_count)
 {
         bool own = str_eq(owner, s->account);
         unsigned events = 0;
@@ -57,7 +70,7 @@ unsigned notify_events(const struct notify *n, struct session *s, struct str own
                 case FILTER_PERSONAL: fits = own; break;
                 case FILTER_SUBSCRIBED:
                         fits = g->events & ~events &&
-                               notify_named(imap_name_of(s, owner, path), subscribed, subscribed_count);
+                               notify_named(notify_name(s, m, owner, path), subscribed, subscribed_count);
                         break;
                 case FILTER_SUBTREE:
                 case FILTER_MAILBOXES: fits = group_has(g, owner, path); break;
