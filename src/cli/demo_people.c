@@ -136,7 +136,7 @@ static int fill_accounts(struct directory *d, struct accounts *accounts, struct 
         size_t n = 0;
         int rc;
 
-        arena_init(&a, 1 << 20);
+        arena_init(&a, (size_t)64 << 20);
         rc = directory_rows(d, DIR_ACCOUNTS, S(""), &a, &rows, &n);
         for (size_t i = 0; i < n && !rc; i++) {
                 const char *password = "pail";
