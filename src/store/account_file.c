@@ -352,6 +352,21 @@ int filing_run(struct db *d, void *arg)
         return rc ? rc : finish_batch(j, d);
 }
 
+/* A full disk says so while the commit is written, before it counts; so the bodies that were linked for it belong to nobody
+ * as long as the counter has not come to their numbers. It is held still here, and nothing is written. */
+static int drop_linked(struct db *d, void *arg)
+{
+        struct filing_job *j = arg;
+        int rc, bodies = account_bodies(j->a);
+        struct counter c;
+
+        rc = counter_read(d, 0, &c);
+        for (size_t i = 0; i < j->n && !rc && bodies >= 0; i++)
+                if (j->list[i].staged_dir >= 0 && j->list[i].letter >= c.uidnext)
+                        (void)body_drop(bodies, j->list[i].letter);
+        return rc ? rc : -ECANCELED;
+}
+
 int filing_do(struct filing_job *j, const char *name, int (*fn)(struct db *d, void *arg), enum db_how how)
 {
         int rc;
@@ -370,6 +385,8 @@ int filing_do(struct filing_job *j, const char *name, int (*fn)(struct db *d, vo
                 if (!rc)
                         rc = account_change(j->a, name, NULL, fn, j, how);
         }
+        if (rc == -ENOSPC && j->linked && (j->x || j->unplaced)) /* the log would come again */
+                (void)db_transact(j->a->db, "drop bodies", drop_linked, j, DB_WRITE);
         scratch_give(j->a->set, j->scratch);
         return rc;
 }

@@ -6,7 +6,6 @@ from imapwire import Literal, Soon, Wire
 from load import text_of
 from pail import PEOPLE, Pail, until
 from test_faults import small_disk
-from test_kill import wrong
 
 assert small_disk       # a fixture
 
@@ -66,4 +65,4 @@ def test_a_full_disk_loses_nothing_and_works_again_when_there_is_room(small_disk
                 pail.start()
                 w = wire(pail)
         pail.stop()
-        assert not wrong(pail)
+        assert pail.verb('check').returncode == 0
