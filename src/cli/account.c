@@ -1,6 +1,7 @@
 /* pail account: the people. An account is a row of the directory and a folder mail/ADDRESS. */
 #include "cli/cli.h"
 #include "cli/tool.h"
+#include "proto/imap/capability.h"
 #include "store/search.h"
 #include "store/secrets.h"
 #include "store/sharing.h"
@@ -294,8 +295,13 @@ static int set(struct tool *t)
 {
         struct ask_set_secret m = { .what = SIGN_OUT, .label = S(""), .password = S("") };
         struct buf auto_buf said = { 0 };
-        int rc = set_key(t, t->words[1].p, t->words[2]);
+        struct str unknown;
+        int rc;
 
+        /* a name mistyped would leave on what was to be off */
+        if (str_eq(t->words[1], S("imap-disable")) && !capabilities_known(t->words[2], &unknown))
+                return tool_fail(t, -EINVAL, unknown, "IMAP here has no capability of that name");
+        rc = set_key(t, t->words[1].p, t->words[2]);
         if (rc || !str_eq(t->words[1], S("disabled")) || !str_ieq(t->words[2], S("yes")))
                 return rc;
         buf_init(&said, 4000);

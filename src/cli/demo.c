@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/demo_people.h"
 #include "cli/folder.h"
+#include "proto/imap/capability.h"
 #include "role/supervisor.h"
 
 #include "base/mem.h"
@@ -36,12 +37,15 @@ static const char *const hosts[] = {
 
 static bool set(struct demo *d, const char *pair)
 {
-        struct str value = str_of(pair), name;
+        struct str value = str_of(pair), name, unknown;
         auto_buf struct buf why;
 
         buf_init(&why, 1024);
-        if (str_cut(&value, '=', &name) && !settings_set(&d->settings, name, value, &why))
-                return true;
+        if (str_cut(&value, '=', &name) && !settings_set(&d->settings, name, value, &why)) {
+                if (capabilities_known(str_of(d->settings.imap_disable), &unknown))
+                        return true;
+                buf_printf(&why, PRS ": IMAP here has no such capability", STR(unknown));
+        }
         fprintf(stderr, "pail demo: --set %s: " PRS "\n", pair,
                 STR(why.n ? buf_str(&why) : S("not NAME=VALUE")));
         return false;

@@ -71,19 +71,25 @@ int manual_protocols(void)
         auto_buf struct buf page = { 0 };
 
         buf_init(&page, 1 << 20);
-        buf_puts(&page, S("# What is spoken\n\n"
-                          "Printed by `pail manual protocols` from the tables by which the servers run; a "
-                          "test compares.\n\n"
-                          "## IMAP, ports 143 and 993\n\n"
-                          "IMAP4rev1 (RFC 3501) and IMAP4rev2 (RFC 9051). `LITERAL+` or `LITERAL-` (setting "
-                          "`imap-literal-plus`),\n"
-                          "`MESSAGELIMIT=n` when `message-limit` is set, `APPENDLIMIT=octets`, `STARTTLS` "
-                          "where there is a certificate,\n"
-                          "`AUTH=...` and `LOGINDISABLED` as the connection allows. Any of them can be "
-                          "switched off for all\n"
-                          "(`imap-disable`) or for one account (`pail account set ADDRESS imap-disable "
-                          "\"COMPRESS=DEFLATE NOTIFY\"`): it is no\n"
-                          "longer announced, and its commands are unknown.\n"));
+        buf_puts(&page,
+                 S("# What is spoken\n\n"
+                   "Printed by `pail manual protocols` from the tables by which the servers run; a "
+                   "test compares.\n\n"
+                   "## IMAP, ports 143 and 993\n\n"
+                   "IMAP4rev1 (RFC 3501) and IMAP4rev2 (RFC 9051). `LITERAL+` or `LITERAL-` (setting "
+                   "`imap-literal-plus`),\n"
+                   "`MESSAGELIMIT=n` when `message-limit` is set, `APPENDLIMIT=octets`, `STARTTLS` "
+                   "where there is a certificate,\n"
+                   "`AUTH=...` and `LOGINDISABLED` as the connection allows. Any of them can be "
+                   "switched off for all\n"
+                   "(`imap-disable`) or for one account (`pail account set ADDRESS imap-disable "
+                   "\"COMPRESS=DEFLATE NOTIFY\"`): it is no\n"
+                   "longer announced, and its commands and its syntax are unknown. What needs it goes too "
+                   "(with `CONDSTORE` `QRESYNC`,\n"
+                   "with `ESEARCH` `SEARCHRES`, and so on). What IMAP4rev2 includes has syntax there in any "
+                   "case: who switches that off\n"
+                   "for good names `IMAP4rev2` too. Without `IMAP4rev1` a session speaks IMAP4rev2 from the "
+                   "start; one of the two stays.\n"));
         put_capability_table(&page);
         put_commands(&page, &imap_dialect);
         buf_puts(&page,

@@ -31,7 +31,7 @@ static int answer(struct append *p, const struct access *x, const struct filing 
         for (size_t i = 0; i < n; i++)
                 uid_list_add(&uids, letters[i].uid, letters[i].uid);
         buf_init(&code, 1 << 20);
-        if (x->rights & RIGHT_READ)
+        if (x->rights & RIGHT_READ && imap_can_rev2(p->session, CAP_UIDPLUS))
                 put_appenduid(&code, x->uidvalidity, &uids);
         uid_list_free(&uids);
         return alter_ok(p->session, buf_str(&code), "APPEND completed");

@@ -93,23 +93,84 @@ bool imap_can(const struct session *s, enum imap_capability c)
         return !(p->off >> c & 1) && (!s->conn || possible(s, c));
 }
 
+bool imap_can_rev2(const struct session *s, enum imap_capability c)
+{
+        return imap_can(s, c) || ((const struct imap *)s)->enabled & ENABLED_REV2;
+}
+
+unsigned capability_find(struct str word)
+{
+        struct str name, names;
+
+        for (unsigned c = 0; c < CAPABILITIES; c++) {
+                names = str_of(imap_capabilities[c].name);
+                str_cut(&names, ' ', &name);
+                if (word.n && str_ieq(word, name))
+                        return c;
+        }
+        return CAPABILITIES;
+}
+
+bool capabilities_known(struct str list, struct str *unknown)
+{
+        while (list.n) {
+                str_cut(&list, ' ', unknown);
+                if (unknown->n && capability_find(*unknown) == CAPABILITIES)
+                        return false;
+        }
+        return true;
+}
+
+/* What cannot be without another, as their RFCs say. */
+static const struct {
+        enum imap_capability off, too;
+} together[] = {
+        { CAP_CONDSTORE, CAP_QRESYNC },
+        { CAP_SORT, CAP_SORT_DISPLAY },
+        { CAP_SORT, CAP_ESORT },
+        { CAP_ESEARCH, CAP_ESORT },
+        { CAP_ESEARCH, CAP_SEARCHRES },
+        { CAP_ESEARCH, CAP_CONTEXT_SEARCH },
+        { CAP_ESEARCH, CAP_MULTISEARCH },
+        { CAP_ESEARCH, CAP_PARTIAL },
+        { CAP_SPECIAL_USE, CAP_CREATE_SPECIAL_USE },
+        { CAP_LIST_EXTENDED, CAP_LIST_STATUS },
+        { CAP_LIST_EXTENDED, CAP_LIST_METADATA },
+        { CAP_LIST_EXTENDED, CAP_LIST_MYRIGHTS },
+        { CAP_METADATA, CAP_LIST_METADATA },
+        { CAP_ACL, CAP_LIST_MYRIGHTS },
+};
+
+static uint64_t bit(unsigned c)
+{
+        return (uint64_t)1 << c;
+}
+
 static void switch_off(struct imap *p, struct str list)
 {
-        struct str word, name, names;
+        struct str word;
+        unsigned c;
 
         while (list.n) {
                 str_cut(&list, ' ', &word);
-                for (unsigned c = 0; c < CAPABILITIES; c++) {
-                        names = str_of(imap_capabilities[c].name);
-                        str_cut(&names, ' ', &name);
-                        if (word.n && str_ieq(word, name))
-                                p->off |= (uint64_t)1 << c;
-                }
+                c = capability_find(word);
+                if (c < CAPABILITIES)
+                        p->off |= bit(c);
         }
-        if (p->off >> CAP_CONDSTORE & 1)
-                p->off |= (uint64_t)1 << CAP_QRESYNC;
-        if (p->off >> CAP_SORT & 1)
-                p->off |= (uint64_t)1 << CAP_SORT_DISPLAY | (uint64_t)1 << CAP_ESORT;
+        for (size_t i = 0; i < sizeof(together) / sizeof(*together); i++)
+                if (p->off & bit(together[i].off))
+                        p->off |= bit(together[i].too);
+}
+
+/* One of the two there must be. Without the first, the second needs no ENABLE (RFC 9051 Appendix E). */
+static void settle_revision(struct imap *p)
+{
+        if (!(p->off & bit(CAP_IMAP4REV1)))
+                return;
+        if (p->off & bit(CAP_IMAP4REV2))
+                p->off &= ~bit(CAP_IMAP4REV1);
+        else
+                p->enabled |= ENABLED_REV2;
 }
 
 void imap_capabilities_read(struct session *s)
@@ -122,6 +183,7 @@ void imap_capabilities_read(struct session *s)
         if (s->account.n && s->server->directory &&
             !directory_account(s->server->directory, &s->command, s->account, &e))
                 switch_off(p, e.imap_disable);
+        settle_revision(p);
 }
 
 static void put_signins(struct buf *b, const struct session *s)

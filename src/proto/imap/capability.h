@@ -9,4 +9,8 @@ struct capability {
         const char *what; /* for people */
 };
 extern const struct capability imap_capabilities[CAPABILITIES];
+/* By the first word of its name; CAPABILITIES: there is none. */
+unsigned capability_find(struct str word);
+/* Those to switch off, by space: false, and which one there is not. */
+bool capabilities_known(struct str list, struct str *unknown);
 long imap_append_limit(const struct session *s); /* octets */

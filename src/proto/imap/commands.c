@@ -34,7 +34,7 @@ static const struct command imap_commands[] = {
         { "LISTRIGHTS",    imap_listrights,     IMAP_INSIDE,    0,                      0, "LISTRIGHTS mailbox identifier", "ACL" },
         { "LOGIN",         imap_login,          IMAP_STRANGER,  SECRET_ALL,             0, "LOGIN name password" },
         { "LOGOUT",        imap_logout,         IMAP_ANY,       NO_ARGUMENT | NO_UPDATES, 0, "LOGOUT" },
-        { "LSUB",          imap_lsub,           IMAP_INSIDE,    0,                      0, "LSUB reference pattern" },
+        { "LSUB",          imap_lsub,           IMAP_INSIDE,    0,                      0, "LSUB reference pattern", "IMAP4rev1" },
         { "MOVE",          imap_move,           IMAP_SELECTED,  HAS_UID | UID_ONLY,     0, "MOVE set mailbox", "MOVE" },
         { "MYRIGHTS",      imap_myrights,       IMAP_INSIDE,    0,                      0, "MYRIGHTS mailbox", "ACL" },
         { "NAMESPACE",     imap_namespace,      IMAP_INSIDE,    NO_ARGUMENT,            0, "NAMESPACE", "NAMESPACE" },
@@ -121,17 +121,9 @@ const struct dialect imap_dialect = {
 /* Is the capability that brings this command switched on? */
 static bool offered(const struct session *s, const struct command *c)
 {
-        struct str name, first;
+        unsigned found = c->offers ? capability_find(str_of(c->offers)) : CAPABILITIES;
 
-        if (!c->offers)
-                return true;
-        for (unsigned i = 0; i < CAPABILITIES; i++) {
-                name = str_of(imap_capabilities[i].name);
-                str_cut(&name, ' ', &first);
-                if (str_eq(first, str_of(c->offers)))
-                        return !(((const struct imap *)s)->off >> i & 1);
-        }
-        return true;
+        return found == CAPABILITIES || !(((const struct imap *)s)->off >> found & 1);
 }
 
 /* The columns that are IMAP's own; then the table's. The cursor stands behind the tag. */

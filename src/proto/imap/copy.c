@@ -18,7 +18,7 @@ static int to_target(struct session *s, struct access *x, struct copy *c)
         int rc = imap_open(s, c->name, RIGHT_INSERT, &to);
 
         if (!rc) {
-                c->tell_uids = to.rights & RIGHT_READ;
+                c->tell_uids = to.rights & RIGHT_READ && imap_can_rev2(s, CAP_UIDPLUS);
                 rc = imap_room(s, to.account, to.owner, &room);
         } else if (rc == -ENOENT) {
                 rc = -EXDEV; /* the target, not the source */

@@ -50,6 +50,8 @@ int imap_expunge(struct session *s, struct scan *a)
         struct imap_set set;
         int rc;
 
+        if (p->uid && !imap_can_rev2(s, CAP_UIDPLUS))
+                return imap_bad(s, "there is no such command");
         if (p->uid)
                 imap_set(s, a, &set);
         if (!imap_end(s, a))

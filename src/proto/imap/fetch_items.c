@@ -230,7 +230,7 @@ static void bracket(struct session *s, struct scan *a, struct fetch_items *out, 
 
         while (i < COUNT(bracketed) && !str_ieq(name, bracketed[i].name))
                 i++;
-        if (i == COUNT(bracketed) || (bracketed[i].what != FETCH_SECTION && !imap_can(s, CAP_BINARY))) {
+        if (i == COUNT(bracketed) || (bracketed[i].what != FETCH_SECTION && !imap_can_rev2(s, CAP_BINARY))) {
                 scan_fail(a, "no such item");
                 return;
         }

@@ -105,6 +105,8 @@ enum imap_capability {
 };
 _Static_assert(CAPABILITIES <= 64, "a bit each");
 bool imap_can(const struct session *s, enum imap_capability c);
+/* The same for syntax that IMAP4rev2 includes: there is no IMAP4rev2 without it. */
+bool imap_can_rev2(const struct session *s, enum imap_capability c);
 
 enum imap_enabled { /* by ENABLE, or by a command that implies it */
                     ENABLED_REV2 = 1,

@@ -51,13 +51,16 @@ static void select_options(struct list *l, struct scan *a)
                         { S("SPECIAL-USE"), SELECT_SPECIAL } };
 
         scan_char(a, '(');
+        if (!imap_can_rev2(l->s, CAP_LIST_EXTENDED))
+                scan_fail(a, "there are no selection options");
         while (!a->bad && scan_peek(a) != ')') {
                 struct str word = imap_atom(a);
                 size_t i = 0;
 
                 while (i < sizeof options / sizeof options[0] && !str_ieq(options[i].name, word))
                         i++;
-                if (i == sizeof options / sizeof options[0])
+                if (i == sizeof options / sizeof options[0] ||
+                    (options[i].bit == SELECT_SPECIAL && !imap_can_rev2(l->s, CAP_SPECIAL_USE)))
                         scan_fail(a, "there is no such selection option");
                 else
                         l->query.select |= options[i].bit;
@@ -80,9 +83,9 @@ static void return_option(struct list *l, struct scan *a)
                 l->returns |= RETURN_SUBSCRIBED;
         } else if (str_ieq(word, S("CHILDREN"))) {
                 l->returns |= RETURN_CHILDREN;
-        } else if (str_ieq(word, S("SPECIAL-USE"))) {
+        } else if (str_ieq(word, S("SPECIAL-USE")) && imap_can_rev2(s, CAP_SPECIAL_USE)) {
                 l->returns |= RETURN_SPECIAL;
-        } else if (str_ieq(word, S("STATUS")) && imap_can(s, CAP_LIST_STATUS)) {
+        } else if (str_ieq(word, S("STATUS")) && imap_can_rev2(s, CAP_LIST_STATUS)) {
                 imap_sp(a);
                 imap_status_items(s, a, &l->items);
                 l->returns |= RETURN_STATUS;
@@ -102,6 +105,8 @@ static void return_option(struct list *l, struct scan *a)
 
 static void return_options(struct list *l, struct scan *a)
 {
+        if (!imap_can_rev2(l->s, CAP_LIST_EXTENDED))
+                scan_fail(a, "there are no return options");
         scan_word(a, S("RETURN"));
         imap_sp(a);
         scan_char(a, '(');
@@ -141,6 +146,8 @@ static void patterns(struct list *l, struct scan *a)
                 add_pattern(l, a, text);
                 return;
         }
+        if (!imap_can_rev2(l->s, CAP_LIST_EXTENDED))
+                scan_fail(a, "one pattern at a time");
         l->extended = true;
         scan_char(a, '(');
         do
@@ -276,12 +283,13 @@ static void put_attributes(struct list *l, const struct list_name *name)
                          : name->bits & NAME_NOSELECT ||
                                (l->returns & RETURN_STATUS && !(name->rights & RIGHT_READ)))
                 put_attribute(l, &space, S("\\Noselect"));
-        if (!l->lsub && (exists || name->bits & NAME_CHILDREN))
+        if (!l->lsub && (exists || name->bits & NAME_CHILDREN) &&
+            (l->returns & RETURN_CHILDREN || imap_can_rev2(l->s, CAP_CHILDREN)))
                 put_attribute(l, &space,
                               name->bits & NAME_CHILDREN ? S("\\HasChildren") : S("\\HasNoChildren"));
         if (!l->lsub && l->returns & RETURN_SUBSCRIBED && name->bits & NAME_SUBSCRIBED)
                 put_attribute(l, &space, S("\\Subscribed"));
-        if (!l->lsub && imap_can(l->s, CAP_SPECIAL_USE) && role_attribute(name->role).n)
+        if (!l->lsub && imap_can_rev2(l->s, CAP_SPECIAL_USE) && role_attribute(name->role).n)
                 put_attribute(l, &space, role_attribute(name->role));
         buf_puts(&l->out, S(")"));
 }

@@ -121,6 +121,7 @@ int imap_starttls(struct session *s, struct scan *a)
         if (rc < 0)
                 log_event("tls-failed", "session=%s protocol=imap peer=%s", s->id, session_peer(s).z);
         imap_forget(s);
+        imap_capabilities_read(s);
         return OK;
 }
 

@@ -148,10 +148,16 @@ void imap_literal_skip(struct session *s, uint64_t n)
         }
 }
 
-/* RFC 7888 §5: LITERAL- */
+/* RFC 7888 §5: LITERAL-, which IMAP4rev2 includes */
 bool imap_literal_allowed(struct session *s, struct scan *a, const struct imap_literal *l)
 {
-        if (!l->plus || l->n <= LITERAL_MINUS_MOST || imap_can(s, CAP_LITERAL_PLUS))
+        if (!l->plus || imap_can(s, CAP_LITERAL_PLUS))
+                return true;
+        if (!imap_can_rev2(s, CAP_LITERAL_MINUS)) {
+                scan_fail(a, "a literal has to be asked for");
+                return false;
+        }
+        if (l->n <= LITERAL_MINUS_MOST)
                 return true;
         scan_fail(a, "[TOOBIG] only literals up to 4096 octets may come unasked");
         return false;

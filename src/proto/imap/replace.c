@@ -49,7 +49,7 @@ static int replaced(struct session *s, struct access *x, const struct access *to
 
         buf_init(&code, 128);
         uid_list_add(&uid, letter->uid, letter->uid);
-        if (to->rights & RIGHT_READ)
+        if (to->rights & RIGHT_READ && imap_can_rev2(s, CAP_UIDPLUS))
                 put_appenduid(&code, to->uidvalidity, &uid);
         uid_list_free(&uid);
         alter_say(s, buf_str(&code), "the new letter is there");

@@ -23,7 +23,7 @@ static void partial(struct scan *a, struct search_return *out)
 
 static bool extended(const struct session *s, enum imap_capability c)
 {
-        return imap_can(s, c) || ((const struct imap *)s)->enabled & ENABLED_REV2;
+        return c == CAP_ESEARCH || c == CAP_SEARCHRES ? imap_can_rev2(s, c) : imap_can(s, c);
 }
 
 /* search-return-opt */
@@ -63,9 +63,10 @@ static void option(struct session *s, struct scan *a, struct search_return *out)
 void search_return(struct session *s, struct scan *a, struct search_return *out)
 {
         *out = (struct search_return){ 0 };
-        if (!scan_try_word(a, S("RETURN "))) {
+        if (!scan_try_word(a, S("RETURN ")))
                 return;
-        }
+        if (!imap_can_rev2(s, CAP_ESEARCH))
+                scan_fail(a, "there are no return options");
         out->given = true;
         scan_char(a, '(');
         while (!a->bad && scan_peek(a) != ')') {

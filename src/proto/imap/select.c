@@ -244,7 +244,7 @@ static int say_name(struct session *s, struct access *x, const struct select *se
 
                         buf_puts(&b,
                                  list[i].bits & MAILBOX_CHILDREN ? S("\\HasChildren") : S("\\HasNoChildren"));
-                        if (role.n && imap_can(s, CAP_SPECIAL_USE))
+                        if (role.n)
                                 buf_printf(&b, " " PRS, STR(role));
                 }
         buf_puts(&b, S(") \"/\" "));
@@ -375,8 +375,9 @@ static int select_mailbox(struct session *s, struct scan *a, bool examine)
         forget_look(&sel);
         if (rc)
                 return imap_trouble(s, rc);
-        return imap_ok(s, "[%s] %s completed", imap_writable(s) ? "READ-WRITE" : "READ-ONLY",
-                       s->running->verb);
+        if (imap_writable(s))
+                return imap_ok(s, "[READ-WRITE] %s completed", s->running->verb);
+        return imap_ok(s, "[READ-ONLY] %s completed", s->running->verb);
 }
 
 /* SELECT mailbox [(parameters)] -- RFC 9051 §6.3.2 */

@@ -26,7 +26,7 @@ void imap_set(struct session *s, struct scan *a, struct imap_set *out)
         *out = (struct imap_set){ 0 };
         if (a->bad)
                 return;
-        if (scan_try(a, '$')) {
+        if (imap_can_rev2(s, CAP_SEARCHRES) && scan_try(a, '$')) {
                 out->saved = true;
                 return;
         }

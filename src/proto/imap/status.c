@@ -27,12 +27,20 @@ static const struct {
         [UIDVALIDITY] = { S("UIDVALIDITY"), CAPABILITIES },
         [UNSEEN] = { S("UNSEEN"), CAPABILITIES },
         [DELETED] = { S("DELETED"), CAPABILITIES },
-        [SIZE] = { S("SIZE"), CAPABILITIES },
+        [SIZE] = { S("SIZE"), CAP_STATUS_SIZE },
         [HIGHESTMODSEQ] = { S("HIGHESTMODSEQ"), CAP_CONDSTORE },
         [APPENDLIMIT] = { S("APPENDLIMIT"), CAP_APPENDLIMIT },
         [MAILBOXID] = { S("MAILBOXID"), CAP_OBJECTID },
         [DELETED_STORAGE] = { S("DELETED-STORAGE"), CAP_QUOTA },
 };
+
+static bool known(const struct session *s, unsigned item)
+{
+        enum imap_capability needs = items_known[item].needs;
+
+        return needs == CAPABILITIES || imap_can(s, needs) ||
+               (needs == CAP_STATUS_SIZE && imap_can_rev2(s, needs));
+}
 
 static bool item_char(unsigned char c)
 {
@@ -49,8 +57,7 @@ void imap_status_items(struct session *s, struct scan *a, unsigned *items)
 
                 while (i < ITEMS && !str_ieq(items_known[i].name, word))
                         i++;
-                if (i == ITEMS ||
-                    (items_known[i].needs != CAPABILITIES && !imap_can(s, items_known[i].needs)))
+                if (i == ITEMS || !known(s, i))
                         scan_fail(a, "STATUS knows nothing of that name");
                 else
                         *items |= 1u << i;

@@ -15,10 +15,12 @@ struct store {
 };
 
 /* store-modifiers: SP "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")" -- RFC 7162 §7, RFC 4466 §2.5 */
-static void modifiers(struct store *st, struct scan *a)
+static void modifiers(struct session *s, struct store *st, struct scan *a)
 {
         if (!scan_try(a, '('))
                 return;
+        if (!imap_can(s, CAP_CONDSTORE))
+                scan_fail(a, "there are no STORE modifiers");
         scan_word(a, S("UNCHANGEDSINCE"));
         imap_sp(a);
         st->change.unchanged_since = imap_number64(a);
@@ -175,7 +177,7 @@ int imap_store(struct session *s, struct scan *a)
 
         imap_set(s, a, &st.set);
         imap_sp(a);
-        modifiers(&st, a);
+        modifiers(s, &st, a);
         att_flags(s, &st, a);
         if (!imap_end(s, a))
                 return imap_syntax(s, a);

@@ -44,6 +44,12 @@ const struct translation imap_translations[] = {
         { "nothing but DONE ends IDLE", "nur DONE beendet IDLE", "seul DONE termine IDLE" },
         { "IDLE completed", "IDLE ist zu Ende", "IDLE est terminé" },
         { "NOTIFY completed", "NOTIFY ist ausgeführt", "NOTIFY est fait" },
+        { "MessageNew, MessageExpunge: both or none; FlagChange only with them",
+          "MessageNew, MessageExpunge: beide oder keines; FlagChange nur mit ihnen",
+          "MessageNew, MessageExpunge : les deux ou aucun ; FlagChange seulement avec eux" },
+        { "of the selected mailbox only what happens to messages is told",
+          "vom gewählten Postfach wird nur erzählt, was mit Nachrichten geschieht",
+          "de la boîte choisie, seul ce qui arrive aux messages est dit" },
         { "[NOTIFICATIONOVERFLOW] that is too much to watch", "[NOTIFICATIONOVERFLOW] das ist zu viel zu beobachten",
           "[NOTIFICATIONOVERFLOW] c'est trop à surveiller" },
         /* --- commands that cannot be read --- */
@@ -141,6 +147,8 @@ const struct translation imap_translations[] = {
         { "CLOSE completed", "CLOSE ist ausgeführt", "CLOSE est fait" },
         { "UNSELECT completed", "UNSELECT ist ausgeführt", "UNSELECT est fait" },
         { "CHECK completed", "CHECK ist ausgeführt", "CHECK est fait" },
+        { "[UIDREQUIRED] there are no sequence numbers with UIDONLY", "[UIDREQUIRED] mit UIDONLY gibt es keine Folgenummern",
+          "[UIDREQUIRED] avec UIDONLY, pas de numéros d'ordre" },
         { "QRESYNC must be enabled first", "QRESYNC muss zuerst eingeschaltet werden", "QRESYNC doit d'abord être activé" },
         { "[READ-ONLY] this mailbox is open for reading only", "[READ-ONLY] dieses Postfach ist nur zum Lesen offen",
           "[READ-ONLY] cette boîte n'est ouverte qu'en lecture" },
@@ -229,6 +237,15 @@ const struct translation imap_translations[] = {
         { "SAVE is for the selected mailbox alone", "SAVE gilt nur für das gewählte Postfach allein",
           "SAVE ne vaut que pour la boîte choisie" },
         { "UPDATE is for the selected mailbox", "UPDATE gilt für das gewählte Postfach", "UPDATE vaut pour la boîte choisie" },
+        { "no search that is kept up has the tag " PRS, "keine laufende Suche hat die Marke " PRS,
+          "aucune recherche suivie n'a l'étiquette " PRS },
+        { "select a mailbox first", "wähle zuerst ein Postfach", "choisissez d'abord une boîte" },
+        { "[BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252 KOI8-R ISO-2022-JP SHIFT_JIS EUC-KR GB18030 BIG5)] "
+          "there is no such charset here",
+          "[BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252 KOI8-R ISO-2022-JP SHIFT_JIS EUC-KR GB18030 BIG5)] "
+          "diesen Zeichensatz gibt es hier nicht",
+          "[BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252 KOI8-R ISO-2022-JP SHIFT_JIS EUC-KR GB18030 BIG5)] "
+          "ce jeu de caractères n'existe pas ici" },
         { "these are the threads", "das sind die Gespräche", "voilà les fils" },
         { "no further updates", "keine weiteren Nachrichten darüber", "plus de mises à jour" },
         { NULL, NULL, NULL },
