@@ -35,7 +35,7 @@ bool search_progress(void *scope, size_t done, size_t total)
                 return true;
         if (!conn_ok(s->conn))
                 return false;
-        if (now() - c->told < 10 * SECOND || !imap_can(s, CAP_INPROGRESS))
+        if (now() - c->told < 10 * SECOND || !imap_of(s)->tag.n || !imap_can(s, CAP_INPROGRESS))
                 return true;
         c->told = now();
         imap_say(s, "OK [INPROGRESS (\"" PRS "\" %zu %zu)] searching", STR(imap_of(s)->tag), done, total);

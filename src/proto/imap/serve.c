@@ -70,6 +70,7 @@ static void run_line(struct session *s, struct str line)
                 imap_run(s, a);
         }
         pass_over(s);
+        p->tag = S(""); /* it lay in the arena of the command; what a bell tells has none */
 }
 
 /* DONE, or something else, which may bring a literal along. */
@@ -78,6 +79,7 @@ static void end_idle(struct session *s, struct str line)
         imap_line_read(s, line);
         command_done(s, &imap_dialect, imap_done(s, line));
         pass_over(s);
+        imap_of(s)->tag = S("");
 }
 
 static long patience(const struct session *s)
