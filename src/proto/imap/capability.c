@@ -44,7 +44,7 @@ const struct capability imap_capabilities[CAPABILITIES] = {
         [CAP_APPENDLIMIT]        = { "APPENDLIMIT", "7889", IMAP_INSIDE, "how large a letter may be" },
         [CAP_COMPRESS]           = { "COMPRESS=DEFLATE", "4978", IMAP_INSIDE, "the connection deflated" },
         [CAP_UTF8_ACCEPT]        = { "UTF8=ACCEPT", "6855", IMAP_INSIDE, "UTF-8 in names and headers" },
-        [CAP_QUOTA]              = { "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE", "9208", IMAP_INSIDE, "how full the account is" },
+        [CAP_QUOTA]              = { "QUOTA QUOTA=RES-STORAGE", "9208", IMAP_INSIDE, "how full the account is" },
         [CAP_ACL]                = { "ACL RIGHTS=texk", "4314", IMAP_INSIDE, "rights for others" },
         [CAP_METADATA]           = { "METADATA", "5464", IMAP_INSIDE, "annotations of mailboxes and account" },
         [CAP_NOTIFY]             = { "NOTIFY", "5465", IMAP_INSIDE, "changes in other mailboxes too" },

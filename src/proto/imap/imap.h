@@ -358,5 +358,7 @@ IMAP_COMMAND(cancelupdate);
  * -EINVAL: the items cannot be read. */
 [[nodiscard]] int imap_fetch_new(struct session *s, struct access *x, struct str items,
                                  const struct uid_list *uids);
+/* What it may hold in octets: its own, else the setting default-quota; 0: no limit. */
+uint64_t imap_quota(const struct session *s, const struct account_entry *e);
 /* How many octets the account may still take (its quota less what it has); UINT64_MAX: any number. Waits. */
 [[nodiscard]] int imap_room(struct session *s, struct account *a, struct str owner, uint64_t *room);

@@ -179,7 +179,8 @@ static int add_mailbox(struct list *l, struct str owner, struct str prefix, cons
         struct list_name name = {
                 .name = arena_printf(&l->names, PRS PRS, STR(prefix), STR(e->path)),
                 .owner = owner,
-                .role = arena_str(&l->names, e->role),
+                .role =
+                    prefix.n ? S("") : arena_str(&l->names, e->role), /* somebody else's Sent is not ours */
                 .rights = e->rights,
                 .bits = NAME_EXISTS | (e->bits & MAILBOX_NOSELECT ? NAME_NOSELECT : 0u),
         };

@@ -65,19 +65,25 @@ int imap_open(struct session *s, struct str name, unsigned needs, struct access 
         return access_open(x, s->server->accounts, s->account, owner, path, needs);
 }
 
+uint64_t imap_quota(const struct session *s, const struct account_entry *e)
+{
+        return e->quota ? e->quota : (uint64_t)s->server->settings->default_quota;
+}
+
 int imap_room(struct session *s, struct account *a, struct str owner, uint64_t *room)
 {
         struct account_entry e;
-        uint64_t octets, letters;
+        uint64_t octets, letters, quota;
         int rc = directory_account(s->server->directory, &s->command, owner, &e);
 
         *room = UINT64_MAX;
         if (rc)
                 return rc == -ENOENT ? 0 : rc; /* an account without an entry has no quota */
-        if (!e.quota)
+        quota = imap_quota(s, &e);
+        if (!quota)
                 return 0;
         rc = account_usage(a, &octets, &letters);
         if (!rc)
-                *room = e.quota > octets ? e.quota - octets : 0;
+                *room = quota > octets ? quota - octets : 0;
         return rc;
 }

@@ -8,20 +8,22 @@ enum { UNIT = 1024, RESOURCES_MOST = 16 };
 /* "* QUOTA root (STORAGE used limit)"; nothing is limited: "()". */
 static int put_quota(struct buf *b, struct session *s, struct account *acc, struct str owner)
 {
-        struct account_entry e = { .quota = 0 };
-        uint64_t octets, letters;
+        struct account_entry e;
+        uint64_t octets, letters, quota = 0;
         int rc = directory_account(s->server->directory, &s->command, owner, &e);
 
         if (rc && rc != -ENOENT)
                 return rc;
+        if (!rc)
+                quota = imap_quota(s, &e);
         rc = account_usage(acc, &octets, &letters);
         if (rc)
                 return rc;
         buf_puts(b, S("* QUOTA "));
         put_astring(b, owner, imap_mode(s));
-        if (e.quota)
+        if (quota)
                 buf_printf(b, " (STORAGE %llu %llu)\r\n", (unsigned long long)((octets + UNIT - 1) / UNIT),
-                           (unsigned long long)(e.quota / UNIT));
+                           (unsigned long long)(quota / UNIT));
         else
                 buf_puts(b, S(" ()\r\n"));
         return 0;

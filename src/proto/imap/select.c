@@ -240,7 +240,8 @@ static int say_name(struct session *s, struct access *x, const struct select *se
         buf_puts(&b, S("* LIST ("));
         for (size_t i = 0; i < n; i++)
                 if (list[i].mailbox == x->mailbox) {
-                        struct str role = role_attribute(list[i].role);
+                        bool own = str_eq(str_of(kept->key.owner), s->account);
+                        struct str role = own ? role_attribute(list[i].role) : S("");
 
                         buf_puts(&b,
                                  list[i].bits & MAILBOX_CHILDREN ? S("\\HasChildren") : S("\\HasNoChildren"));
