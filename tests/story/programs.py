@@ -121,7 +121,7 @@ class Relay:
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.happened = False
-        self.from_pail = []
+        self.threads = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -131,24 +131,28 @@ class Relay:
         self.listener.close()
 
     def settle(self):
-        """Waits until pail has hung up everywhere: what had reached it before the other end died, it still does."""
-        for thread in self.from_pail:
+        """Waits until both sides have hung up: what had reached pail before the other end died, it still does."""
+        for thread in self.threads:
             thread.join(PATIENCE)
             assert not thread.is_alive(), 'pail does not hang up'
+        self.threads.clear()
 
     def _accept(self):
         while True:
             try:
                 client = self.listener.accept()[0]
-                server = socket.create_connection(('127.0.0.1', self.to), timeout=PATIENCE)
             except OSError:
                 return
+            try:
+                server = socket.create_connection(('127.0.0.1', self.to), timeout=PATIENCE)
+            except OSError:
+                client.close()
+                continue
             for s in (client, server):
                 s.settimeout(None)
-            down = threading.Thread(target=self._pass, args=(server, client), daemon=True)
-            down.start()
-            self.from_pail.append(down)
-            threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
+            for a, b in ((server, client), (client, server)):
+                self.threads.append(threading.Thread(target=self._pass, args=(a, b), daemon=True))
+                self.threads[-1].start()
 
     def _pass(self, a, b):
         open = True

@@ -1,8 +1,11 @@
 """mbsync: a Maildir here, pail there, both changed meanwhile; and what is left when either is killed in the middle."""
+import hashlib
 import os
 import random
+import re
 import signal
 import subprocess
+import threading
 import zlib
 
 import pytest
@@ -177,37 +180,49 @@ def view_of(demo, who):
         i.logout()
 
 
-def interrupted(demo, tmp_path, who, m, relay, strike, sync, total):
-    """mbsync again and again, each time cut off after some more bytes, until a run gets through."""
+def interrupted(m, relay, strike, sync, first, more):
+    """mbsync again and again, each time cut off after some `more` bytes, until a run gets through."""
     dice, cuts = random.Random(1), 0
     while True:
-        relay.happened, relay.left = False, dice.randrange(20_000, 40_000) + cuts * total
+        begun = threading.Event()
+
+        def then():
+            assert begun.wait(PATIENCE)
+            strike(running)
+        relay.happened, relay.left, relay.then = False, dice.randrange(first, 2 * first) + cuts * more, then
         running = m.begin(sync)
-        relay.then = lambda: strike(running)
+        begun.set()
         said = running.communicate(timeout=4 * PATIENCE)[0].decode('utf-8', 'replace')
         if running.returncode == 0:
             return cuts, said
         assert relay.happened, said
         relay.settle()
         cuts += 1
-        assert cuts < 20, said
+        assert cuts < 60, said
 
 
-@pytest.mark.parametrize('victim', ['mbsync', 'pail'])
-def test_two_thousand_letters_with_kill_9_in_the_middle(demo, tmp_path, who, victim):
-    """Nothing is lost and nothing is there twice: up, and down again into another Maildir."""
+def striker(demo, victim):
     def strike(running):
         if victim == 'mbsync':
             running.kill()
             running.wait()
             return
         before = demo.roles()
-        for role in before:
-            if role.startswith('mail.'):
-                os.kill(before[role], signal.SIGKILL)
-        for role in before:
-            if role.startswith('mail.'):
-                demo.restarted(role, before[role])
+        mail = [role for role in before if role.startswith('mail.')]
+        for role in mail:
+            os.kill(before[role], signal.SIGKILL)
+        for role in mail:
+            demo.restarted(role, before[role])
+    return strike
+
+
+victims = pytest.mark.parametrize('victim', ['mbsync', 'pail'])
+
+
+@victims
+def test_two_thousand_letters_with_kill_9_in_the_middle(demo, tmp_path, who, victim):
+    """Nothing is lost and nothing is there twice: up, and down again into another Maildir."""
+    strike = striker(demo, victim)
     with Relay(demo.port(143)) as relay:
         m = Mbsync(demo, tmp_path, who, port=relay.port)
         source, copy = m.channel('source'), m.channel('copy')
@@ -215,12 +230,55 @@ def test_two_thousand_letters_with_kill_9_in_the_middle(demo, tmp_path, who, vic
             source.add(letter(n), 'S' if n % 3 == 0 else '')
         size = sum(path.stat().st_size for path in source.files())
         wanted = source.letters()
-        up, said = interrupted(demo, tmp_path, who, m, relay, strike, 'source', size // 12)
+        up, said = interrupted(m, relay, strike, 'source', 20_000, size // 12)
         assert up >= 2, said
         assert view_of(demo, who) == source.letters() == wanted
-        down, said = interrupted(demo, tmp_path, who, m, relay, strike, 'copy', size // 12)
+        down, said = interrupted(m, relay, strike, 'copy', 20_000, size // 12)
         assert down >= 2, said
         assert copy.letters() == wanted == view_of(demo, who)
+
+
+@victims
+def test_changes_of_both_sides_with_kill_9_in_the_middle(demo, tmp_path, who, victim):
+    """Letters, flags and deletions under way in both directions, cut off after every few thousand bytes."""
+    with Relay(demo.port(143)) as relay:
+        m = Mbsync(demo, tmp_path, who, port=relay.port)
+        here = m.channel('here')
+        for n in range(200):
+            here.add(letter(n), 'S')
+        m.sync('here')
+        relay.settle()
+        wanted = {n: 'S' for n in range(200)}
+        i = demo.imap(who, 'fetch')
+        i.select()
+        uids = {text.split()[-1]: uid for uid, text in re.findall(
+            r'UID (\d+) .*?Subject: (letter \d+)', ' '.join(
+                f'{part[0].decode()} {part[1].decode()}' for part in
+                i.fetch('1:*', '(UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])')[1] if isinstance(part, tuple)))}
+        paths = {int(re.search(rb'Subject: letter (\d+)', path.read_bytes()).group(1)): path for path in here.files()}
+        for n in range(200):
+            if n % 5 == 0:
+                here.flag(paths[n], 'FS')
+                wanted[n] = 'FS'
+            elif n % 5 == 1:
+                i.uid('STORE', uids[str(n)], '+FLAGS.SILENT', '(\\Answered)')
+                wanted[n] = 'RS'
+            elif n % 5 == 2:
+                paths[n].unlink()
+                del wanted[n]
+            elif n % 10 == 3:
+                i.uid('STORE', uids[str(n)], '+FLAGS.SILENT', '(\\Deleted)')
+                del wanted[n]
+        i.expunge()
+        for n in range(200, 240):
+            here.add(letter(n), '')
+            i.append('INBOX', None, None, letter(n + 40).replace(b'\n', b'\r\n'))
+            wanted[n] = wanted[n + 40] = ''
+        i.logout()
+        cuts, said = interrupted(m, relay, striker(demo, victim), 'here', 1_500, 2_000)
+        assert cuts >= 3, said
+        assert here.letters() == sorted((hashlib.sha256(letter(n)).hexdigest(), flags) for n, flags in wanted.items())
+        assert view_of(demo, who) == here.letters()
 
 
 @pytest.mark.parametrize('disable', ['UIDPLUS', 'LITERAL+ UIDPLUS MOVE CONDSTORE QRESYNC ESEARCH NAMESPACE'])
