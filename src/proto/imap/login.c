@@ -110,7 +110,8 @@ int imap_starttls(struct session *s, struct scan *a)
         (void)a;
         if (conn_has_tls(s->conn))
                 return imap_bad(s, "TLS is on already");
-        if (conn_compressed(s->conn)) /* after UNAUTHENTICATE: a stranger again, but compression stays (RFC 8437 §3) */
+        if (conn_compressed(
+                s->conn)) /* after UNAUTHENTICATE: a stranger again, but compression stays (RFC 8437 §3) */
                 return imap_bad(s, "TLS comes before compression");
         if (!tls)
                 return imap_no(s, "[UNAVAILABLE] there is no TLS here");
