@@ -184,6 +184,20 @@ int account_opened(struct db *d, void *context)
         return claim(d, NULL);
 }
 
+/* Whoever changes flags thousands of times a second waits for the checkpoint, else the WAL fills the disk. If a reader stands in
+ * its way, it is not tried again at once. */
+static void cut_wal(struct account *a)
+{
+        unsigned pages = db_wal_pages(a->db);
+
+        if (pages < a->wal_tried)
+                a->wal_tried = 0;
+        if (pages - a->wal_tried < WAL_PAGES_MOST)
+                return;
+        a->wal_tried = pages;
+        (void)db_checkpoint(a->db, &(bool){ false }); /* an error is said by db; the change is done */
+}
+
 static int change(struct account *a, const char *name, int (*before)(void *arg),
                   int (*fn)(struct db *d, void *arg), void *arg, enum db_how how)
 {
@@ -196,6 +210,8 @@ static int change(struct account *a, const char *name, int (*before)(void *arg),
                         rc = db_transact(a->db, name, fn, arg, how);
         }
         a->wrote |= !rc;
+        if (!rc)
+                cut_wal(a);
         return rc;
 }
 

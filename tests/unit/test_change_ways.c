@@ -219,6 +219,29 @@ static void rings_for_changes_only(void **state)
         leave(&x);
 }
 
+/* Nobody files a letter meanwhile, so no settler comes by. */
+static void a_storm_of_changes_does_not_fill_the_disk(void **state)
+{
+        struct access x = enter(0, 0, 0, 0);
+        struct flags_change c = { .uids = &all, .n = 1, .flags = FLAG_SEEN, .unchanged_since = UINT64_MAX };
+        off_t most = 0;
+        struct stat st;
+        char path[100];
+
+        (void)state;
+        fixture_file(x.account, 0, 1, 10);
+        snprintf(path, sizeof path, "%s/jill@hill.com/account.db-wal", folder);
+        for (unsigned i = 0; i < 6000; i++) {
+                c.how = i & 1 ? FLAGS_REMOVE : FLAGS_ADD;
+                assert_int_equal(change_flags(&x, &c), 0);
+                placed_list_free(&c.changed);
+                assert_int_equal(stat(path, &st), 0);
+                most = st.st_size > most ? st.st_size : most;
+        }
+        assert_in_range(most, 1 << 20, (WAL_PAGES_MOST + 16) * 4200);
+        leave(&x);
+}
+
 struct met {
         uint32_t letters[10];
         size_t index[10], n, most;
@@ -398,6 +421,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(long_letters_are_linked, begin, world_end),
                 cmocka_unit_test_setup_teardown(stamps_tell_of_every_change, begin, world_end),
                 cmocka_unit_test_setup_teardown(rings_for_changes_only, begin, world_end),
+                cmocka_unit_test_setup_teardown(a_storm_of_changes_does_not_fill_the_disk, begin, world_end),
                 cmocka_unit_test_setup_teardown(reads_facts_in_the_order_asked_for, begin, world_end),
                 cmocka_unit_test_setup_teardown(keywords_are_names_of_bits, begin, world_end),
                 cmocka_unit_test_setup_teardown(an_account_of_schema_1_is_migrated, begin, world_end),
