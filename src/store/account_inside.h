@@ -16,8 +16,9 @@ enum {
         GONE_DAYS = 30,
         BATCH_MAX = 512, /* filings in one transaction */
         PAGE_PLACED = 126,
-        WAL_PAGES = 256,      /* of an open account: then the settler checkpoints it */
-        WAL_PAGES_MOST = 4096, /* beyond, who changes something checkpoints it himself: the settler comes only with letters */
+        WAL_PAGES = 256, /* of an open account: then the settler checkpoints it */
+        WAL_PAGES_MOST =
+            4096, /* beyond, who changes something checkpoints it himself: the settler comes only with letters */
         WAL_PAGES_CLOSED = 32 /* of one to be closed: who opens it must read them all */
 };
 _Static_assert(sizeof(struct placed) == 32, "as it lies in a page");
@@ -49,7 +50,7 @@ struct account {
         atomic_bool bodies_dirty; /* a name there may not be durable; set after the link, before the commit */
         int bodies;               /* descriptor of bodies/, -1: not yet needed */
         unsigned wal_pages;       /* when it was closed */
-        unsigned wal_tried;       /* pages in the WAL when somebody tried to checkpoint it at WAL_PAGES_MOST */
+        unsigned wal_tried; /* pages in the WAL when somebody tried to checkpoint it at WAL_PAGES_MOST */
 };
 
 /* stage.c: letters that arrive without the log, in .staged/ */
