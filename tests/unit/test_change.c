@@ -409,7 +409,20 @@ static int begin(void **state)
                 clients[i].uidnext = 1; /* as of an account just made */
                 clients[i].modseq = 1;
         }
-        return world_begin();
+        if (world_begin())
+                return -1;
+        for (unsigned a = 0; a < ACCOUNTS;
+             a++) { /* of bits 8 and 9: without a name none crosses to another account */
+                struct access x = enter(0, a, 0, 0);
+                unsigned bit;
+
+                assert_int_equal(change_keyword(&x, S("first"), &bit), 0);
+                assert_int_equal(bit, 8);
+                assert_int_equal(change_keyword(&x, S("second"), &bit), 0);
+                assert_int_equal(bit, 9);
+                leave(&x);
+        }
+        return 0;
 }
 
 static void step(void)
