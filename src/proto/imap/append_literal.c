@@ -71,8 +71,9 @@ bool append_literal(struct append *p, struct scan *a, struct stage *to, bool bin
         bool nul = false;
         int error = 0;
 
+        /* RFC 9051 Appendix B: what BINARY gives APPEND is not in IMAP4rev2 */
         if (!imap_literal_head(a, &l) || (binary && !l.binary) ||
-            (l.binary && !binary && !imap_can_rev2(s, CAP_BINARY))) {
+            (l.binary && !binary && !imap_can(s, CAP_BINARY))) {
                 scan_fail(a, binary ? "a literal8 is missing: ~{n}" : "a literal is missing: {n}");
                 p->rc = imap_syntax(append_refuses(p), a);
                 return false;

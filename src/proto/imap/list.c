@@ -146,7 +146,7 @@ static void patterns(struct list *l, struct scan *a)
                 add_pattern(l, a, text);
                 return;
         }
-        if (!imap_can_rev2(l->s, CAP_LIST_EXTENDED))
+        if (!imap_can(l->s, CAP_LIST_EXTENDED)) /* RFC 9051 Appendix C: not in IMAP4rev2 */
                 scan_fail(a, "one pattern at a time");
         l->extended = true;
         scan_char(a, '(');

@@ -30,12 +30,13 @@ static int trouble(struct session *s, int rc)
         return rc == -EMLINK ? imap_no(s, "[LIMIT] there are too many already") : imap_trouble(s, rc);
 }
 
-/* The name was put into composed form: which one it is now (RFC 9051 §6.3.9.7). */
+/* The name was put into composed form: which one it is now (RFC 9051 §6.3.9.7). A program that has not enabled IMAP4rev2 could not
+ * read it. */
 static void tell_name(struct session *s, struct str given, struct str name)
 {
         auto_buf struct buf b = { 0 };
 
-        if (str_eq(given, name))
+        if (str_eq(given, name) || !(imap_of(s)->enabled & ENABLED_REV2))
                 return;
         buf_init(&b, 16384);
         buf_puts(&b, S("* LIST () \"/\" "));
