@@ -121,6 +121,8 @@ static bool data(struct append *p, struct scan *a, struct stage *to)
 bool append_letter(struct append *p, struct scan *a)
 {
         struct append_letter *l;
+        struct filing whole;
+        int rc;
 
         if (p->n - p->first == APPEND_LETTERS) {
                 p->rc =
@@ -147,7 +149,13 @@ bool append_letter(struct append *p, struct scan *a)
                 p->rc = imap_syntax(append_refuses(p), a);
                 return false;
         }
-        p->octets += stage_size(p->letters[p->n - 1].stage);
+        l = &p->letters[p->n - 1];           /* it may have moved */
+        rc = stage_finish(l->stage, &whole); /* now, as its descriptor goes with that: hundreds may come */
+        if (rc) {
+                p->rc = imap_trouble(append_refuses(p), rc);
+                return false;
+        }
+        p->octets += stage_size(l->stage);
         return true;
 }
 

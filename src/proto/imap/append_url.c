@@ -128,9 +128,7 @@ static int open_mailbox(struct session *s, const struct url *u, struct access *x
 
         *x = (struct access){ 0 };
         if (!u->mailbox.n)
-                return p->selected.key.owner
-                           ? access_again(x, s->server->accounts, s->account, &p->selected.key, RIGHT_READ)
-                           : -ENOENT;
+                return p->selected.key.owner ? imap_open_again(s, &p->selected.key, RIGHT_READ, x) : -ENOENT;
         rc = imap_open(s, u->mailbox, RIGHT_READ, x);
         if (!rc && u->uidvalidity && u->uidvalidity != x->uidvalidity)
                 rc = -ESTALE;

@@ -268,6 +268,9 @@ bool imap_owner_exists(struct session *s, struct str owner);
 struct str imap_name_of(struct session *s, struct str owner, struct str path);
 /* Both: opens the mailbox of that name. 0 or -errno (imap_trouble answers). */
 [[nodiscard]] int imap_open(struct session *s, struct str name, unsigned needs, struct access *x);
+/* And one that was open before: the selected one. -ESTALE also if its owner's account was removed. */
+[[nodiscard]] int imap_open_again(struct session *s, const struct access_key *key, unsigned needs,
+                                  struct access *x);
 
 /* --- capability.c, update.c, select.c, idle.c --- */
 void put_capabilities(struct buf *b, const struct session *s);

@@ -70,6 +70,14 @@ uint64_t imap_quota(const struct session *s, const struct account_entry *e)
         return e->quota ? e->quota : (uint64_t)s->server->settings->default_quota;
 }
 
+int imap_open_again(struct session *s, const struct access_key *key, unsigned needs, struct access *x)
+{
+        *x = (struct access){ 0 };
+        if (!imap_owner_exists(s, str_of(key->owner)))
+                return -ESTALE;
+        return access_again(x, s->server->accounts, s->account, key, needs);
+}
+
 int imap_room(struct session *s, struct account *a, struct str owner, uint64_t *room)
 {
         struct account_entry e;

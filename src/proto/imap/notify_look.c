@@ -341,8 +341,10 @@ static void tell_subscription(struct look *l, struct str name, bool yes)
         if (!str_eq(owner, str_of(l->a->owner))) {
                 struct access x;
 
-                there = !access_open(&x, l->s->server->accounts, l->s->account, owner, path, 0);
-                access_close(&x);
+                there = imap_owner_exists(l->s, owner) &&
+                        !access_open(&x, l->s->server->accounts, l->s->account, owner, path, 0);
+                if (there)
+                        access_close(&x);
         }
         notify_tell_list(l->s, name,
                          arena_printf(&l->m, "%s%s",
@@ -430,7 +432,9 @@ int notify_look(struct session *s, struct notify *n, struct notify_account *a, b
         int rc;
 
         l.own = str_eq(str_of(a->owner), s->account);
-        rc = account_get(s->server->accounts, str_of(a->owner), &l.account);
+        rc = imap_owner_exists(s, str_of(a->owner))
+                 ? account_get(s->server->accounts, str_of(a->owner), &l.account)
+                 : -ENOENT;
         if (rc == -ENOENT) {
                 a->looked = true;
                 return 0; /* as if there were nothing */

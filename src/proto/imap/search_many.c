@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "proto/imap/search.h"
+#include "run/fiber.h"
 
 #include <errno.h>
 
@@ -20,8 +21,12 @@ struct sources {
         bool given, selected;
         struct target *targets; /* in the command's arena */
         size_t target_count;
-        struct keyword_list keywords; /* of `keywords_of` */
-        struct account *keywords_of;
+        struct keyword_list keywords; /* of the account of that name */
+        struct str keywords_of;
+        struct arena names; /* of one account's mailboxes: reset, however many sources there are */
+        struct str names_of;
+        struct mailbox_entry *mailboxes;
+        size_t mailbox_count;
 };
 
 /* --- which mailboxes --- */
@@ -109,7 +114,7 @@ static int add_target(struct session *s, struct sources *o, struct str owner, st
                 o->targets = arena_array(&s->command, struct target, SEARCH_MAILBOXES_MOST);
         if (o->target_count == SEARCH_MAILBOXES_MOST)
                 return -ENOBUFS;
-        o->targets[o->target_count++] = (struct target){ owner, path };
+        o->targets[o->target_count++] = (struct target){ owner, arena_str(&s->command, path) };
         return 0;
 }
 
@@ -125,23 +130,41 @@ static bool in_tree(const struct source *src, struct str path)
         return src->filter == FILTER_SUBTREE || path.n == top.n || str_find(rest, '/') == STR_NONE;
 }
 
+/* The mailboxes of an account; of one after the other once. */
+static int read_names(struct session *s, struct sources *o, struct str owner)
+{
+        struct account *account = NULL;
+        int rc;
+
+        if (str_eq(o->names_of, owner))
+                return 0;
+        arena_reset(&o->names);
+        o->names_of = S("");
+        o->mailbox_count = 0;
+        if (!imap_owner_exists(s, owner))
+                return -ENOENT;
+        rc = account_get(s->server->accounts, owner, &account);
+        if (!rc)
+                rc = mailbox_all(account, s->account, &o->names, &o->mailboxes, &o->mailbox_count);
+        account_put(&account);
+        if (!rc)
+                o->names_of = owner;
+        return rc;
+}
+
 /* Those of an account that the reader may look up and read (§2.2). */
 static int add_tree(struct session *s, struct sources *o, const struct source *src)
 {
-        struct mailbox_entry *list = NULL;
-        struct account *account = NULL;
-        size_t n = 0;
-        int rc = account_get(s->server->accounts, src->named.owner, &account);
+        int rc = read_names(s, o, src->named.owner);
 
-        if (rc)
-                return rc == -ENOENT ? 0 : rc;
-        rc = mailbox_all(account, s->account, &s->command, &list, &n);
-        for (size_t i = 0; i < n && !rc; i++)
-                if (!(list[i].bits & MAILBOX_NOSELECT) && list[i].rights & RIGHT_READ &&
-                    in_tree(src, list[i].path))
-                        rc = add_target(s, o, src->named.owner, list[i].path);
-        account_put(&account);
-        return rc;
+        fiber_yield_if_due();
+        for (size_t i = 0; i < o->mailbox_count && !rc; i++) {
+                const struct mailbox_entry *e = &o->mailboxes[i];
+
+                if (!(e->bits & MAILBOX_NOSELECT) && e->rights & RIGHT_READ && in_tree(src, e->path))
+                        rc = add_target(s, o, src->named.owner, e->path);
+        }
+        return rc == -ENOENT ? 0 : rc;
 }
 
 static int add_subscribed(struct session *s, struct sources *o)
@@ -154,7 +177,10 @@ static int add_subscribed(struct session *s, struct sources *o)
 
         if (rc)
                 return rc;
-        rc = mailbox_subscriptions(own, &s->command, &list, &n);
+        arena_reset(&o->names);
+        o->names_of = S("");
+        o->mailbox_count = 0;
+        rc = mailbox_subscriptions(own, &o->names, &list, &n);
         account_put(&own);
         for (size_t i = 0; i < n && !rc; i++)
                 if (imap_locate(s, list[i], &t.owner, &t.path))
@@ -180,11 +206,12 @@ static int resolve(struct session *s, struct sources *o)
 
 /* --- one mailbox --- */
 
-static const struct keyword_list *keywords(struct session *s, struct sources *o, struct access *x)
+static const struct keyword_list *keywords(struct session *s, struct sources *o, struct access *x,
+                                           struct str owner)
 {
-        if (o->keywords_of != x->account && change_keywords(x, &s->command, &o->keywords))
+        if (!str_eq(o->keywords_of, owner) && change_keywords(x, &s->command, &o->keywords))
                 return NULL;
-        o->keywords_of = x->account;
+        o->keywords_of = owner;
         return &o->keywords;
 }
 
@@ -222,13 +249,16 @@ static int search_one(struct session *s, struct sources *o, const struct target 
         struct search_found f = { 0 };
         struct mailbox_status status;
         struct seqmap map = { 0 };
-        struct access x;
-        int rc = access_open(&x, s->server->accounts, s->account, t->owner, t->path, RIGHT_READ);
+        struct access x = { 0 };
+        int rc = -ENOENT;
+
+        if (imap_owner_exists(s, t->owner))
+                rc = access_open(&x, s->server->accounts, s->account, t->owner, t->path, RIGHT_READ);
 
         if (!rc) {
                 c.x = &x;
                 c.map = &map;
-                c.keywords = keywords(s, o, &x);
+                c.keywords = keywords(s, o, &x, t->owner);
                 rc = map_of(&x, &map);
         }
         if (!rc && p->recent) {
@@ -301,8 +331,11 @@ static int run(struct session *s, struct sources *o, const struct search_return 
                const struct search_program *p)
 {
         struct imap_selected *sel = &imap_of(s)->selected;
-        int rc, error = resolve(s, o);
+        int rc, error;
 
+        arena_init(&o->names, SIZE_MAX); /* what the store bounds */
+        error = resolve(s, o);
+        arena_finish(&o->names);
         if (!error && o->selected && !search_selected(s, r, p, &rc))
                 return rc;
         for (size_t i = 0; i < o->target_count && !error; i++) {

@@ -45,7 +45,7 @@ bool imap_selected_open(struct session *s, unsigned needs, struct access *x, int
                 *rc = imap_no(s, "[READ-ONLY] this mailbox is open for reading only");
                 return false;
         }
-        *rc = access_again(x, s->server->accounts, s->account, &sel->key, needs | RIGHT_READ);
+        *rc = imap_open_again(s, &sel->key, needs | RIGHT_READ, x);
         if (!*rc)
                 return true;
         if (*rc == -ESTALE || *rc == -ENOENT) {
@@ -372,7 +372,7 @@ void imap_updates(struct session *s, struct access *x, bool expunge)
         }
         if (!x) {
                 x = &here;
-                rc = access_again(x, s->server->accounts, s->account, &p->selected.key, RIGHT_READ);
+                rc = imap_open_again(s, &p->selected.key, RIGHT_READ, x);
         }
         if (!rc)
                 look(s, x, events, expunge, asked);
