@@ -75,9 +75,13 @@ class Imap:
                     servers[-1].title += f', {"Maildir" if store == "maildir" else store}'
             for server in servers:
                 print(f'filling {server.title} with {self.letters} letters', flush=True)
+                if server is not pail:
+                    server.synced(False)
                 self.bench.load.steps(server, ['fill'], **self.options(server))
                 if server is pail:
                     self.indexed(pail)
+                else:
+                    server.synced(True)
             for turn in range(ROUNDS + 1):      # the first only warms up
                 for server in servers:
                     self.take(server, 'warm' if turn else 'first', READ)

@@ -247,6 +247,15 @@ service imap {{
     def stop(self):
         self.processes.end()
 
+    def synced(self, yes):
+        """Dovecot's default, or, only while a large mailbox is filled, without its fsync."""
+        path = 'etc/dovecot/dovecot.conf'
+        with open(f'{self.root}/{path}') as f:
+            text = re.sub(r'^mail_fsync.*\n', '', f.read(), flags=re.M)
+        self.stop()
+        self.write(path, text if yes else text + 'mail_fsync = never\n')
+        self.__enter__()
+
     def fill(self, account, letters, size, once=None):
         """The same letter many times, under the names that Dovecot's own delivery gives (S=, W=), read ones in cur."""
         box = f'{self.root}/var/vmail/u{account}/Maildir'
