@@ -1,5 +1,6 @@
 """mbsync: a Maildir here, pail there, both changed meanwhile; and what is left when either is killed in the middle."""
 import hashlib
+import imaplib
 import os
 import random
 import re
@@ -201,6 +202,14 @@ def interrupted(m, relay, strike, sync, first, more):
         assert cuts < 60, said
 
 
+def listens(demo):
+    try:
+        imaplib.IMAP4('localhost', demo.port(143), timeout=PATIENCE).logout()
+        return True
+    except (OSError, imaplib.IMAP4.abort):
+        return False
+
+
 def striker(demo, victim):
     def strike(running):
         if victim == 'mbsync':
@@ -213,6 +222,7 @@ def striker(demo, victim):
             os.kill(before[role], signal.SIGKILL)
         for role in mail:
             demo.restarted(role, before[role])
+        until('it listens again', lambda: listens(demo))
     return strike
 
 
