@@ -1,5 +1,6 @@
 """What somebody who has signed in must not be able to do to the server, or to learn from it."""
 import os
+import sqlite3
 
 from imapwire import Literal, Wire
 from pail import PEOPLE, Pail, until
@@ -65,3 +66,29 @@ def test_nobody_gets_into_the_mailboxes_of_an_account_that_was_removed():
         assert not watching.command('ESEARCH IN (mailboxes user/gone@hill.com/INBOX) ALL')[2]
         selected.socket.sendall(b'f NOOP\r\n')
         assert selected.response().startswith(b'* BYE')
+
+
+def test_placements_out_of_order_end_nobody_elses_session():
+    with Pail(settings={'workers': 1}) as pail:
+        w = signed_in(pail, 'jill@hill.com')
+        w.command('CREATE damaged')
+        for i in range(5):
+            w.command('APPEND damaged ', Literal(b'Subject: %d\r\n\r\nx\r\n' % i))
+        pail.stop()
+        db = sqlite3.connect(os.path.join(pail.folder, 'mail', 'jill@hill.com', 'account.db'))
+        account, place, data = db.execute('SELECT account, place, data FROM page ORDER BY place DESC').fetchone()
+        turned = data[32:64] + data[:32] + data[64:]
+        db.execute('UPDATE page SET data = ? WHERE account = ? AND place = ?', (turned, account, place))
+        db.commit()
+        db.close()
+        pail.start()
+        w, other = signed_in(pail, 'jill@hill.com'), signed_in(pail, 'jack@town.com')
+        for what in ('ESEARCH IN (mailboxes damaged) ALL', 'SELECT damaged', 'FETCH 1:* (FLAGS BODY.PEEK[])',
+                     'SEARCH TEXT x', 'SORT (SUBJECT) UTF-8 ALL', 'STORE 1:* +FLAGS (\\Deleted)', 'COPY 1:* INBOX', 'EXPUNGE'):
+            try:
+                w.command(what)
+            except ConnectionResetError:
+                w = signed_in(pail, 'jill@hill.com')
+                w.command('SELECT damaged')
+        other.ok('NOOP')
+        assert not pail.events('role-died')

@@ -223,7 +223,10 @@ static int map_of(struct access *x, struct seqmap *map)
         int rc = change_list(x, &all, 1, 0, &list);
 
         for (size_t i = 0; i < list.n && !rc; i++)
-                seqmap_add(map, list.list[i].uid);
+                if (list.list[i].uid > seqmap_last(map))
+                        seqmap_add(map, list.list[i].uid);
+                else
+                        rc = -EBADMSG; /* a damaged page */
         placed_list_free(&list);
         return rc;
 }
