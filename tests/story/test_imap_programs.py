@@ -7,6 +7,7 @@ import subprocess
 import time
 import zlib
 
+import pexpect
 import pytest
 from pail import PATIENCE, Pail, until
 from programs import ca, letter, person, run, write_private
@@ -44,8 +45,11 @@ def test_the_lines_that_the_demo_prints_work_as_they_stand():
         for service in ('POP3', 'POP3S', 'IMAP', 'IMAPS'):
             said = run('sh', '-c', lines[service])
             assert said.endswith('Subject: hello\r\n\r\nhello jill\r\n') and 'Return-Path: <jack@town.com>\r\n' in said
-        told = subprocess.run(lines['SMTP'], shell=True, input='QUIT\r\n', capture_output=True, text=True, timeout=PATIENCE)
-        assert '220 hill.com SMTP service ready' in told.stdout
+        telnet = pexpect.spawn(lines['SMTP'], timeout=PATIENCE, encoding='utf-8')
+        telnet.expect_exact('220 hill.com SMTP service ready')
+        telnet.send('QUIT\r')
+        telnet.expect_exact('221 ')
+        telnet.expect(pexpect.EOF)
 
 
 # ---- curl ----
