@@ -230,12 +230,16 @@ class Table:
 
     def __init__(self, path):
         self.path = path
-        self.rows = {}
+        self.rows, self.tables = {}, {}     # tables: those with columns of their own, {title: [head, [row]]}
         try:
             with open(path + '.json') as f:
-                self.rows = json.load(f)
+                self.rows, self.tables = json.load(f)
         except (OSError, ValueError):
             pass
+
+    def table(self, title, head, rows):
+        self.tables[title] = head, rows
+        print('\n'.join([title, *(' | '.join(row) for row in [head, *rows])]), flush=True)
 
     def row(self, what, unit, pail, peer=None, peer_name='', promise=None, less=False):
         """promise: the least ratio (the largest share with less=True), or ('most', N): pail's figure alone."""
@@ -262,9 +266,11 @@ class Table:
 
     def write(self, head):
         with open(self.path + '.json', 'w') as f:
-            json.dump(self.rows, f)
+            json.dump([self.rows, self.tables], f)
         lines = [head, '', '| what | pail | peer | ratio | promised | met |', '|---|---:|---:|---:|---|---|']
         lines += ['| ' + ' | '.join(row) + ' |' for row in self.rows.values()]
+        for title, (head, rows) in self.tables.items():
+            lines += ['', title, '', *('| ' + ' | '.join(row) + ' |' for row in [head, ['---', *['---:'] * (len(head) - 2), '---'], *rows])]
         with open(self.path, 'w') as f:
             f.write('\n'.join(lines) + '\n')
         return '\n'.join(lines)
