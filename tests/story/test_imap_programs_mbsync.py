@@ -293,9 +293,10 @@ def test_changes_of_both_sides_with_kill_9_in_the_middle(pail, tmp_path, victim)
         assert view_of(pail, who) == here.letters()
 
 
-@pytest.mark.parametrize('disable', ['UIDPLUS', 'LITERAL+ UIDPLUS MOVE CONDSTORE QRESYNC ESEARCH NAMESPACE'])
+@pytest.mark.parametrize('disable', ['LITERAL+', 'LITERAL+ MOVE CONDSTORE QRESYNC ESEARCH NAMESPACE'])
 def test_a_server_with_less(demo, tmp_path, disable):
-    """Without UIDPLUS it must find again what it sent, by its own header line."""
+    """Not without UIDPLUS: then Debian 12's mbsync looks for what it sent by a header line, and takes the right answer for wrong,
+    from any server."""
     who = person(demo, 'mbsync-less-' + disable.split()[0].strip('+').lower(), disable)
     m = Mbsync(demo, tmp_path, who)
     here = m.channel('here')

@@ -150,6 +150,26 @@ static void names(void **state)
         }
 }
 
+/* Eight characters become nine bytes. */
+static void names_that_grow(void **state)
+{
+        auto_buf struct buf name = { 0 }, utf8 = { 0 };
+        struct scan a;
+
+        (void)state;
+        buf_init(&name, 4096);
+        buf_init(&utf8, 4096);
+        buf_puts(&name, S("&"));
+        for (unsigned i = 0; i < 100; i++) {
+                buf_puts(&name, S("U,BTF1Pw"));
+                buf_puts(&utf8, S("\xe5\x8f\xb0\xe5\x8c\x97\xe5\x8f\xb0"));
+        }
+        buf_puts(&name, S("-"));
+        a = scan_of(buf_str(&name));
+        is(imap_mailbox(s, &a), buf_str(&utf8));
+        assert_true(scan_done(&a));
+}
+
 static void written(void **state)
 {
         struct buf b auto_buf;
@@ -237,10 +257,10 @@ static void flags(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup(strings, fresh),        cmocka_unit_test_setup(nstrings, fresh),
-                cmocka_unit_test_setup(literal_floods, fresh), cmocka_unit_test_setup(names, fresh),
-                cmocka_unit_test_setup(written, fresh),        cmocka_unit_test_setup(dates, fresh),
-                cmocka_unit_test_setup(flags, fresh),
+                cmocka_unit_test_setup(strings, fresh),         cmocka_unit_test_setup(nstrings, fresh),
+                cmocka_unit_test_setup(literal_floods, fresh),  cmocka_unit_test_setup(names, fresh),
+                cmocka_unit_test_setup(names_that_grow, fresh), cmocka_unit_test_setup(written, fresh),
+                cmocka_unit_test_setup(dates, fresh),           cmocka_unit_test_setup(flags, fresh),
         };
 
         return cmocka_run_group_tests(tests, NULL, finish);

@@ -72,8 +72,8 @@ static bool decode_run(struct str run, char *out, size_t *n)
 
 bool utf7_decode(struct arena *a, struct str name, struct str *utf8)
 {
-        char *out = arena_alloc(
-            a, name.n + 1); /* never longer: 16 bits take 2.7 characters and become at most 3 bytes */
+        /* 8 characters are 48 bits, 3 units, each at most 3 bytes */
+        char *out = arena_alloc(a, name.n + name.n / 8 + 8);
         size_t n = 0, end;
         bool after_run = false;
 
