@@ -112,7 +112,7 @@ class Processes:
             if self.popen.poll() is None:
                 self.popen.kill()
                 self.popen.wait()
-        if not self.group:
+        if not self.group or not os.path.exists(self.group):     # ended before
             return
         for _ in range(100):
             for pid in self.pids():
