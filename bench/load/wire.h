@@ -10,7 +10,7 @@ struct wire {
         void *tls;
         unsigned char session[4096]; /* to resume; stays from one connection to the next */
         size_t session_n;            /* 0: none */
-        char in[65536];
+        char in[1 << 21];            /* a SEARCH that finds 100,000 is one line */
         size_t at, n;
 };
 struct options {                                      /* of every load: --name value */
