@@ -7,10 +7,10 @@
  *   reply.c       tagged and untagged replies
  *   parse.c       the grammar of RFC 9051 §9, literals among it        write.c  the same the other way
  *   name.c        mailbox names: modified UTF-7, namespaces            utf7.c
- *   login.c       LOGIN AUTHENTICATE STARTTLS UNAUTHENTICATE LOGOUT    session.c  NOOP ID ENABLE COMPRESS LANGUAGE
+ *   login.c       LOGIN AUTHENTICATE STARTTLS UNAUTHENTICATE LOGOUT    session.c  NOOP ID ENABLE
  *   select.c      SELECT EXAMINE CLOSE UNSELECT, QRESYNC               update.c  what others changed
  *   seqmap.c      sequence numbers <-> uids                            set.c  sequence sets, $
- *   idle.c notify.c
+ *   idle.c notify*.c compress.c language.c                         texts.c    replies in other languages
  *   fetch*.c store.c copy.c expunge.c append*.c search*.c sort.c thread.c list.c ... one file a command or family
  *
  * Everything a session remembers between commands lies in struct imap; a parked one owns no account and no buffer.

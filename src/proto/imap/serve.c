@@ -3,7 +3,7 @@
 #include "proto/imap/capability.h"
 #include "run/log.h"
 
-enum { LINE_MOST = 64 * 1024, STRANGER_LINE_MOST = 16 * 1024, STRANGERS_BYE = 3 };
+enum { LINE_MOST = 64 * 1024, STRANGER_LINE_MOST = 16 * 1024 };
 
 static void greet(struct session *s)
 {
