@@ -14,23 +14,30 @@ struct remove_job {
         struct identifiers named;
 };
 
-/* What must hold; and where its letters are. */
-static int may_delete(struct db *d, struct remove_job *j, struct mailbox_row *row)
+/* A name that may go from where it is: it is there, one may know of it, and it is not INBOX (RFC 4314 §4). */
+static int may_take_away(struct db *d, const struct reader_name *reader, struct str path,
+                         struct mailbox_walk *w)
 {
-        struct mailbox_walk w;
-        unsigned rights;
-        int rc = mailbox_walk(d, j->path, &w);
+        unsigned rights = 0;
+        int rc = mailbox_walk(d, path, w);
 
-        if (!rc && w.rest.n)
+        if (!rc && w->rest.n)
                 rc = -ENOENT;
         if (!rc)
-                rc = acl_rights(d, &j->reader, w.mailbox, &rights);
+                rc = acl_rights(d, reader, w->mailbox, &rights);
         if (!rc && !(rights & RIGHT_LOOKUP))
                 rc = -ENOENT;
         if (!rc && !(rights & RIGHT_DELETE_MAILBOX))
                 rc = -EACCES;
-        if (!rc && w.mailbox == MAILBOX_INBOX)
-                rc = -EPERM;
+        return rc || w->mailbox != MAILBOX_INBOX ? rc : -EPERM;
+}
+
+/* What must hold; and where its letters are. */
+static int may_delete(struct db *d, struct remove_job *j, struct mailbox_row *row)
+{
+        struct mailbox_walk w;
+        int rc = may_take_away(d, &j->reader, j->path, &w);
+
         if (!rc)
                 rc = mailbox_row(d, w.mailbox, row);
         if (!rc && !row->selectable && mailbox_has_children(d, w.mailbox, &rc))
@@ -243,19 +250,9 @@ static int fits_below(struct db *d, uint32_t mailbox, size_t bytes, unsigned nam
 static int may_rename(struct db *d, struct rename_job *j, uint32_t *mailbox)
 {
         struct mailbox_walk w;
-        unsigned rights = 0, names = 1;
-        int rc = mailbox_walk(d, j->from, &w);
+        unsigned names = 1;
+        int rc = may_take_away(d, &j->reader, j->from, &w);
 
-        if (!rc && w.rest.n)
-                rc = -ENOENT;
-        if (!rc)
-                rc = acl_rights(d, &j->reader, w.mailbox, &rights);
-        if (!rc && !(rights & RIGHT_LOOKUP))
-                rc = -ENOENT;
-        if (!rc && !(rights & RIGHT_DELETE_MAILBOX))
-                rc = -EACCES;
-        if (!rc && w.mailbox == MAILBOX_INBOX)
-                rc = -EPERM;
         for (size_t i = 0; i < j->to.n; i++)
                 names += j->to.p[i] == '/';
         *mailbox = w.mailbox;
