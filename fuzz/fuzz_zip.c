@@ -62,6 +62,7 @@ static bool take(struct conn *c, bool lines, struct buf *got)
         case GOT_LONG: got->full = true; return true; /* nothing can be compared any more */
         case GOT_LATE: return true;
         case GOT_QUIET:
+        case GOT_CALLED:
         case GOT_END: break;
         }
         return false;

@@ -6,6 +6,8 @@
 
 enum plaintext_login { PLAINTEXT_LOOPBACK, PLAINTEXT_NEVER, PLAINTEXT_ALWAYS };
 
+enum data_tls_reuse { REUSE_OFF, REUSE_PREFER, REUSE_REQUIRE };
+
 struct settings {
         /* who and where */
         char *host_name;  /* what we greet with where host_names says nothing */
@@ -13,9 +15,11 @@ struct settings {
         char *data;       /* the folder */
         char *listen;     /* addresses, by space: "127.0.0.1 127.0.0.2", "0.0.0.0 ::" */
         long smtp_port, submission_port, submissions_port, pop3_port, pop3s_port, imap_port,
-            imaps_port;                  /* 0: off */
-        char *tls_certificate, *tls_key; /* PEM files; empty: the ones in the data folder */
-        long workers;                    /* mail processes; 0: one a core */
+            imaps_port;                     /* 0: off */
+        long ftp_port, ftps_port;           /* control connections */
+        long ftp_data_port, ftps_data_port; /* where active data connections come from; 0: any port */
+        char *tls_certificate, *tls_key;    /* PEM files; empty: the ones in the data folder */
+        long workers;                       /* mail processes; 0: one a core */
         /* sign-in */
         long plaintext_login; /* enum plaintext_login */
         bool auth_on_25;
@@ -45,6 +49,25 @@ struct settings {
         bool imap_literal_plus;    /* LITERAL+; else LITERAL- (RFC 7888) */
         char *imap_disable;        /* capabilities switched off for all, by space */
         long message_limit;        /* MESSAGELIMIT (RFC 9738); 0: none */
+        /* FTP */
+        long ftp_passive_low, ftp_passive_high; /* ports of PASV and EPSV, shared out among the processes */
+        char *ftp_public_address;               /* told by PASV, behind NAT; empty: the local address */
+        bool ftp_anonymous;
+        bool ftp_foreign_data;   /* data connections with a third host (RFC 959 §5.2, figure 3) */
+        long ftp_data_tls_reuse; /* enum data_tls_reuse */
+        bool ftp_private_data;   /* data only with PROT P */
+        long ftp_command_timeout, ftp_login_timeout;
+        long ftp_data_timeout; /* a transfer that does not move so long is given up */
+        long ftp_rate_account, ftp_rate_address,
+            ftp_rate_anonymous;           /* bytes a second, of a process; 0: any */
+        long ftp_connections_per_account; /* of a process; 0: any number */
+        char *ftp_code_page;              /* of TYPE E */
+        char *ftp_xferlog;                /* file; empty: none */
+        /* files */
+        bool files_durable;    /* syncs before 226 */
+        long files_keep_parts; /* of uploads that broke off */
+        long files_quota;      /* bytes an account; 0: none */
+        bool shared_quota;     /* an account's quota counts its letters and its files together */
         /* connections */
         long max_connections;             /* a process */
         long max_connections_per_address; /* a process; trusted and loopback addresses are exempt */

@@ -20,12 +20,13 @@ struct conn;
 struct tls_context;
 
 enum got {
-        GOT_LINE,  /* a line, without its CRLF */
-        GOT_BARE,  /* a line that ended with LF alone, without it */
-        GOT_LONG,  /* a line over the limit; it was skipped, and *line is its last two or three bytes */
-        GOT_QUIET, /* no byte for park-after, or a bell (conn_wake); and conn_may_park holds */
-        GOT_LATE,  /* the deadline passed */
-        GOT_END,   /* closed, failed, or cancelled */
+        GOT_LINE,   /* a line, without its CRLF */
+        GOT_BARE,   /* a line that ended with LF alone, without it */
+        GOT_LONG,   /* a line over the limit; it was skipped, and *line is its last two or three bytes */
+        GOT_QUIET,  /* no byte for park-after, or a bell (conn_wake); and conn_may_park holds */
+        GOT_LATE,   /* the deadline passed */
+        GOT_END,    /* closed, failed, or cancelled */
+        GOT_CALLED, /* conn_call */
 };
 enum woken { WOKEN_INPUT, WOKEN_DEADLINE, WOKEN_BELL, WOKEN_SHUTDOWN, WOKEN_SIGNED_OUT };
 
@@ -59,6 +60,13 @@ void conn_unread(struct conn *c, size_t n); /* gives back the last n bytes of th
 bool conn_input_waits(struct conn *c);      /* is there input that can be read without waiting? */
 void conn_park_after(struct conn *c, nsec quiet); /* < 0: GOT_QUIET for bells only; 0: at once */
 
+/* From another fiber of the same session: its conn_line that waits, or the next one that would wait, returns GOT_CALLED (once), also in the
+ * middle of a line. For what a session does beside its conversation: FTP's transfers. */
+void conn_call(struct conn *c);
+/* Telnet's urgent data stays where it was sent among the other bytes (SO_OOBINLINE); and has some come since last asked? */
+void conn_urgent_inline(struct conn *c);
+bool conn_urgent(struct conn *c);
+
 /* Output. */
 void conn_put(struct conn *c, struct str s);
 void conn_printf(struct conn *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -79,6 +87,10 @@ bool conn_has_tap(const struct conn *c);
  * connection has failed; who wants to answer leftovers in words asks conn_input_waits before the go-ahead. */
 [[nodiscard]] int conn_starttls(struct conn *c, struct tls_context *tls, nsec deadline);
 bool conn_has_tls(const struct conn *c);
+/* Before conn_starttls: this connection's tickets are made with a key of its own (see net/stream.h). */
+void conn_own_tickets(struct conn *c);
+/* TLS ends, both ways, and the conversation goes on in clear (FTP's CCC, RFC 4217 §12.3). Waits for their close_notify. */
+[[nodiscard]] int conn_stoptls(struct conn *c, nsec deadline);
 struct conn_tls_facts {
         const char *version, *cipher; /* static texts, "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
         uint8_t binding[64];          /* channel binding for SCRAM-PLUS */

@@ -28,6 +28,8 @@ enum protocol {
         PROTOCOL_POP3S,
         PROTOCOL_IMAP,
         PROTOCOL_IMAPS,
+        PROTOCOL_FTP,
+        PROTOCOL_FTPS,
         PROTOCOLS
 };
 enum refusal { REFUSED_FULL, REFUSED_BANNED, REFUSED_STOPPING, REFUSED_MEMORY };
@@ -59,6 +61,12 @@ struct server {
         struct indexer *indexer;   /* store/search.h; NULL: nothing is indexed here */
         struct watchers *watchers; /* proto/watch.h; NULL: no bells */
         struct outbox *outbox;
+        struct files *files;     /* store/files.h; NULL: no files here */
+        struct passive *passive; /* net/passive.h: ports for PASV */
+        /* A socket bound to this address and port (FTP's data ports), from the supervisor: -errno. Waits. */
+        int (*bound_socket)(void *context, struct addr local);
+        void *bound_context;
+        struct xferlog *xferlog; /* NULL: none */
         struct channel *keeper;
         struct tls_context *tls;                     /* NULL: none; hold it while a session uses it */
         const char *status;                          /* NULL, or why new letters are refused just now */

@@ -122,6 +122,7 @@ static enum served imap_serve(struct session *s)
                         s->ending = true;
                         break;
                 case GOT_END: goodbye(s); break;
+                case GOT_CALLED: break; /* not here */
                 }
         }
         return ENDED;

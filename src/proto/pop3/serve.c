@@ -178,6 +178,7 @@ static enum served pop3_serve(struct session *s)
                 case GOT_QUIET: return PARKED;
                 case GOT_LATE: s->ending = true; break; /* without a word: RFC 1939 §3 */
                 case GOT_END: goodbye(s); break;
+                case GOT_CALLED: break; /* not here */
                 }
         }
         return ENDED;

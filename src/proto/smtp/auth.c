@@ -25,6 +25,7 @@ static int read_response(struct session *s, struct str *token, bool *over)
                 return smtp_reply(s, "421 4.4.2 %s no response for %ld seconds, closing connection", s->host,
                                   patience);
         case GOT_QUIET:
+        case GOT_CALLED:
         case GOT_END:
                 s->ending = !conn_stopping(s->conn); /* then the loop says goodbye */
                 return OK;

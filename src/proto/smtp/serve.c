@@ -237,6 +237,7 @@ static enum served smtp_serve(struct session *s)
                         s->ending = true;
                         break;
                 case GOT_END: goodbye(s); break;
+                case GOT_CALLED: break; /* not here */
                 }
         }
         return ENDED;

@@ -1,0 +1,49 @@
+/* A data connection: many bytes one way at a time, fast. No lines, no parking: it lives as long as a transfer, or in block mode some. One
+ * fiber uses it; another may stream_cancel. Plain: sendfile and splice; TLS: full records from large buffers. The first error sticks. Nothing
+ * here is asked of the disk on the loop: what may wait for it goes through offload in slices of at most 4 MB.
+ *
+ * `patience`: the most between two moves of a byte; -ETIMEDOUT after that. stream_limit: bytes a second. */
+#pragma once
+#include "base/time.h"
+#include "net/addr.h"
+#include "net/tls.h"
+
+struct conn;
+struct stream;
+struct stream *stream_new(int fd);   /* takes it, connected; NULL: out of descriptors */
+void stream_free(struct stream **s); /* at once, without a word; a reset if anything of ours is unsent */
+struct addr stream_peer(const struct stream *s);
+
+/* fd: bound, not connected, taken in any case. Waits. */
+[[nodiscard]] int stream_connect(int fd, struct addr to, nsec deadline, struct stream **out);
+
+/* TLS. `control`: the connection whose session this one should resume. *resumed: it did. Tickets of a control connection that called
+ * conn_own_tickets before its handshake are good for its own data connections only, because they are made with a key of its own: so
+ * "resumed" proves that both ends are the same client's (RFC 4217 §10.2, and the remedy against stolen data connections). */
+[[nodiscard]] int stream_starttls(struct stream *s, struct tls_context *tls, struct conn *control,
+                                  nsec deadline, bool *resumed);
+/* Client side: resumes the session of `control` if it can. ca_file as in conn_starttls_client. */
+[[nodiscard]] int stream_starttls_client(struct stream *s, struct conn *control, const char *host,
+                                         const char *ca_file, nsec deadline);
+bool stream_has_tls(const struct stream *s);
+
+/* 0 or -errno. *got 0: the end of what they send; with TLS only after close_notify (else -ECONNRESET). */
+[[nodiscard]] int stream_read(struct stream *s, char *room, size_t n, size_t *got, nsec patience);
+/* Gives back bytes that were read and belong to what comes next (MODE B): at most 256 KB. */
+void stream_unread(struct stream *s, struct str bytes);
+[[nodiscard]] int stream_write(struct stream *s, struct str bytes, nsec patience); /* all of it */
+/* Plain only (-EOPNOTSUPP with TLS): file to socket, n bytes from *at, which moves. Short without an error: the file ended. */
+[[nodiscard]] int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec patience);
+/* Plain only: socket to file, at most `most` bytes, at `at`; returns when some came. *got 0: the end. */
+[[nodiscard]] int stream_receive_file(struct stream *s, int file, uint64_t at, uint64_t most, uint64_t *got,
+                                      nsec patience);
+/* The end of what we send: what is buffered, close_notify, shutdown, and it waits until the peer has closed too or has it all. */
+[[nodiscard]] int stream_finish(struct stream *s, nsec deadline);
+void stream_cancel(struct stream *s); /* whoever waits in it gets -ECANCELED, now and always */
+
+/* Token bucket, shared by streams of a process (an account's, an address's). 0: any rate. A stream obeys the slower of two. */
+struct rate {
+        uint64_t most; /* bytes a second */
+        nsec until;    /* when what has been let through is used up */
+};
+void stream_limit(struct stream *s, struct rate *first, struct rate *second);

@@ -1,0 +1,182 @@
+/* The FTP server (RFC 959, 1123 §4.1, 2228, 2389, 2428, 2640, 3659, 4217, 7151 and the drafts that clients use). Others need only ftp_kind and
+ * ftp_start; the rest is what its files share.
+ *
+ *   serve.c     the conversation: a line (Telnet taken out), its command; what waits while a transfer runs; parking
+ *   commands.c  the table of commands, and what the table finds wrong: HELP, FEAT and docs/ftp.md are printed from it
+ *   reply.c     replies of one line and of several            texts.c   the same in other languages (LANG)
+ *   login.c     USER PASS ACCT REIN QUIT HOST                 tls.c     AUTH PBSZ PROT CCC
+ *   feat.c      FEAT OPTS LANG CLNT CSID SYST HELP NOOP       path.c    CWD CDUP PWD SMNT MKD RMD DELE RNFR RNTO
+ *   facts.c     SIZE MDTM MLST MFMT MFF MFCT AVBL             site.c    SITE and its own table of commands
+ *   hash.c      HASH RANG's use in it, XCRC and its kin, COMB list.c    LIST NLST MLSD STAT path: the lines   glob.c  patterns
+ *   data.c      PORT PASV EPRT EPSV; the data connection made, kept (MODE B, C), ended
+ *   coding.c    TYPE STRU MODE ALLO REST RANG: how the next transfer goes
+ *   transfer.c  the transfer's fiber and its ends: RETR STOR STOU APPE, listings; ABOR, STAT meanwhile
+ *   xferlog.c   a line for each transfer, as wu-ftpd wrote it
+ *
+ * A handler parses to the end of its line (ftp_path takes all that is left), checks, acts, and gives one final reply. A transfer's handler ends by
+ * ftp_transfer_start, which returns at once: the transfer is a fiber of its own that talks on the data connection only. All that is said on the
+ * control connection is said by the control fiber: 150 or 125 when the transfer tells that it begins, 226, 426, 451 ... when it has ended
+ * (conn_call wakes it). Meanwhile it reads on: ABOR and STAT are carried out at once, any other command waits for the transfer's end.
+ * Such a session does not park.
+ *
+ * Everything a session remembers between commands lies in struct ftp; a parked one holds no root and no open file. What it may hold while
+ * parked: a lease with a port (PASV), block mode's open data connection. */
+#pragma once
+#include "net/passive.h"
+#include "net/stream.h"
+#include "proto/command.h"
+#include "proto/ftp/coder.h"
+#include "proto/language.h"
+#include "proto/session.h"
+#include "store/files.h"
+
+extern const struct session_kind ftp_kind;
+
+enum ftp_state {
+        FTP_STRANGER = 1,
+        FTP_NAMED = 2, /* USER was given */
+        FTP_SIGNED_IN = 4,
+        FTP_RENAMING = 8, /* besides FTP_SIGNED_IN: RNFR was the last command */
+        FTP_ANY = FTP_STRANGER | FTP_NAMED | FTP_SIGNED_IN,
+};
+enum {                         /* in command.needs, besides enum needs */
+       MEANWHILE = 1 << 16,    /* carried out at once while a transfer runs */
+       WRITES = 1 << 17,       /* refused to whoever may only read: 550 */
+       NOT_REQUIRED = 1 << 18, /* not in RFC 959: FEAT names it if `offers` does */
+};
+
+struct transfer;
+/* What RANG, REST, RNFR, ALLO have said for the next command: rare, so apart; on the heap. */
+struct ftp_next {
+        struct str rename_from;         /* heap; empty: none */
+        char marker[CODER_MARKER_MOST]; /* REST; empty: none. Decimal digits in MODE S */
+        bool has_range;
+        uint64_t from, to; /* RANG: octets [from, to] */
+        uint64_t allocate; /* ALLO; 0: not said */
+};
+struct ftp {
+        struct session session;
+        struct coding coding;
+        char *name;   /* from USER; heap */
+        char *cwd;    /* heap; NULL: "/" */
+        char *client; /* what CLNT or CSID said, for the log; heap */
+        char *domain; /* HOST's: bare names are completed with it; heap */
+        struct ftp_next
+            *next; /* NULL: nothing said. Used up by the next command that is not itself one of these */
+        struct lease *lease;       /* PASV, EPSV: outstanding */
+        struct stream *kept;       /* block mode's data connection, between files */
+        struct addr port;          /* PORT, EPRT: family 0: not said */
+        struct transfer *transfer; /* running */
+        struct ftp_held *held;     /* commands that wait for its end, at most 32 KB; serve.c */
+        uint64_t quota;            /* of this account */
+        uint8_t language;
+        uint8_t hash;       /* enum file_hash, chosen by OPTS HASH */
+        uint8_t facts;      /* MLST facts chosen by OPTS MLST, a bit each (list.c) */
+        uint8_t umask_bits; /* SITE UMASK, as 022 */
+        bool anonymous, read_only;
+        bool private_data; /* PROT P */
+        bool pbsz;         /* PBSZ was given */
+        bool epsv_all;     /* EPSV ALL: PORT, PASV, EPRT are refused */
+        bool data_told;    /* the client has said PORT, PASV, EPRT or EPSV since the last transfer */
+        /* only while awake: */
+        struct root *root;
+};
+static inline struct ftp *ftp_of(struct session *s)
+{
+        return (struct ftp *)s;
+}
+
+/* --- reply.c. `format` begins with the code: "226 Transfer complete."; the text behind it is in the session's language. The result is the
+ * handler's: OK, or for 5xx FAIL (counted as an error of the peer's) unless it is 550 to 553. Lines of a file name have control
+ * characters made harmless. --- */
+int ftp_reply(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "211-Features:" ... " MDTM" ... "211 End": first with the code and '-', then lines as they are (a space is put before each), then the end. */
+void ftp_reply_begin(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ftp_reply_line(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The reply for -errno of the store about a path: 550 with a sentence, 552 (quota), 452 (disk), 450 (busy), 451. */
+int ftp_trouble(struct session *s, struct str path, int error);
+const char *ftp_text(const struct ftp *p, const char *english) __attribute__((format_arg(2)));
+extern const struct translation ftp_translations[];
+/* A path as RFC 959 appendix II and RFC 2640 want it in a reply: quotes doubled where it stands in quotes, control bytes as '?'. */
+struct str ftp_shown(struct arena *a, struct str path, bool quotes);
+
+/* --- path.c --- */
+/* All that is left of the line, joined to the working folder; in the command's arena. p NULL: the reply has been given, *rc is the result.
+ * may_be_empty: then the working folder. RFC 2640 §3.1: CR NUL is CR. */
+struct str ftp_path(struct session *s, struct scan *a, bool may_be_empty, int *rc);
+struct str ftp_where(const struct ftp *p);
+/* The account's folder, opened if it is not. false: the reply has been given. Given back at parking and REIN. */
+bool ftp_root(struct session *s, int *rc);
+
+/* --- serve.c --- */
+extern const struct dialect ftp_dialect;
+void ftp_forget(struct session *s); /* REIN, AUTH: everything but the connection and a running transfer */
+/* Everything a session may remember for one command is used up (called by serve.c after each command that is not REST, RANG, ALLO, RNFR,
+ * or about how the transfer goes). */
+struct ftp_next *ftp_next(struct session *s); /* made if there is none */
+void ftp_next_forget(struct ftp *p);
+
+/* --- list.c: the lines of a listing, for the data connection or the control connection --- */
+enum ftp_listing_form { LISTING_LIST, LISTING_NLST, LISTING_MLSD };
+struct ftp_listing {
+        enum ftp_listing_form form;
+        struct str path;    /* absolute; in the transfer's arena */
+        struct str pattern; /* glob for names in it; empty: all */
+        bool all;           /* -a: names with a dot at the front too */
+        bool folder_itself; /* -d */
+        bool recursive;     /* -R; bounded in depth and entries */
+        uint8_t facts;      /* MLSD */
+};
+/* Text lines end with CRLF; `put` may wait; non-zero ends the listing and is returned. Also -errno of the folder. */
+typedef int ftp_put_fn(void *context, struct str lines);
+[[nodiscard]] int ftp_listing_run(struct root *root, const struct ftp_listing *l, ftp_put_fn *put,
+                                  void *context);
+/* One entry's MLST facts, "Type=file;Size=1;... name". */
+void put_mlst_facts(struct buf *b, const struct ftp *p, uint8_t facts, const struct file_facts *f,
+                    struct str shown_name);
+
+/* --- data.c --- */
+/* The data connection as the client asked for it (or to its own control port, RFC 959 §3.3), TLS handshake included; the kept one if there is
+ * one (*kept). In the transfer's fiber; waits. 0; -errno and *why: a sentence for 425 or 522. */
+struct ftp_data_how {
+        struct lease *lease; /* taken out of the session */
+        struct addr port;
+        struct stream *kept;
+        bool private_data;
+};
+[[nodiscard]] int ftp_data_open(struct session *s, struct ftp_data_how *how, struct stream **out,
+                                const char **why);
+void ftp_data_forget(struct session *s); /* lease, port and kept connection end */
+
+/* --- transfer.c --- */
+enum ftp_what { WHAT_RETRIEVE, WHAT_STORE, WHAT_LISTING };
+struct ftp_asked {
+        enum ftp_what what;
+        struct str path; /* absolute */
+        enum upload_how how;
+        struct ftp_listing listing; /* its strings are copied */
+};
+/* Takes what the session has said for it (next, lease, port), spawns the fiber. Returns the handler's result. */
+int ftp_transfer_start(struct session *s, const struct ftp_asked *asked);
+/* The control fiber, after GOT_CALLED: says what is due. True: the transfer has ended and was freed. */
+bool ftp_transfer_look(struct session *s);
+void ftp_transfer_abort(struct session *s); /* ABOR, QUIT's hang-up, the end: asks it to end; it will call */
+/* At the session's end: asks, and waits until it has ended. */
+void ftp_transfer_end(struct session *s);
+/* "RETR /a/b: 1234 of 5678 octets" for STAT. */
+void ftp_transfer_describe(struct session *s, struct buf *out);
+
+/* --- xferlog.c --- */
+struct xferlog;
+[[nodiscard]] int xferlog_open(struct xferlog **out, const char *path); /* before the sandbox */
+void xferlog_close(struct xferlog **x); /* what is not written yet is written; waits */
+struct xferlog_entry {
+        nsec took;
+        const char *host; /* the client's address */
+        uint64_t octets;
+        struct str path, name; /* name: account, or what anonymous gave as password */
+        bool text, upload, anonymous, complete;
+};
+void xferlog_note(struct xferlog *x, const struct xferlog_entry *e); /* never waits */
+
+/* What a handler's file offers is its handlers; they are declared in commands.h, which commands.c and they include. */
