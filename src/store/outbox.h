@@ -1,17 +1,31 @@
-/* The outbox in its first form: letters that must leave this host wait here, each with its recipients and the reason,
- * until sending exists. `outbox/outbox.db` and `outbox/bodies/`; handed over from intake exactly once (table `filed`,
- * as in an account). Several processes may have it open. All calls wait and work outside fibers. */
+/* The outbox: letters that must leave this host, a letter once, its recipients as rows. `outbox/outbox.db` (SQLite, WAL) and
+ * `outbox/bodies/`; STATES.md says what a crash leaves. Mail processes put, the sender takes and says what became of it, verbs look and steer;
+ * all may have it open at once. All calls wait and work outside fibers.
+ *
+ *      intake -> outbox_put      recipients QUEUED, each under a destination: where its domain's route leads
+ *      sender -> outbox_due      destinations with something to do, the longest waiting first
+ *             -> outbox_take     a letter and its recipients for one transaction with one host
+ *             -> (SMTP)
+ *             -> outbox_done     what the peer said to each; what failed for good becomes a report in the same commit
+ *
+ * A *destination* is what shares connections and back-off: a domain sent to directly, or a relay. The rows of a million letters for a host that
+ * is down are not looked at while the destination rests: its one row says until when.
+ *
+ * Exactly once into the outbox (table `filed`, as in an account). Out of it: outbox_done is synced, many at once, before the next letter goes
+ * over that connection; so a kill or a power cut doubles at most the letters under way, one a connection. What was taken and not done is
+ * QUEUED again when the sender starts (outbox_begin). */
 #pragma once
 #include "base/arena.h"
 #include "mail/envelope.h"
 
 struct outbox;
-/* Makes what is not there yet; removes bodies that a crash left without their letter. dir is taken, also on failure. */
+/* Makes what is not there yet; migrates; removes bodies that a crash left without their letter. dir is taken, also on failure. */
 [[nodiscard]] int outbox_open(struct outbox **out, int dir /* descriptor of D/outbox */);
 void outbox_close(struct outbox **o);
 /* Which segments may still be replayed? Rows of `filed` of others are dropped when it settles. */
 void outbox_segments(struct outbox *o, bool (*exists)(void *context, uint64_t segment), void *context);
 
+/* ---- in: intake ---- */
 struct outbox_put {
         uint64_t segment, sequence; /* 0: none */
         const struct envelope *envelope;
@@ -22,21 +36,118 @@ struct outbox_put {
         const char *staged_name;
         int error; /* out */
 };
-/* One transaction for the whole list, not synced: the log stands behind it until outbox_settle. 0: each says its own
- * error; else nothing of it was put. What (segment, sequence) was put before is done. */
+/* One transaction for the whole list, not synced: the log stands behind it until outbox_settle. 0: each says its own error; else nothing of it
+ * was put. What (segment, sequence) was put before is done. A recipient's destination is its domain; the sender's routes say what that means.
+ */
 [[nodiscard]] int outbox_put(struct outbox *o, struct outbox_put *list, size_t n);
-[[nodiscard]] int outbox_settle(
-    struct outbox *o); /* all that was put, by any process, survives a power cut */
+[[nodiscard]] int outbox_settle(struct outbox *o); /* all that was put, by any process, survives a power cut */
 
+/* ---- out: the sender, one process ---- */
+enum recipient_state {
+        RECIPIENT_QUEUED = 1, /* due at `next` */
+        RECIPIENT_TAKEN,      /* in an attempt just now */
+        RECIPIENT_HELD,       /* by a verb or a route: until it is released */
+};
+/* At its start: what was taken is queued again. */
+[[nodiscard]] int outbox_begin(struct outbox *o);
+
+struct outbox_destination {
+        uint64_t id;
+        struct str name;       /* domain, as A-labels, lower case; or "[192.0.2.1]" */
+        int64_t rests_until;   /* wall usec: nothing is tried before; 0: it may */
+        uint32_t failures;     /* of the host as a whole, in a row */
+        uint64_t waiting;      /* recipients, about */
+        struct str reason;     /* why it rests, the peer's words */
+};
+/* Destinations that have something due at `now` (their own rest and their recipients' times considered), the longest waiting first, at
+ * most n; *next: when to look again if nothing comes in (INT64_MAX: never). Costs as many rows as it gives. */
+[[nodiscard]] int outbox_due(struct outbox *o, int64_t now, struct arena *a, struct outbox_destination *list, size_t *n, int64_t *next);
+/* The host failed as a whole (no connection, 421, no DNS): it rests until then. Synced with the next outbox_done. until 0: it works again. */
+[[nodiscard]] int outbox_rest(struct outbox *o, uint64_t destination, int64_t until, struct str reason);
+
+struct outbox_recipient {
+        uint32_t number;
+        struct str address, original, parameters, reason; /* as in struct action */
+        struct str sender;  /* in place of the letter's, where not empty: a list's, a forwarder's (SRS) */
+        uint32_t attempts;
+        uint8_t notified;   /* a delay notice went out */
+};
+struct outbox_job {
+        uint64_t letter, destination;
+        struct envelope envelope; /* its actions are not unpacked: the recipients are here */
+        uint64_t size;
+        int64_t received, expires;
+        struct outbox_recipient *recipients;
+        unsigned count;
+        struct str text;          /* up to 64 KB whole; longer: outbox_text */
+        struct arena arena;       /* holds all of it */
+};
+/* The oldest due letters for that destination, marked TAKEN, at most n jobs of at most `most` recipients each (one sender a job). */
+[[nodiscard]] int outbox_take(struct outbox *o, uint64_t destination, int64_t now, struct outbox_job *jobs, size_t *n, unsigned most);
+void outbox_job_free(struct outbox_job *j);
+[[nodiscard]] int outbox_text(struct outbox *o, uint64_t letter, uint64_t at, char *room, size_t n, size_t *got);
+
+enum outcome {
+        SENT = 1,  /* the peer has it: the row goes */
+        FAILED,    /* for good */
+        DEFERRED,  /* again at `next` */
+        UNTRIED,   /* as if it had not been taken */
+};
+struct outbox_result {
+        uint32_t number;
+        enum outcome outcome;
+        int64_t next;
+        struct str status;  /* "5.1.1" */
+        struct str answer;  /* the peer's words, or ours */
+        struct str peer;    /* "mx.example.org [192.0.2.1]"; empty: none was reached */
+};
+/* A letter to be sent that tells of it (mail/report.h): to the letter's sender. In the same commit. */
+struct outbox_report {
+        struct str recipient;
+        struct str text;
+};
+struct outbox_done {
+        uint64_t letter, destination;
+        const struct outbox_result *results;
+        unsigned count;
+        const struct outbox_report *reports;
+        unsigned report_count;
+        struct str conversation; /* transcript of the attempt, kept with the letter while it stays: the last 8, at most 16 KB each */
+        int64_t at;
+        int error; /* out */
+};
+/* Synced when it returns 0; callers at the same time share one transaction and one sync. */
+[[nodiscard]] int outbox_done(struct outbox *o, struct outbox_done *d);
+
+/* ---- verbs ---- */
+struct outbox_filter {
+        struct str domain, sender, recipient, reason; /* substring of reason; empty: any */
+        int64_t before;                               /* received; 0: any */
+        enum recipient_state state;                   /* 0: any */
+        uint64_t letter;                              /* 0: any */
+};
 struct outbox_letter {
         uint64_t id;
-        struct str sender, recipients; /* recipients: "addr (reason)" one a line */
+        struct str sender, recipients; /* recipients: "addr (state, attempts, next, reason)" one a line */
         uint64_t size;
-        int64_t received;
+        int64_t received, next;
         unsigned waiting; /* recipients */
 };
-[[nodiscard]] int outbox_list(struct outbox *o, struct arena *a, struct outbox_letter **list, size_t *n);
-[[nodiscard]] int outbox_show(struct outbox *o, uint64_t id, struct arena *a, struct outbox_letter *letter,
-                              struct buf *text);
-[[nodiscard]] int outbox_remove(struct outbox *o, uint64_t id); /* synced; -ENOENT */
+/* Letters from `after` on, at most n: pages, so that a million are listed as they come. */
+[[nodiscard]] int outbox_list(struct outbox *o, const struct outbox_filter *f, uint64_t after, struct arena *a, struct outbox_letter *list,
+                              size_t *n);
+struct outbox_attempt {
+        int64_t at;
+        struct str destination, peer, conversation;
+};
+[[nodiscard]] int outbox_show(struct outbox *o, uint64_t id, struct arena *a, struct outbox_letter *letter, struct outbox_attempt **attempts,
+                              size_t *n, struct buf *text);
+enum outbox_order { ORDER_RETRY, ORDER_HOLD, ORDER_RELEASE, ORDER_REMOVE, ORDER_BOUNCE /* the sender makes the report */ };
+/* To all recipients the filter names; synced; *n: how many. In slices, so that a million rows stop nobody. */
+[[nodiscard]] int outbox_order(struct outbox *o, enum outbox_order what, const struct outbox_filter *f, uint64_t *n);
+struct outbox_numbers {
+        uint64_t letters, recipients, held, destinations;
+        int64_t oldest;
+};
+[[nodiscard]] int outbox_numbers(struct outbox *o, struct outbox_numbers *n);
 [[nodiscard]] int outbox_check(struct outbox *o, struct buf *out, unsigned *wrong);

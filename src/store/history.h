@@ -1,0 +1,17 @@
+/* What happened to each letter, for `pail trace`: D/history/, a file a day and process, lines of key=value appended in batches after the reply; a
+ * crash may lose the last moments, never mail. Kept 30 days or up to a size (settings), the oldest dropped. A look-up reads the files
+ * through once: no index to keep right, and a gigabyte takes about a second.
+ *
+ *      time=... letter=<id@host> event=accepted session=... from=... to=... peer=... size=...
+ *      ... event=filed account=... mailbox=...     event=attempt to=... host=... answer="..." tls=...    event=sent|failed|delayed */
+#pragma once
+#include "base/buf.h"
+#include "base/time.h"
+
+struct history;
+[[nodiscard]] int history_open(struct history **out, int dir /* taken */, const char *writer /* "mail.0"; NULL: to read */, long keep_days,
+                               uint64_t most);
+void history_note(struct history *h, const char *format, ...) __attribute__((format(printf, 2, 3))); /* never waits */
+void history_close(struct history **h);
+/* Every line that has `needle` in it, and all others of the same letters, by time. `each` false: enough. For verbs. */
+[[nodiscard]] int history_find(struct history *h, struct str needle, int64_t since, bool (*each)(void *context, struct str line), void *context);
