@@ -2,7 +2,12 @@
  * (multipart/signed, or covered by a DKIM body hash) must not be touched. Pure: text in, text out, in pieces. */
 #pragma once
 #include "base/buf.h"
-enum downcode_can { DOWNCODE_NOT_NEEDED, DOWNCODE_YES, DOWNCODE_SIGNED, DOWNCODE_BROKEN /* 8-bit header, no MIME */ };
+enum downcode_can {
+        DOWNCODE_NOT_NEEDED,
+        DOWNCODE_YES,
+        DOWNCODE_SIGNED,
+        DOWNCODE_BROKEN /* 8-bit header, no MIME */
+};
 struct mime_node;
 /* The whole letter must be at hand; over `most` it is refused by the caller before. */
 enum downcode_can downcode_look(struct str letter);

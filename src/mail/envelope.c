@@ -1,9 +1,9 @@
 #include "mail/envelope.h"
 
 /* version u8, marks u8, received u64, size u64, the strings in the order of `texts`, count u32, and for each action:
- * number u32, kind u8, flags u32, the strings in the order of `action_texts`. */
-enum { VERSION = 1, NULL_SENDER = 1, EIGHT_BIT = 2, UTF8 = 4, MARKS = 7 };
-enum { TEXTS = 10, ACTION_TEXTS = 6, ACTION_SIZE = 4 + 1 + 4 + 4 * ACTION_TEXTS };
+ * number u32, kind u8, flags u32, the strings in the order of `action_text`; version 1 lacks the last of them. */
+enum { VERSION = 2, NULL_SENDER = 1, EIGHT_BIT = 2, UTF8 = 4, MARKS = 7 };
+enum { TEXTS = 10, ACTION_TEXTS = 7, ACTION_TEXTS_1 = 6, ACTION_SIZE = 4 + 1 + 4 + 4 * ACTION_TEXTS_1 };
 
 static struct str *text(struct envelope *e, unsigned i)
 {
@@ -18,7 +18,7 @@ static struct str *text(struct envelope *e, unsigned i)
 static struct str *action_text(struct action *a, unsigned i)
 {
         struct str *texts[ACTION_TEXTS] = { &a->account,  &a->mailbox,    &a->address,
-                                            &a->original, &a->parameters, &a->reason };
+                                            &a->original, &a->parameters, &a->reason, &a->sender };
 
         return texts[i];
 }
@@ -51,14 +51,14 @@ bool envelope_pack(const struct envelope *e, struct buf *out)
         return !out->full;
 }
 
-static void unpack_action(struct action *a, struct unpack *u)
+static void unpack_action(struct action *a, unsigned texts, struct unpack *u)
 {
         uint8_t kind;
 
         a->number = unpack_u32(u);
         kind = unpack_u8(u);
         a->flags = unpack_u32(u);
-        for (unsigned i = 0; i < ACTION_TEXTS; i++)
+        for (unsigned i = 0; i < texts; i++)
                 *action_text(a, i) = unpack_str(u);
         if (kind < ACTION_FILE || kind > ACTION_DISCARD)
                 u->bad = true;
@@ -80,11 +80,11 @@ bool envelope_unpack(struct envelope *e, struct arena *m, struct str packed)
         for (unsigned i = 0; i < TEXTS; i++)
                 *text(e, i) = unpack_str(&u);
         e->count = unpack_u32(&u);
-        if (version == VERSION && marks <= MARKS && !u.bad && e->count <= ENVELOPE_ACTIONS_MAX &&
+        if (version >= 1 && version <= VERSION && marks <= MARKS && !u.bad && e->count <= ENVELOPE_ACTIONS_MAX &&
             e->count <= (packed.n - u.at) / ACTION_SIZE) {
                 e->actions = arena_array(m, struct action, e->count);
                 for (unsigned i = 0; i < e->count; i++)
-                        unpack_action(&e->actions[i], &u);
+                        unpack_action(&e->actions[i], version == 1 ? ACTION_TEXTS_1 : ACTION_TEXTS, &u);
                 if (unpack_done(&u))
                         return true;
         }

@@ -18,6 +18,7 @@ struct action {
         struct str original;         /* as it stood in RCPT */
         struct str parameters;       /* RCPT's, as they stood: "NOTIFY=NEVER ORCPT=rfc822;a@b" */
         struct str reason;           /* why, in words, for people */
+        struct str sender; /* in place of the envelope's: a list's, a forwarder's (SRS); empty: that one */
 };
 struct envelope {
         struct str sender;          /* normal form; empty with null_sender */

@@ -3,7 +3,8 @@
  * And VERP: list-bounces+local=domain@list's domain. */
 #pragma once
 #include "base/arena.h"
-struct str srs_forward(struct arena *a, struct str key, struct str sender, struct str our_domain, int64_t now); /* empty sender stays empty */
+struct str srs_forward(struct arena *a, struct str key, struct str sender, struct str our_domain,
+                       int64_t now); /* empty sender stays empty */
 /* Whom a bounce to that address is for; p NULL: no SRS address, a wrong hash, or older than 21 days. */
 struct str srs_reverse(struct arena *a, struct str key, struct str local, int64_t now);
 struct str verp_write(struct arena *a, struct str list, struct str member);

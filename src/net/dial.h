@@ -3,8 +3,9 @@
 #pragma once
 #include "net/conn.h"
 /* 0; -errno of the last that failed, *why says which and how. *which: index of the one that answered. */
-[[nodiscard]] int dial_any(const struct addr *list, unsigned n, const struct addr *from4, const struct addr *from6, nsec deadline,
-                           struct conn **out, unsigned *which, struct buf *why);
+[[nodiscard]] int dial_any(const struct addr *list, unsigned n, const struct addr *from4,
+                           const struct addr *from6, nsec deadline, struct conn **out, unsigned *which,
+                           struct buf *why);
 
 /* What TLS a client asks of the other side. */
 enum tls_trust {
@@ -14,11 +15,11 @@ enum tls_trust {
 };
 struct tls_wanted {
         enum tls_trust trust;
-        struct str server_name;      /* SNI */
-        const struct str *names;     /* for TRUST_NAMES; TRUST_DANE with usage 2 */
+        struct str server_name;  /* SNI */
+        const struct str *names; /* for TRUST_NAMES; TRUST_DANE with usage 2 */
         unsigned name_count;
-        const char *ca_file;         /* NULL: the system's */
-        const struct str *tlsa;      /* records as on the wire */
+        const char *ca_file;    /* NULL: the system's */
+        const struct str *tlsa; /* records as on the wire */
         unsigned tlsa_count;
 };
 struct tls_found {
@@ -27,4 +28,5 @@ struct tls_found {
         char why[160]; /* what is wrong with the certificate; empty: nothing */
 };
 /* 0; -EACCES: not what was wanted (found->why); -errno. The connection has failed then. */
-[[nodiscard]] int conn_starttls_to(struct conn *c, const struct tls_wanted *w, nsec deadline, struct tls_found *found);
+[[nodiscard]] int conn_starttls_to(struct conn *c, const struct tls_wanted *w, nsec deadline,
+                                   struct tls_found *found);

@@ -21,41 +21,51 @@ struct dns_how {
 };
 [[nodiscard]] int dns_open(struct dns **out, const struct dns_how *how, struct buf *why);
 void dns_close(struct dns **d);
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
+enum dns_type {
+        DNS_A = 1,
+        DNS_CNAME = 5,
+        DNS_PTR = 12,
+        DNS_MX = 15,
+        DNS_TXT = 16,
+        DNS_AAAA = 28,
+        DNS_SRV = 33,
+        DNS_TLSA = 52
+};
 struct dns_answer {
-        bool secure;    /* validated: the records, or that there are none */
-        bool exists;    /* there are records */
-        bool no_name;   /* NXDOMAIN */
+        bool secure;          /* validated: the records, or that there are none */
+        bool exists;          /* there are records */
+        bool no_name;         /* NXDOMAIN */
         struct str canonical; /* the name at the end of its CNAMEs */
         uint32_t ttl;
         const struct str *data; /* records as on the wire */
         unsigned count;
 };
 /* 0; -EAGAIN: it cannot be known now (*why: a sentence: "SERVFAIL", "bogus: ..."); -ETIMEDOUT, -ECANCELED, -EINVAL: no name. */
-[[nodiscard]] int dns_ask(struct dns *d, struct str name, enum dns_type type, nsec deadline, struct arena *a, struct dns_answer *out,
-                          struct str *why);
+[[nodiscard]] int dns_ask(struct dns *d, struct str name, enum dns_type type, nsec deadline, struct arena *a,
+                          struct dns_answer *out, struct str *why);
 /* Does the resolver give DNSSEC data? Asked once at start; a sentence in why if not. */
 [[nodiscard]] int dns_probe(struct dns *d, nsec deadline, struct buf *why);
 
 /* Where mail for a domain goes (RFC 5321 §5.1, RFC 7505). */
 struct mx_host {
-        struct str name;     /* A-labels, no dot at the end; an address literal's text */
+        struct str name; /* A-labels, no dot at the end; an address literal's text */
         uint16_t preference;
         struct addr addresses[16]; /* filled by mx_addresses */
         unsigned count;
-        bool secure;         /* name and addresses came validated: DANE may be asked for */
+        bool secure; /* name and addresses came validated: DANE may be asked for */
 };
 struct mx {
-        bool null;           /* "." alone: takes no mail */
-        bool implicit;       /* no MX: the domain itself */
-        bool secure;         /* the MX records (or their absence) validated */
+        bool null;     /* "." alone: takes no mail */
+        bool implicit; /* no MX: the domain itself */
+        bool secure;   /* the MX records (or their absence) validated */
         struct mx_host *hosts;
-        unsigned count;      /* by preference, shuffled within one; at most 32 */
+        unsigned count; /* by preference, shuffled within one; at most 32 */
         struct str canonical;
 };
 /* 0; -ENOENT: no such domain, or nothing to send to (why); -EAGAIN: not known now. self: is that name or address ours? Hosts from
  * our own preference on are left out; -ELOOP if none is left: MX is myself. */
 typedef bool mx_self_fn(void *context, struct str host, struct addr a);
-[[nodiscard]] int mx_find(struct dns *d, struct str domain, mx_self_fn *self, void *context, nsec deadline, struct arena *a, struct mx *out,
-                          struct str *why);
-[[nodiscard]] int mx_addresses(struct dns *d, struct mx_host *h, nsec deadline, struct arena *a, struct str *why);
+[[nodiscard]] int mx_find(struct dns *d, struct str domain, mx_self_fn *self, void *context, nsec deadline,
+                          struct arena *a, struct mx *out, struct str *why);
+[[nodiscard]] int mx_addresses(struct dns *d, struct mx_host *h, nsec deadline, struct arena *a,
+                               struct str *why);

@@ -9,9 +9,12 @@
 #include "base/time.h"
 
 struct history;
-[[nodiscard]] int history_open(struct history **out, int dir /* taken */, const char *writer /* "mail.0"; NULL: to read */, long keep_days,
+[[nodiscard]] int history_open(struct history **out, int dir /* taken */,
+                               const char *writer /* "mail.0"; NULL: to read */, long keep_days,
                                uint64_t most);
-void history_note(struct history *h, const char *format, ...) __attribute__((format(printf, 2, 3))); /* never waits */
+void history_note(struct history *h, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* never waits */
 void history_close(struct history **h);
 /* Every line that has `needle` in it, and all others of the same letters, by time. `each` false: enough. For verbs. */
-[[nodiscard]] int history_find(struct history *h, struct str needle, int64_t since, bool (*each)(void *context, struct str line), void *context);
+[[nodiscard]] int history_find(struct history *h, struct str needle, int64_t since,
+                               bool (*each)(void *context, struct str line), void *context);

@@ -9,51 +9,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* letter: text NULL means the file bodies/%016x of its number. number: no number is given twice.
- * recipient: number and kind are the action's (mail/envelope.h). */
-static const char schema[] =
-    "CREATE TABLE number(name TEXT NOT NULL PRIMARY KEY, next INTEGER NOT NULL) STRICT;"
-    "INSERT INTO number(name, next) VALUES ('letter', 1);"
-    "CREATE TABLE letter(letter INTEGER PRIMARY KEY, sender TEXT NOT NULL, received INTEGER NOT NULL, "
-    "size INTEGER NOT NULL, envelope BLOB NOT NULL, text BLOB) STRICT;"
-    "CREATE TABLE recipient(letter INTEGER NOT NULL, number INTEGER NOT NULL, kind INTEGER NOT NULL, "
-    "address TEXT NOT NULL, original TEXT NOT NULL, parameters TEXT NOT NULL, reason TEXT NOT NULL, "
-    "PRIMARY KEY(letter, number)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE filed(segment INTEGER NOT NULL, sequence INTEGER NOT NULL, letter INTEGER NOT NULL, "
-    "PRIMARY KEY(segment, sequence)) STRICT, WITHOUT ROWID;";
-
-static const char *const statements[OUTBOX_STATEMENTS] = {
-        [NEXT] = "SELECT next FROM number WHERE name = 'letter'",
-        [NEXT_WRITE] = "UPDATE number SET next = ?1 WHERE name = 'letter'",
-        [LETTER_ADD] = "INSERT INTO letter(letter, sender, received, size, envelope, text) "
-                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        [RECIPIENT_ADD] =
-            "INSERT INTO recipient(letter, number, kind, address, original, parameters, reason) "
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        [FILED_ADD] = "INSERT INTO filed(segment, sequence, letter) VALUES (?1, ?2, ?3)",
-        [FILED_HAS] = "SELECT letter FROM filed WHERE segment = ?1 AND sequence = ?2",
-        [FILED_SEGMENTS] = "SELECT DISTINCT segment FROM filed",
-        [FILED_FORGET] = "DELETE FROM filed WHERE segment = ?1",
-        [LETTERS] = "SELECT letter, sender, received, size FROM letter ORDER BY letter",
-        [LETTER] = "SELECT sender, received, size, text FROM letter WHERE letter = ?1",
-        [RECIPIENTS] = "SELECT address, reason FROM recipient WHERE letter = ?1 ORDER BY number",
-        [RECIPIENTS_DROP] = "DELETE FROM recipient WHERE letter = ?1",
-        [LETTER_DROP] = "DELETE FROM letter WHERE letter = ?1",
-        [INTEGRITY] = "PRAGMA integrity_check(20)",
-        [LOST_RECIPIENTS] =
-            "SELECT DISTINCT letter FROM recipient WHERE letter NOT IN (SELECT letter FROM letter)",
-        [LETTERS_WITHOUT] = "SELECT letter FROM letter WHERE letter NOT IN (SELECT letter FROM recipient)",
-};
-
-static const struct db_store store = {
-        .name = "outbox",
-        .version = 1,
-        .schema = schema,
-        .statements = statements,
-        .statement_count = OUTBOX_STATEMENTS,
-        .page_size = 4096,
-};
-
 int outbox_each_body(struct outbox *o, int (*fn)(struct outbox *o, uint64_t letter, void *arg), void *arg)
 {
         int fd = openat(o->bodies, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
@@ -154,11 +109,13 @@ int outbox_open(struct outbox **out, int dir)
         *out = NULL;
         o->dir = dir;
         o->bodies = -1;
+        o->last = &o->first;
+        pthread_mutex_init(&o->taken.lock, NULL);
         rc = offload(LONG, open_folders, o);
         if (rc >= 0) {
                 rc = path_of(dir, &path);
                 if (rc >= 0)
-                        rc = db_open(&o->db, &store, path.p, DB_CREATE, NULL);
+                        rc = db_open(&o->db, &outbox_store, path.p, DB_CREATE, NULL);
                 buf_free(&path);
         }
         if (rc >= 0) /* the new database's name */
@@ -183,6 +140,8 @@ void outbox_close(struct outbox **o)
         if (old->bodies >= 0)
                 close(old->bodies);
         close(old->dir);
+        pthread_mutex_destroy(&old->taken.lock);
+        mem_free(old->taken.at);
         mem_free(old);
 }
 
@@ -234,7 +193,61 @@ static int put_filed(struct db *d, const struct outbox_put *p, uint64_t letter)
         return db_exec(&q);
 }
 
-static int put_letter(struct db *d, uint64_t letter, const struct outbox_put *p)
+/* Nothing stands before its time, so a look at the row is enough most times. */
+int outbox_destination_of(struct db *d, struct str address, uint64_t *id)
+{
+        size_t at = str_rfind(address, '@');
+        struct str name = at == STR_NONE ? S("") : str_from_at(address, at + 1);
+        struct db_row q = db_query(d, DESTINATION_FIND);
+        uint64_t ready = 0, rests = 0;
+        bool found;
+        int rc;
+
+        db_bind_text(&q, 1, name);
+        found = db_next(&q);
+        if (found) {
+                *id = db_u64(&q, 0);
+                ready = db_u64(&q, 1);
+                rests = db_u64(&q, 2);
+        }
+        rc = db_end(&q);
+        if (rc < 0 || (found && ready <= rests))
+                return rc;
+        if (found) {
+                q = db_query(d, DESTINATION_READY);
+                db_bind_u64(&q, 1, *id);
+                db_bind_u64(&q, 2, rests);
+                return db_exec(&q);
+        }
+        q = db_query(d, DESTINATION_ADD);
+        db_bind_text(&q, 1, name);
+        rc = db_exec(&q);
+        *id = db_last_id(d);
+        return rc;
+}
+
+static int put_recipient(struct db *d, uint64_t letter, const struct action *a)
+{
+        uint64_t destination;
+        struct db_row q;
+        int rc = outbox_destination_of(d, a->address, &destination);
+
+        if (rc < 0)
+                return rc;
+        q = db_query(d, RECIPIENT_ADD);
+        db_bind_u64(&q, 1, letter);
+        db_bind_u64(&q, 2, a->number);
+        db_bind_u64(&q, 3, a->kind);
+        db_bind_text(&q, 4, a->address);
+        db_bind_text(&q, 5, a->original);
+        db_bind_text(&q, 6, a->parameters);
+        db_bind_text(&q, 7, a->reason);
+        db_bind_text(&q, 8, a->sender);
+        db_bind_u64(&q, 9, destination);
+        return db_exec(&q);
+}
+
+int outbox_letter_add(struct db *d, uint64_t letter, const struct outbox_put *p)
 {
         struct db_row q = db_query(d, LETTER_ADD);
         struct buf envelope;
@@ -253,31 +266,35 @@ static int put_letter(struct db *d, uint64_t letter, const struct outbox_put *p)
                 db_bind_blob(&q, 6, p->text);
         rc = db_exec(&q);
         buf_free(&envelope);
-        for (unsigned k = 0; rc >= 0 && k < p->count; k++) {
-                const struct action *a = p->actions[k];
-
-                q = db_query(d, RECIPIENT_ADD);
-                db_bind_u64(&q, 1, letter);
-                db_bind_u64(&q, 2, a->number);
-                db_bind_u64(&q, 3, a->kind);
-                db_bind_text(&q, 4, a->address);
-                db_bind_text(&q, 5, a->original);
-                db_bind_text(&q, 6, a->parameters);
-                db_bind_text(&q, 7, a->reason);
-                rc = db_exec(&q);
-        }
+        for (unsigned k = 0; rc >= 0 && k < p->count; k++)
+                rc = put_recipient(d, letter, p->actions[k]);
         return rc;
+}
+
+int outbox_number(struct db *d, uint64_t *letter)
+{
+        struct db_row q = db_query(d, NEXT);
+        int rc;
+
+        *letter = db_next(&q) ? db_u64(&q, 0) : 0;
+        rc = db_end(&q);
+        return rc >= 0 && !*letter ? -EBADMSG : rc;
+}
+
+int outbox_number_write(struct db *d, uint64_t next)
+{
+        struct db_row q = db_query(d, NEXT_WRITE);
+
+        db_bind_u64(&q, 1, next);
+        return db_exec(&q);
 }
 
 static int put_all(struct db *d, void *arg)
 {
         struct putting *g = arg;
-        struct db_row q = db_query(d, NEXT);
-        uint64_t next = db_next(&q) ? db_u64(&q, 0) : 0;
-        int rc = db_end(&q);
+        uint64_t next;
+        int rc = outbox_number(d, &next);
 
-        if (rc >= 0 && !next)
-                rc = -EBADMSG;
         for (size_t k = 0; rc >= 0 && k < g->n; k++) {
                 struct outbox_put *p = &g->list[k];
 
@@ -295,13 +312,9 @@ static int put_all(struct db *d, void *arg)
                         continue;
                 rc = put_filed(d, p, next);
                 if (rc >= 0)
-                        rc = put_letter(d, next++, p);
+                        rc = outbox_letter_add(d, next++, p);
         }
-        if (rc < 0)
-                return rc;
-        q = db_query(d, NEXT_WRITE);
-        db_bind_u64(&q, 1, next);
-        return db_exec(&q);
+        return rc < 0 ? rc : outbox_number_write(d, next);
 }
 
 int outbox_put(struct outbox *o, struct outbox_put *list, size_t n)

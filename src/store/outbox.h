@@ -12,8 +12,8 @@
  * is down are not looked at while the destination rests: its one row says until when.
  *
  * Exactly once into the outbox (table `filed`, as in an account). Out of it: outbox_done is synced, many at once, before the next letter goes
- * over that connection; so a kill or a power cut doubles at most the letters under way, one a connection. What was taken and not done is
- * QUEUED again when the sender starts (outbox_begin). */
+ * over that connection; so a kill or a power cut doubles at most the letters under way, one a connection. What is taken is known to the sender's
+ * process only: one outbox of all may take, and when it is opened anew nothing is taken. */
 #pragma once
 #include "base/arena.h"
 #include "mail/envelope.h"
@@ -40,37 +40,38 @@ struct outbox_put {
  * was put. What (segment, sequence) was put before is done. A recipient's destination is its domain; the sender's routes say what that means.
  */
 [[nodiscard]] int outbox_put(struct outbox *o, struct outbox_put *list, size_t n);
-[[nodiscard]] int outbox_settle(struct outbox *o); /* all that was put, by any process, survives a power cut */
+[[nodiscard]] int outbox_settle(
+    struct outbox *o); /* all that was put, by any process, survives a power cut */
 
 /* ---- out: the sender, one process ---- */
 enum recipient_state {
         RECIPIENT_QUEUED = 1, /* due at `next` */
-        RECIPIENT_TAKEN,      /* in an attempt just now */
         RECIPIENT_HELD,       /* by a verb or a route: until it is released */
+        RECIPIENT_CONDEMNED,  /* by a verb: to be bounced */
 };
-/* At its start: what was taken is queued again. */
+/* At its start: when each destination has something to do is computed anew. */
 [[nodiscard]] int outbox_begin(struct outbox *o);
 
 struct outbox_destination {
         uint64_t id;
-        struct str name;       /* domain, as A-labels, lower case; or "[192.0.2.1]" */
-        int64_t rests_until;   /* wall usec: nothing is tried before; 0: it may */
-        uint32_t failures;     /* of the host as a whole, in a row */
-        uint64_t waiting;      /* recipients, about */
-        struct str reason;     /* why it rests, the peer's words */
+        struct str name;     /* domain, as A-labels, lower case; or "[192.0.2.1]" */
+        int64_t rests_until; /* wall usec: nothing is tried before; 0: it may */
+        uint32_t failures;   /* of the host as a whole, in a row */
+        struct str reason;   /* why it rests, the peer's words */
 };
 /* Destinations that have something due at `now` (their own rest and their recipients' times considered), the longest waiting first, at
  * most n; *next: when to look again if nothing comes in (INT64_MAX: never). Costs as many rows as it gives. */
-[[nodiscard]] int outbox_due(struct outbox *o, int64_t now, struct arena *a, struct outbox_destination *list, size_t *n, int64_t *next);
+[[nodiscard]] int outbox_due(struct outbox *o, int64_t now, struct arena *a, struct outbox_destination *list,
+                             size_t *n, int64_t *next);
 /* The host failed as a whole (no connection, 421, no DNS): it rests until then. Synced with the next outbox_done. until 0: it works again. */
 [[nodiscard]] int outbox_rest(struct outbox *o, uint64_t destination, int64_t until, struct str reason);
 
 struct outbox_recipient {
         uint32_t number;
         struct str address, original, parameters, reason; /* as in struct action */
-        struct str sender;  /* in place of the letter's, where not empty: a list's, a forwarder's (SRS) */
+        struct str sender; /* in place of the letter's, where not empty: a list's, a forwarder's (SRS) */
         uint32_t attempts;
-        uint8_t notified;   /* a delay notice went out */
+        struct str answer, peer; /* of the last attempt */
 };
 struct outbox_job {
         uint64_t letter, destination;
@@ -79,44 +80,61 @@ struct outbox_job {
         int64_t received, expires;
         struct outbox_recipient *recipients;
         unsigned count;
-        struct str text;          /* up to 64 KB whole; longer: outbox_text */
-        struct arena arena;       /* holds all of it */
+        struct str text;    /* up to 64 KB whole; longer: outbox_text */
+        struct arena arena; /* holds all of it */
 };
-/* The oldest due letters for that destination, marked TAKEN, at most n jobs of at most `most` recipients each (one sender a job). */
-[[nodiscard]] int outbox_take(struct outbox *o, uint64_t destination, int64_t now, struct outbox_job *jobs, size_t *n, unsigned most);
+/* The longest due letters for that destination, at most n jobs of at most `most` recipients each (one sender a job). They are taken until
+ * outbox_done or outbox_give_back. */
+[[nodiscard]] int outbox_take(struct outbox *o, uint64_t destination, int64_t now, struct outbox_job *jobs,
+                              size_t *n, unsigned most);
+/* Whatever their destinations do: letters received before `before` of which the sender has to be told something, with those of their recipients
+ * that are queued. */
+enum overdue {
+        OVERDUE_NOTICE,    /* no delay notice went out yet (then outcome NOTIFIED) */
+        OVERDUE_EXPIRED,   /* given up (then FAILED) */
+        OVERDUE_CONDEMNED, /* by a verb; `before` counts not */
+};
+[[nodiscard]] int outbox_overdue(struct outbox *o, enum overdue what, int64_t before, struct outbox_job *jobs,
+                                 size_t *n);
+[[nodiscard]] int outbox_give_back(struct outbox *o,
+                                   const struct outbox_job *j); /* as if it had not been taken */
 void outbox_job_free(struct outbox_job *j);
-[[nodiscard]] int outbox_text(struct outbox *o, uint64_t letter, uint64_t at, char *room, size_t n, size_t *got);
+/* Bytes [at, at + n) of a long one are appended, as many as there are. */
+[[nodiscard]] int outbox_text(struct outbox *o, uint64_t letter, uint64_t at, struct buf *out, size_t n);
 
 enum outcome {
-        SENT = 1,  /* the peer has it: the row goes */
-        FAILED,    /* for good */
-        DEFERRED,  /* again at `next` */
-        UNTRIED,   /* as if it had not been taken */
+        SENT = 1, /* the peer has it: the row goes */
+        FAILED,   /* for good */
+        DEFERRED, /* again at `next` */
+        HELD,     /* until a verb releases it */
+        NOTIFIED, /* stays as it is; its letter's sender has been told of the delay */
 };
 struct outbox_result {
         uint32_t number;
         enum outcome outcome;
         int64_t next;
-        struct str status;  /* "5.1.1" */
-        struct str answer;  /* the peer's words, or ours */
-        struct str peer;    /* "mx.example.org [192.0.2.1]"; empty: none was reached */
+        struct str status; /* "5.1.1" */
+        struct str answer; /* the peer's words, or ours */
+        struct str peer;   /* "mx.example.org [192.0.2.1]"; empty: none was reached */
 };
 /* A letter to be sent that tells of it (mail/report.h): to the letter's sender. In the same commit. */
 struct outbox_report {
         struct str recipient;
         struct str text;
 };
+enum { OUTBOX_CONVERSATION_MOST = 16 * 1024 };
 struct outbox_done {
         uint64_t letter, destination;
         const struct outbox_result *results;
         unsigned count;
         const struct outbox_report *reports;
         unsigned report_count;
-        struct str conversation; /* transcript of the attempt, kept with the letter while it stays: the last 8, at most 16 KB each */
+        struct str
+            conversation; /* transcript of the attempt, kept with the letter while it stays: the last 8 */
         int64_t at;
         int error; /* out */
 };
-/* Synced when it returns 0; callers at the same time share one transaction and one sync. */
+/* Synced when it returns 0; callers at the same time share one transaction and one sync. On an error it stays taken: say it again. */
 [[nodiscard]] int outbox_done(struct outbox *o, struct outbox_done *d);
 
 /* ---- verbs ---- */
@@ -134,17 +152,24 @@ struct outbox_letter {
         unsigned waiting; /* recipients */
 };
 /* Letters from `after` on, at most n: pages, so that a million are listed as they come. */
-[[nodiscard]] int outbox_list(struct outbox *o, const struct outbox_filter *f, uint64_t after, struct arena *a, struct outbox_letter *list,
-                              size_t *n);
+[[nodiscard]] int outbox_list(struct outbox *o, const struct outbox_filter *f, uint64_t after,
+                              struct arena *a, struct outbox_letter *list, size_t *n);
 struct outbox_attempt {
         int64_t at;
         struct str destination, peer, conversation;
 };
-[[nodiscard]] int outbox_show(struct outbox *o, uint64_t id, struct arena *a, struct outbox_letter *letter, struct outbox_attempt **attempts,
-                              size_t *n, struct buf *text);
-enum outbox_order { ORDER_RETRY, ORDER_HOLD, ORDER_RELEASE, ORDER_REMOVE, ORDER_BOUNCE /* the sender makes the report */ };
+[[nodiscard]] int outbox_show(struct outbox *o, uint64_t id, struct arena *a, struct outbox_letter *letter,
+                              struct outbox_attempt **attempts, size_t *n, struct buf *text);
+enum outbox_order {
+        ORDER_RETRY,
+        ORDER_HOLD,
+        ORDER_RELEASE,
+        ORDER_REMOVE,
+        ORDER_BOUNCE /* the sender does it */
+};
 /* To all recipients the filter names; synced; *n: how many. In slices, so that a million rows stop nobody. */
-[[nodiscard]] int outbox_order(struct outbox *o, enum outbox_order what, const struct outbox_filter *f, uint64_t *n);
+[[nodiscard]] int outbox_order(struct outbox *o, enum outbox_order what, const struct outbox_filter *f,
+                               uint64_t *n);
 struct outbox_numbers {
         uint64_t letters, recipients, held, destinations;
         int64_t oldest;

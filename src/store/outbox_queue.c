@@ -1,3 +1,4 @@
+/* The outbox for people: what waits and why, and what they want done about it. */
 #include "store/outbox_inside.h"
 #include "base/mem.h"
 #include "run/log.h"
@@ -7,86 +8,154 @@
 struct reading {
         struct outbox *outbox;
         struct arena *arena;
+        const struct outbox_filter *filter;
+        uint64_t after; /* pages begin behind this letter */
         struct outbox_letter *list;
-        size_t n, room;
-        uint64_t letter;
+        size_t n, most;
+        struct outbox_attempt *attempts;
         struct buf *text;
 };
 
-static int read_recipients(struct db *d, struct reading *r, struct outbox_letter *l)
+static bool in(struct str text, struct str needle)
+{
+        return !needle.n || str_search(text, needle) != STR_NONE;
+}
+
+/* One recipient's row: address, state, attempts, next, reason. */
+static bool recipient_fits(const struct outbox_filter *f, struct db_row *q)
+{
+        struct str address = db_text(q, 1);
+        size_t at = str_rfind(address, '@');
+
+        return (!f->state || f->state == db_u64(q, 2)) &&
+               (!f->recipient.n || str_ieq(address, f->recipient)) &&
+               (!f->domain.n || (at != STR_NONE && str_ieq(str_from_at(address, at + 1), f->domain))) &&
+               in(db_text(q, 5), f->reason);
+}
+
+static const char *const states[] = {
+        [RECIPIENT_QUEUED] = "queued", [RECIPIENT_HELD] = "held", [RECIPIENT_CONDEMNED] = "to be bounced"
+};
+
+/* Fills in what the recipients say; true: one of them fits. */
+static int read_recipients(struct db *d, struct reading *r, struct outbox_letter *l, bool *fits)
 {
         struct db_row q = db_query(d, RECIPIENTS);
-        struct buf lines;
+        auto_buf struct buf lines = { 0 };
         int rc;
 
         buf_init(&lines, (size_t)64 * 1024 * 1024);
-        l->waiting = 0;
+        *fits = false;
         db_bind_u64(&q, 1, l->id);
         while (db_next(&q)) {
-                struct str address = db_text(&q, 0), reason = db_text(&q, 1);
+                uint64_t state = db_u64(&q, 2), next = db_u64(&q, 4);
 
-                buf_printf(&lines, "%s" PRS " (" PRS ")", l->waiting ? "\n" : "", STR(address), STR(reason));
+                buf_printf(&lines, "%s" PRS " (%s", lines.n ? "\n" : "", STR(db_text(&q, 1)),
+                           state < sizeof(states) / sizeof(*states) && states[state] ? states[state] : "?");
+                if (db_u64(&q, 3))
+                        buf_printf(&lines, ", %llu attempts", (unsigned long long)db_u64(&q, 3));
+                buf_printf(&lines, ": " PRS ")", STR(db_text(&q, 5)));
+                if (state == RECIPIENT_QUEUED && (!l->waiting || (int64_t)next < l->next))
+                        l->next = (int64_t)next;
                 l->waiting++;
+                *fits |= recipient_fits(r->filter, &q);
         }
         rc = db_end(&q);
         l->recipients = arena_str(r->arena, buf_str(&lines));
-        buf_free(&lines);
         return rc;
 }
 
-static int read_all(struct db *d, void *arg)
+static bool letter_fits(const struct outbox_filter *f, struct db_row *q)
+{
+        return (!f->letter || f->letter == db_u64(q, 0)) &&
+               (!f->sender.n || str_ieq(f->sender, db_text(q, 1))) &&
+               (!f->before || (int64_t)db_u64(q, 2) < f->before);
+}
+
+static int read_page(struct db *d, void *arg)
 {
         struct reading *r = arg;
-        struct db_row q = db_query(d, LETTERS);
-        int rc;
+        struct db_row q = db_query(d, r->filter->domain.n ? LETTERS_TO : LETTERS);
+        uint64_t after = r->filter->letter > r->after ? r->filter->letter - 1 : r->after;
+        bool fits;
+        int rc = 0;
 
         r->n = 0;
-        while (db_next(&q)) {
-                if (r->n == r->room) {
-                        r->room = r->room ? 2 * r->room : 16;
-                        r->list = mem_grow(r->list, r->room, sizeof *r->list);
-                }
-                r->list[r->n++] = (struct outbox_letter){ .id = db_u64(&q, 0),
-                                                          .sender = arena_str(r->arena, db_text(&q, 1)),
-                                                          .received = (int64_t)db_u64(&q, 2),
-                                                          .size = db_u64(&q, 3) };
+        db_bind_u64(&q, 1, after);
+        if (r->filter->domain.n)
+                db_bind_text(&q, 2, r->filter->domain);
+        while (r->n < r->most && rc >= 0 && db_next(&q)) {
+                struct outbox_letter *l = &r->list[r->n];
+
+                if (r->filter->letter && db_u64(&q, 0) > r->filter->letter)
+                        break;
+                if (!letter_fits(r->filter, &q))
+                        continue;
+                *l = (struct outbox_letter){ .id = db_u64(&q, 0),
+                                             .sender = arena_str(r->arena, db_text(&q, 1)),
+                                             .received = (int64_t)db_u64(&q, 2),
+                                             .size = db_u64(&q, 3) };
+                rc = read_recipients(d, r, l, &fits);
+                r->n += fits;
         }
-        rc = db_end(&q);
-        for (size_t k = 0; rc >= 0 && k < r->n; k++)
-                rc = read_recipients(d, r, &r->list[k]);
-        return rc;
+        if (rc < 0) {
+                (void)!db_end(&q);
+                return rc;
+        }
+        return db_end(&q);
 }
 
-int outbox_list(struct outbox *o, struct arena *a, struct outbox_letter **list, size_t *n)
+int outbox_list(struct outbox *o, const struct outbox_filter *f, uint64_t after, struct arena *a,
+                struct outbox_letter *list, size_t *n)
 {
-        struct reading r = { .outbox = o, .arena = a };
-        int rc = db_transact(o->db, "outbox list", read_all, &r, DB_READ);
+        struct reading r = { .outbox = o, .arena = a, .filter = f, .after = after, .list = list, .most = *n };
+        int rc = db_transact(o->db, "outbox list", read_page, &r, DB_READ | DB_LONG);
 
         *n = rc < 0 ? 0 : r.n;
-        *list = arena_array(a, struct outbox_letter, *n);
-        for (size_t k = 0; k < *n; k++)
-                (*list)[k] = r.list[k];
-        mem_free(r.list);
-        return rc;
+        return rc < 0 ? rc : 0;
+}
+
+static int read_attempts(struct db *d, struct reading *r)
+{
+        struct db_row q = db_query(d, ATTEMPTS);
+        size_t room = 0;
+
+        db_bind_u64(&q, 1, r->list->id);
+        for (r->n = 0; db_next(&q); r->n++) {
+                if (r->n == room) {
+                        struct outbox_attempt *old = r->attempts;
+
+                        room = room ? 2 * room : 8;
+                        r->attempts = arena_array(r->arena, struct outbox_attempt, room);
+                        for (size_t i = 0; i < r->n; i++)
+                                r->attempts[i] = old[i];
+                }
+                r->attempts[r->n] =
+                    (struct outbox_attempt){ (int64_t)db_u64(&q, 0), arena_str(r->arena, db_text(&q, 1)),
+                                             arena_str(r->arena, db_text(&q, 2)),
+                                             arena_str(r->arena, db_text(&q, 3)) };
+        }
+        return db_end(&q);
 }
 
 static int read_one(struct db *d, void *arg)
 {
         struct reading *r = arg;
+        struct outbox_letter *l = r->list;
         struct db_row q = db_query(d, LETTER);
-        bool found, in_file = false;
         size_t before = r->text->n;
+        bool found, in_file = false, fits;
         char name[24];
         int rc;
 
         r->text->n = before;
-        db_bind_u64(&q, 1, r->letter);
+        db_bind_u64(&q, 1, l->id);
         found = db_next(&q);
         if (found) {
-                *r->list = (struct outbox_letter){ .id = r->letter,
-                                                   .sender = arena_str(r->arena, db_text(&q, 0)),
-                                                   .received = (int64_t)db_u64(&q, 1),
-                                                   .size = db_u64(&q, 2) };
+                *l = (struct outbox_letter){ .id = l->id,
+                                             .sender = arena_str(r->arena, db_text(&q, 0)),
+                                             .received = (int64_t)db_u64(&q, 1),
+                                             .size = db_u64(&q, 2) };
                 in_file = db_null(&q, 3);
                 if (!in_file)
                         buf_puts(r->text, db_blob(&q, 3));
@@ -94,63 +163,180 @@ static int read_one(struct db *d, void *arg)
         rc = db_end(&q);
         if (rc < 0 || !found)
                 return rc < 0 ? rc : -ENOENT;
-        rc = read_recipients(d, r, r->list);
-        body_name(r->letter, name);
+        rc = read_recipients(d, r, l, &fits);
+        if (rc >= 0)
+                rc = read_attempts(d, r);
+        body_name(l->id, name);
         if (rc >= 0 && in_file)
-                rc = body_read(r->outbox->bodies, name, 0, (size_t)r->list->size, r->text);
+                rc = body_read(r->outbox->bodies, name, 0, (size_t)l->size, r->text);
         return rc >= 0 && r->text->full ? -EFBIG : rc;
 }
 
 int outbox_show(struct outbox *o, uint64_t id, struct arena *a, struct outbox_letter *letter,
-                struct buf *text)
+                struct outbox_attempt **attempts, size_t *n, struct buf *text)
 {
-        struct reading r = { .outbox = o, .arena = a, .list = letter, .letter = id, .text = text };
-        int rc = db_transact(o->db, "outbox show", read_one, &r, DB_READ);
+        static const struct outbox_filter any;
+        struct reading r = { .outbox = o, .arena = a, .filter = &any, .list = letter, .text = text };
+        int rc;
 
+        *letter = (struct outbox_letter){ .id = id };
+        rc = db_transact(o->db, "outbox show", read_one, &r, DB_READ);
+        *attempts = r.attempts;
+        *n = rc < 0 ? 0 : r.n;
         return rc < 0 ? rc : 0;
 }
 
-struct removal {
+/* ---- orders ---- */
+
+enum { SLICE = 1000 }; /* letters a transaction */
+
+struct ordering {
         struct outbox *outbox;
-        uint64_t letter;
-        int kind;
+        enum outbox_order what;
+        const struct outbox_filter *filter;
+        uint64_t after, done;
+        uint64_t letters[SLICE], files[SLICE]; /* of the slice; whose bodies go */
+        size_t n, file_count;
 };
 
-static int remove_letter(struct db *d, void *arg)
+static int slice_letters(struct db *d, struct ordering *g)
 {
-        struct removal *r = arg;
-        struct db_row q;
-        int rc;
+        struct db_row q = db_query(d, g->filter->domain.n ? LETTERS_TO : LETTERS);
 
-        r->kind = outbox_letter_kind(d, r->letter);
-        if (r->kind <= 0)
-                return r->kind ? r->kind : -ENOENT;
-        q = db_query(d, RECIPIENTS_DROP);
-        db_bind_u64(&q, 1, r->letter);
-        rc = db_exec(&q);
-        if (rc < 0)
-                return rc;
-        q = db_query(d, LETTER_DROP);
-        db_bind_u64(&q, 1, r->letter);
+        db_bind_u64(&q, 1, g->filter->letter > g->after ? g->filter->letter - 1 : g->after);
+        if (g->filter->domain.n)
+                db_bind_text(&q, 2, g->filter->domain);
+        for (g->n = 0; g->n < SLICE && db_next(&q);) {
+                if (g->filter->letter && db_u64(&q, 0) > g->filter->letter)
+                        break;
+                if (letter_fits(g->filter, &q))
+                        g->letters[g->n++] = db_u64(&q, 0);
+        }
+        return db_end(&q);
+}
+
+static int order_row(struct db *d, const struct ordering *g, uint64_t letter, uint32_t number)
+{
+        static const uint8_t state[] = { [ORDER_RETRY] = RECIPIENT_QUEUED,
+                                         [ORDER_HOLD] = RECIPIENT_HELD,
+                                         [ORDER_RELEASE] = RECIPIENT_QUEUED,
+                                         [ORDER_BOUNCE] = RECIPIENT_CONDEMNED };
+        struct db_row q = db_query(d, g->what == ORDER_REMOVE ? RECIPIENT_DROP : ORDER_STATE);
+
+        db_bind_u64(&q, 1, letter);
+        db_bind_u64(&q, 2, number);
+        if (g->what != ORDER_REMOVE)
+                db_bind_u64(&q, 3, state[g->what]);
         return db_exec(&q);
 }
 
-static int drop_body(void *arg)
+/* What is held is not retried: it is released. */
+static bool order_fits(const struct ordering *g, struct db_row *q)
 {
-        struct removal *r = arg;
-
-        return body_drop(r->outbox->bodies, r->letter);
+        return recipient_fits(g->filter, q) && (g->what != ORDER_RETRY || db_u64(q, 2) == RECIPIENT_QUEUED) &&
+               (g->what != ORDER_RELEASE || db_u64(q, 2) == RECIPIENT_HELD);
 }
 
-int outbox_remove(struct outbox *o, uint64_t id)
+static int order_letter(struct db *d, struct ordering *g, uint64_t letter)
 {
-        struct removal r = { o, id, 0 };
-        int rc = db_transact(o->db, "outbox remove", remove_letter, &r, DB_SYNC);
+        uint32_t numbers[64];
+        uint32_t from = 0; /* a row that was looked at is not looked at again */
+        size_t n = 64;
+        int rc = 0;
 
-        if (rc >= 0 && r.kind == 2 && offload(LONG, drop_body, &r) < 0)
-                log_warn("outbox-body", "letter=%llu what=\"its body goes at the next start\"",
-                         (unsigned long long)id);
+        while (n == 64 && rc >= 0) {
+                struct db_row q = db_query(d, RECIPIENTS);
+
+                db_bind_u64(&q, 1, letter);
+                for (n = 0; n < 64 && db_next(&q);)
+                        if (db_u64(&q, 0) >= from && order_fits(g, &q))
+                                numbers[n++] = (uint32_t)db_u64(&q, 0);
+                rc = db_end(&q);
+                for (size_t i = 0; i < n && rc >= 0; i++) {
+                        rc = order_row(d, g, letter, numbers[i]);
+                        from = numbers[i] + 1;
+                        g->done++;
+                }
+        }
         return rc;
+}
+
+static int order_slice(struct db *d, void *arg)
+{
+        struct ordering *g = arg;
+        uint64_t done = g->done;
+        int rc = slice_letters(d, g);
+
+        g->file_count = 0;
+        for (size_t i = 0; i < g->n && rc >= 0; i++) {
+                rc = order_letter(d, g, g->letters[i]);
+                if (rc >= 0 && g->what == ORDER_REMOVE) {
+                        rc = outbox_letter_end(d, g->letters[i]);
+                        if (rc == 1)
+                                g->files[g->file_count++] = g->letters[i];
+                } else if (rc >= 0) {
+                        struct db_row q = db_query(d, DESTINATIONS_RETRY);
+
+                        db_bind_u64(&q, 1, g->letters[i]);
+                        rc = db_exec(&q);
+                }
+        }
+        if (rc < 0)
+                g->done = done;
+        return rc < 0 ? rc : 0;
+}
+
+static int drop_files(void *arg)
+{
+        struct ordering *g = arg;
+
+        for (size_t i = 0; i < g->file_count; i++)
+                if (body_drop(g->outbox->bodies, g->files[i]) < 0)
+                        log_warn("outbox-body", "letter=%llu what=\"its body goes at the next start\"",
+                                 (unsigned long long)g->files[i]);
+        return 0;
+}
+
+int outbox_order(struct outbox *o, enum outbox_order what, const struct outbox_filter *f, uint64_t *n)
+{
+        struct ordering *g = mem_new(struct ordering);
+        int rc;
+
+        *g = (struct ordering){ .outbox = o, .what = what, .filter = f };
+        do {
+                rc = db_transact(o->db, "outbox order", order_slice, g, DB_SYNC | DB_LONG);
+                if (rc >= 0 && g->file_count)
+                        offload(LONG, drop_files, g);
+                if (g->n)
+                        g->after = g->letters[g->n - 1];
+        } while (rc >= 0 && g->n == SLICE);
+        *n = g->done;
+        mem_free(g);
+        return rc < 0 ? rc : 0;
+}
+
+struct counting {
+        struct outbox_numbers *out;
+};
+
+static int count(struct db *d, void *arg)
+{
+        struct outbox_numbers *n = ((struct counting *)arg)->out;
+        struct db_row q = db_query(d, NUMBERS);
+
+        db_bind_u64(&q, 1, (uint64_t)NEVER);
+        if (db_next(&q))
+                *n = (struct outbox_numbers){ db_u64(&q, 0), db_u64(&q, 1), db_u64(&q, 2), db_u64(&q, 3),
+                                              (int64_t)db_u64(&q, 4) };
+        return db_end(&q);
+}
+
+int outbox_numbers(struct outbox *o, struct outbox_numbers *n)
+{
+        struct counting c = { n };
+        int rc = db_transact(o->db, "outbox numbers", count, &c, DB_READ | DB_LONG);
+
+        return rc < 0 ? rc : 0;
 }
 
 struct checking {
@@ -182,6 +368,7 @@ static int check_bodies(struct db *d, struct checking *c)
         char name[24];
         int rc;
 
+        db_bind_u64(&q, 1, 0);
         while (db_next(&q)) {
                 uint64_t letter = db_u64(&q, 0);
 
@@ -224,6 +411,8 @@ static int check_all(struct db *d, void *arg)
                 rc = check_list(d, c, LOST_RECIPIENTS, "recipients without their letter");
         if (rc >= 0)
                 rc = check_list(d, c, LETTERS_WITHOUT, "it has no recipients");
+        if (rc >= 0)
+                rc = check_list(d, c, LOST_DESTINATIONS, "a recipient has no destination");
         if (rc >= 0)
                 rc = check_bodies(d, c);
         return rc >= 0 ? outbox_each_body(c->outbox, check_orphan, c) : rc;

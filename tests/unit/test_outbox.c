@@ -76,10 +76,11 @@ static int put(uint64_t sequence, unsigned count, struct str text, const char *s
 
 static struct outbox_letter *letters(size_t want)
 {
-        struct outbox_letter *list;
-        size_t n;
+        static struct outbox_letter list[50];
+        static const struct outbox_filter any;
+        size_t n = 50;
 
-        assert_int_equal(outbox_list(outbox, &arena, &list, &n), 0);
+        assert_int_equal(outbox_list(outbox, &any, 0, &arena, list, &n), 0);
         assert_int_equal(n, want);
         return list;
 }
@@ -99,11 +100,13 @@ static void healthy(unsigned want)
 
 static void shows(uint64_t id, struct str want)
 {
+        struct outbox_attempt *attempts;
         struct outbox_letter l;
         struct buf text;
+        size_t n;
 
         buf_init(&text, 1 << 20);
-        assert_int_equal(outbox_show(outbox, id, &arena, &l, &text), 0);
+        assert_int_equal(outbox_show(outbox, id, &arena, &l, &attempts, &n, &text), 0);
         assert_int_equal(l.size, want.n);
         assert_str(buf_str(&text), want);
         buf_free(&text);
@@ -123,7 +126,8 @@ static void keeps_letters_once(void **state)
         assert_int_equal(put(0, 1, S("from a verb"), NULL), 0);
         l = letters(4);
         assert_str(l[0].sender, S("jack@town.com"));
-        assert_str(l[0].recipients, S("alice@crepes.fr (no sending yet)\njack@town.com (moved)"));
+        assert_str(l[0].recipients,
+                   S("alice@crepes.fr (queued: no sending yet)\njack@town.com (queued: moved)"));
         assert_int_equal(l[0].waiting, 2);
         assert_int_equal(l[0].received, 77);
         assert_int_equal(l[1].waiting, 1);
@@ -132,9 +136,20 @@ static void keeps_letters_once(void **state)
         healthy(0);
 }
 
+static uint64_t order(enum outbox_order what, uint64_t letter)
+{
+        struct outbox_filter f = { .letter = letter };
+        uint64_t n;
+
+        assert_int_equal(outbox_order(outbox, what, &f, &n), 0);
+        return n;
+}
+
 static void removes(void **state)
 {
+        struct outbox_attempt *attempts;
         struct outbox_letter l;
+        size_t n;
         uint64_t id;
         struct buf text;
 
@@ -142,10 +157,10 @@ static void removes(void **state)
         buf_init(&text, 100);
         assert_int_equal(put(1, 2, S("first"), NULL), 0);
         id = letters(1)[0].id;
-        assert_int_equal(outbox_remove(outbox, id + 1), -ENOENT);
-        assert_int_equal(outbox_remove(outbox, id), 0);
-        assert_int_equal(outbox_remove(outbox, id), -ENOENT);
-        assert_int_equal(outbox_show(outbox, id, &arena, &l, &text), -ENOENT);
+        assert_int_equal(order(ORDER_REMOVE, id + 1), 0);
+        assert_int_equal(order(ORDER_REMOVE, id), 2);
+        assert_int_equal(order(ORDER_REMOVE, id), 0);
+        assert_int_equal(outbox_show(outbox, id, &arena, &l, &attempts, &n, &text), -ENOENT);
         letters(0);
         assert_int_equal(put(1, 2, S("first"), NULL), 0); /* a replay does not bring it back */
         letters(0);
@@ -210,7 +225,7 @@ static void links_long_letters(void **state)
         body_name(id, name);
         assert_int_equal(unlinkat(dir, name, 0), 0);
         healthy(1);
-        assert_int_equal(outbox_remove(outbox, id), 0);
+        assert_int_equal(order(ORDER_REMOVE, id), 2);
         assert_int_equal(bodies(), 0);
         healthy(0);
         close(dir);
@@ -238,6 +253,213 @@ static void forgets_what_the_log_forgot(void **state)
         letters(2);
 }
 
+/* ---- out ---- */
+
+static uint64_t due(int64_t now, size_t want, const char *first)
+{
+        struct outbox_destination list[10];
+        int64_t next;
+        size_t n = 10;
+
+        assert_int_equal(outbox_due(outbox, now, &arena, list, &n, &next), 0);
+        assert_int_equal(n, want);
+        if (!n)
+                return 0;
+        assert_str(list[0].name, str_of(first));
+        return list[0].id;
+}
+
+static size_t take(uint64_t destination, int64_t now, struct outbox_job *jobs, size_t most)
+{
+        size_t n = most;
+
+        assert_int_equal(outbox_take(outbox, destination, now, jobs, &n, 100), 0);
+        return n;
+}
+
+static void done(struct outbox_job *j, enum outcome outcome, int64_t next, const struct outbox_report *report)
+{
+        struct outbox_result results[10];
+        struct outbox_done d = { .letter = j->letter,
+                                 .destination = j->destination,
+                                 .results = results,
+                                 .count = j->count,
+                                 .reports = report,
+                                 .report_count = report != NULL,
+                                 .conversation = S("S: 220 mx.crepes.fr\n"),
+                                 .at = 1000 };
+
+        for (unsigned i = 0; i < j->count; i++)
+                results[i] =
+                    (struct outbox_result){ j->recipients[i].number, outcome,          next, S("4.2.0"),
+                                            S("450 later"),          S("mx.crepes.fr") };
+        assert_int_equal(outbox_done(outbox, &d), 0);
+        outbox_job_free(j);
+}
+
+static void gives_out_once_and_again_when_told(void **state)
+{
+        struct outbox_job jobs[4];
+        uint64_t crepes;
+
+        (void)state;
+        put(1, 2, S("to two"), NULL);
+        put(2, 1, S("to one"), NULL);
+        crepes = due(10, 2, "crepes.fr");
+        assert_int_equal(take(crepes, 10, jobs, 4), 2);
+        assert_str(jobs[0].text, S("to two"));
+        assert_str(jobs[0].recipients[0].address, S("alice@crepes.fr"));
+        assert_str(jobs[1].envelope.sender, S("jack@town.com"));
+        assert_int_equal(take(crepes, 10, jobs + 2, 2), 0); /* taken */
+        due(10, 1, "town.com");
+        done(&jobs[0], DEFERRED, 500, NULL);
+        assert_int_equal(outbox_give_back(outbox, &jobs[1]), 0);
+        outbox_job_free(&jobs[1]);
+        assert_int_equal(take(crepes, 10, jobs, 4), 1);
+        done(&jobs[0], SENT, 0, NULL);
+        assert_int_equal(take(crepes, 10, jobs, 4), 0);
+        due(10, 1, "town.com");
+        assert_int_equal(take(crepes, 500, jobs, 4), 1);
+        assert_int_equal(jobs[0].recipients[0].attempts, 1);
+        assert_str(jobs[0].recipients[0].answer, S("450 later"));
+        done(&jobs[0], SENT, 0, NULL);
+        assert_str(letters(1)->recipients, S("jack@town.com (queued: moved)"));
+        healthy(0);
+}
+
+static void taken_is_due_again_after_a_death(void **state)
+{
+        struct outbox_job jobs[2];
+        uint64_t crepes;
+
+        (void)state;
+        put(1, 1, S("first"), NULL);
+        crepes = due(10, 1, "crepes.fr");
+        assert_int_equal(take(crepes, 10, jobs, 2), 1);
+        assert_int_equal(take(crepes, 10, jobs + 1, 1), 0);
+        outbox_job_free(&jobs[0]);
+        due(10, 0, NULL);
+        reopen();
+        assert_int_equal(outbox_begin(outbox), 0);
+        assert_int_equal(take(due(10, 1, "crepes.fr"), 10, jobs, 2), 1);
+        outbox_job_free(&jobs[0]);
+}
+
+static void a_resting_destination_is_left_alone(void **state)
+{
+        struct outbox_job jobs[2];
+        uint64_t crepes;
+
+        (void)state;
+        put(1, 1, S("first"), NULL);
+        crepes = due(10, 1, "crepes.fr");
+        assert_int_equal(outbox_rest(outbox, crepes, 900, S("no route to host")), 0);
+        put(2, 1, S("second"), NULL);
+        due(899, 0, NULL);
+        due(900, 1, "crepes.fr");
+        order(ORDER_RETRY, 0);
+        due(10, 1, "crepes.fr");
+        assert_int_equal(take(crepes, 10, jobs, 2), 2);
+        for (int i = 0; i < 2; i++)
+                done(&jobs[i], SENT, 0, NULL);
+        letters(0);
+}
+
+static void failure_and_its_report_are_one(void **state)
+{
+        struct outbox_report report = { S("jack@town.com"), S("From: <>\r\n\r\nsorry") };
+        struct outbox_job jobs[2];
+        uint64_t crepes;
+
+        (void)state;
+        put(1, 1, S("first"), NULL);
+        crepes = due(10, 1, "crepes.fr");
+        assert_int_equal(take(crepes, 10, jobs, 2), 1);
+        done(&jobs[0], FAILED, 0, &report);
+        assert_int_equal(take(crepes, 10, jobs, 2), 0);
+        assert_int_equal(take(due(10, 1, "town.com"), 10, jobs, 2), 1);
+        assert_true(jobs[0].envelope.null_sender);
+        assert_str(jobs[0].text, report.text);
+        done(&jobs[0], SENT, 0, NULL);
+        letters(0);
+        healthy(0);
+}
+
+static void the_old_is_told_and_given_up(void **state)
+{
+        struct outbox_job jobs[3];
+        size_t n = 3;
+
+        (void)state;
+        put(1, 2, S("first"), NULL); /* received at 77 */
+        assert_int_equal(outbox_overdue(outbox, OVERDUE_NOTICE, 77, jobs, &n), 0);
+        assert_int_equal(n, 0);
+        n = 3;
+        assert_int_equal(outbox_overdue(outbox, OVERDUE_NOTICE, 78, jobs, &n), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(jobs[0].count, 2);
+        due(10, 2, "crepes.fr");
+        done(&jobs[0], NOTIFIED, 0, NULL);
+        n = 3;
+        assert_int_equal(outbox_overdue(outbox, OVERDUE_NOTICE, 78, jobs, &n), 0);
+        assert_int_equal(n, 0);
+        n = 3;
+        assert_int_equal(outbox_overdue(outbox, OVERDUE_EXPIRED, 78, jobs, &n), 0);
+        assert_int_equal(n, 1);
+        done(&jobs[0], FAILED, 0, NULL);
+        letters(0);
+}
+
+static void obeys_orders(void **state)
+{
+        struct outbox_job jobs[3];
+        uint64_t first, crepes;
+        size_t n = 3;
+
+        (void)state;
+        put(1, 1, S("first"), NULL);
+        put(2, 1, S("second"), NULL);
+        first = letters(2)->id;
+        crepes = due(10, 1, "crepes.fr");
+        assert_int_equal(order(ORDER_HOLD, first), 1);
+        assert_str(letters(2)->recipients, S("alice@crepes.fr (held: no sending yet)"));
+        assert_int_equal(take(crepes, 10, jobs, 3), 1);
+        done(&jobs[0], SENT, 0, NULL);
+        assert_int_equal(order(ORDER_RETRY, first), 0); /* held */
+        assert_int_equal(take(crepes, 10, jobs, 3), 0);
+        assert_int_equal(order(ORDER_RELEASE, first), 1);
+        assert_int_equal(take(crepes, 10, jobs, 3), 1);
+        done(&jobs[0], DEFERRED, 5000, NULL);
+        assert_int_equal(order(ORDER_BOUNCE, first), 1);
+        assert_int_equal(take(crepes, 9000, jobs, 3), 0);
+        assert_int_equal(outbox_overdue(outbox, OVERDUE_CONDEMNED, 0, jobs, &n), 0);
+        assert_int_equal(n, 1);
+        done(&jobs[0], FAILED, 0, NULL);
+        letters(0);
+        healthy(0);
+}
+
+static void keeps_conversations(void **state)
+{
+        struct outbox_attempt *attempts;
+        struct outbox_letter l;
+        struct outbox_job job;
+        struct buf text;
+        size_t n;
+
+        (void)state;
+        buf_init(&text, 100);
+        put(1, 1, S("first"), NULL);
+        assert_int_equal(take(due(10, 1, "crepes.fr"), 10, &job, 1), 1);
+        done(&job, DEFERRED, 50, NULL);
+        assert_int_equal(outbox_show(outbox, letters(1)->id, &arena, &l, &attempts, &n, &text), 0);
+        assert_int_equal(n, 1);
+        assert_str(attempts[0].destination, S("crepes.fr"));
+        assert_str(attempts[0].conversation, S("S: 220 mx.crepes.fr\n"));
+        assert_str(l.recipients, S("alice@crepes.fr (queued, 1 attempts: 450 later)"));
+        buf_free(&text);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -245,6 +467,13 @@ int main(void)
                 cmocka_unit_test_setup_teardown(removes, begin, end),
                 cmocka_unit_test_setup_teardown(links_long_letters, begin, end),
                 cmocka_unit_test_setup_teardown(forgets_what_the_log_forgot, begin, end),
+                cmocka_unit_test_setup_teardown(gives_out_once_and_again_when_told, begin, end),
+                cmocka_unit_test_setup_teardown(taken_is_due_again_after_a_death, begin, end),
+                cmocka_unit_test_setup_teardown(a_resting_destination_is_left_alone, begin, end),
+                cmocka_unit_test_setup_teardown(failure_and_its_report_are_one, begin, end),
+                cmocka_unit_test_setup_teardown(the_old_is_told_and_given_up, begin, end),
+                cmocka_unit_test_setup_teardown(obeys_orders, begin, end),
+                cmocka_unit_test_setup_teardown(keeps_conversations, begin, end),
         };
 
         log_quiet = true;
