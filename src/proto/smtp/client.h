@@ -1,14 +1,20 @@
-/* The SMTP client (and LMTP's, RFC 2033): a connection to a peer, many letters one after another. The sender uses it, and `pail send`.
+/* The SMTP client (RFC 5321), and LMTP's (RFC 2033): a connection to a peer, many letters one after another. The sender uses it, and
+ * `pail send`.
  *
- *      struct smtp_client *c;
- *      rc = smtp_client_open(&c, conn, &how);          -- greeting, EHLO or HELO, STARTTLS, AUTH
- *      rc = smtp_client_send(c, &letter, answers);     -- MAIL, RCPT ..., DATA or BDAT; an answer a recipient
- *      smtp_client_close(&c, deadline);                -- QUIT
+ *      rc = smtp_client_open(&c, conn, &how, arena, &answer);   -- greeting, EHLO or HELO, STARTTLS, AUTH
+ *      rc = smtp_client_send(c, &letter, answers);              -- MAIL, RCPT ..., DATA or BDAT; an answer a recipient
+ *      smtp_client_close(&c, deadline);                         -- QUIT
  *
- * What the peer says is hostile: replies of any length and shape are bounded (64 KB a reply, 2 KB of it kept), their text never reaches a
- * terminal or a header raw. Deadlines are RFC 5321 §4.5.3.2's. What leaves has no bare CR or LF, no line over 998 bytes unless by BDAT. */
+ *   client.c        opened: greeting, EHLO, STARTTLS; closed      client_reply.c  replies, and what they offer
+ *   client_auth.c   AUTH                                          client_send.c   a letter's envelope and its answers
+ *   client_body.c   a letter's bytes on their way out
+ *
+ * What the peer says is hostile: a reply is read to its end up to 64 KB, 1 KB of it is kept, without control characters. Deadlines are RFC
+ * 5321 §4.5.3.2's, each for a whole reply, so that who drips gains nothing. What leaves has no bare CR and no bare LF, whatever came in.
+ *
+ * With PIPELINING the envelope goes out in one piece; with CHUNKING too a letter of up to 64 KB goes out with it: one round trip. */
 #pragma once
-#include "base/buf.h"
+#include "base/arena.h"
 #include "net/dial.h"
 
 enum smtp_extension {
@@ -17,53 +23,63 @@ enum smtp_extension {
         EXT_8BITMIME = 4,
         EXT_SMTPUTF8 = 8,
         EXT_CHUNKING = 16,
-        EXT_BINARYMIME = 32,
-        EXT_DSN = 64,
-        EXT_STARTTLS = 128,
-        EXT_AUTH = 256,
-        EXT_REQUIRETLS = 512,
-        EXT_ENHANCED = 1024,
-        EXT_LIMITS = 2048,
-        EXT_ATRN = 4096,
+        EXT_DSN = 32,
+        EXT_STARTTLS = 64,
+        EXT_AUTH = 128,
+        EXT_REQUIRETLS = 256,
+        EXT_ENHANCED = 512,
 };
 enum tls_need { TLS_NEVER, TLS_MAY, TLS_MUST, TLS_AT_ONCE /* port 465 */ };
 struct smtp_client_how {
         const char *host; /* what we call ourselves */
         bool lmtp;
         enum tls_need tls;
-        const struct tls_wanted *want; /* for the handshake */
-        struct str user, password;     /* a relay's; empty: no AUTH */
-        struct buf *conversation;      /* transcript form, bodies by number, secrets masked; NULL: none */
-        struct conn_tap *tap;          /* pail send -v: as it goes; NULL: none */
+        const struct tls_wanted *want; /* for the handshake; NULL: TRUST_NOTHING */
+        struct str user, password;     /* a relay's; user empty: no AUTH. Both live as long as the client */
+        struct conn_tap *
+            tap; /* the conversation: 'C' is us, 'S' the peer; secrets masked, bodies by number; NULL: none */
 };
+
 struct smtp_answer {
-        uint16_t code;     /* 250, 421 ...; 0: the connection broke, or something of ours: text says */
-        char status[12];   /* "5.1.1"; empty: none was given */
-        struct str text;   /* one line, harmless characters; in the letter's arena */
+        uint16_t code;     /* 250, 421 ...; 0: ours, the text says */
+        char status[12];   /* "5.1.1"; made from the code if the peer gave none */
+        struct str text;   /* one line, printable, valid UTF-8; in the arena given with the question */
         const char *stage; /* "RCPT TO", "end of data" */
+};
+static inline bool answer_good(const struct smtp_answer *a)
+{
+        return a->code / 100 == 2;
+}
+/* By us, not by the peer: permanent if `status` begins with 5. */
+void answer_ours(struct smtp_answer *a, const char *status, const char *stage, struct str text);
+
+struct smtp_rcpt {
+        struct str address;
+        struct str
+            parameters; /* as they stood in our own RCPT: NOTIFY and ORCPT are passed on where the peer knows DSN */
 };
 struct smtp_letter {
         struct str sender; /* empty: <> */
-        const struct smtp_rcpt {
-                struct str address, parameters; /* NOTIFY, ORCPT: as the DSN parameters stood */
-        } * recipients;
+        const struct smtp_rcpt *recipients;
         unsigned count;
-        bool utf8, eight_bit, require_tls;
+        bool eight_bit, utf8, require_tls;
         struct str envid, ret; /* DSN; empty: none */
-        uint64_t size;
-        /* The letter's bytes, from the start each time it is asked for at 0. *got 0: the end. */
-        int (*read)(void *context, uint64_t at, char *room, size_t n, size_t *got);
+        uint64_t size;         /* of what `read` gives */
+        /* Bytes from `at` on, appended, as many as there are up to n. 0 or -errno. May wait. */
+        int (*read)(void *context, uint64_t at, size_t n, struct buf *out);
         void *context;
-        struct arena *arena; /* for the answers */
+        struct arena *arena; /* for the answers' texts */
 };
 struct smtp_client;
+/* Takes conn in any case. 0; -errno: *answer is why (-EACCES: TLS is not as wanted, or the password is wrong). */
 [[nodiscard]] int smtp_client_open(struct smtp_client **out, struct conn *c,
                                    const struct smtp_client_how *how, struct arena *a,
                                    struct smtp_answer *answer);
-unsigned smtp_client_offers(const struct smtp_client *c);             /* after TLS */
+unsigned smtp_client_offers(const struct smtp_client *c);             /* enum smtp_extension, after TLS */
 const struct tls_found *smtp_client_tls(const struct smtp_client *c); /* NULL: in clear */
-/* One answer a recipient. 0: the connection may carry another letter; -errno: it may not. What the peer lacks (8BITMIME, SMTPUTF8, SIZE, REQUIRETLS)
- * is answered by ourselves, or the letter is down-coded (mail/downcode.h). */
+/* One answer a recipient. 0: the connection may carry another letter; -ECONNRESET: it may not (421, or it broke). What the peer lacks is
+ * answered by ourselves: SIZE 5.3.4, SMTPUTF8 5.6.7, REQUIRETLS 5.7.30, and 8BITMIME 5.6.3 where mail/downcode.h does not help. */
 [[nodiscard]] int smtp_client_send(struct smtp_client *c, const struct smtp_letter *l,
                                    struct smtp_answer *answers);
-void smtp_client_close(struct smtp_client **c, nsec deadline);
+bool smtp_client_alive(struct smtp_client *c); /* nothing came, and it is not closed: it may be used again */
+void smtp_client_close(struct smtp_client **c, nsec deadline); /* QUIT; waits. deadline 0: without a word */
