@@ -15,7 +15,8 @@
  * With PIPELINING the envelope goes out in one piece; with CHUNKING too a letter of up to 64 KB goes out with it: one round trip. */
 #pragma once
 #include "base/arena.h"
-#include "net/dial.h"
+#include "net/conn.h"
+#include "net/tls_wanted.h"
 
 enum smtp_extension {
         EXT_PIPELINING = 1,

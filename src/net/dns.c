@@ -1,0 +1,258 @@
+#include "net/dns.h"
+#include "base/mem.h"
+#include "run/fiber.h"
+#include "run/loop.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unbound.h>
+#include <unistd.h>
+
+enum { NAME_MOST = 255, RECORDS_MOST = 200 };
+
+struct dns {
+        struct ub_ctx *ctx;
+        struct watch watch; /* on libunbound's descriptor; fd -1: no loop here */
+};
+
+static void answers_came(struct watch *w, uint32_t events)
+{
+        struct dns *d = (struct dns *)(void *)((char *)w - offsetof(struct dns, watch));
+
+        (void)events;
+        ub_process(d->ctx);
+}
+
+/* ---- set up ---- */
+
+static bool set_stub(struct ub_ctx *ctx, struct str word)
+{
+        char zone[NAME_MOST + 1], at[64];
+        struct str name;
+
+        if (!str_cut(&word, '=', &name) || name.n > NAME_MOST || word.n >= sizeof(at))
+                return false;
+        snprintf(zone, sizeof(zone), PRS, STR(name));
+        snprintf(at, sizeof(at), PRS, STR(word));
+        return ub_ctx_set_stub(ctx, zone, at, 0) == 0;
+}
+
+static bool set_forwarder(struct ub_ctx *ctx, struct str word)
+{
+        char at[64];
+
+        snprintf(at, sizeof(at), PRS, STR(word));
+        return word.n < sizeof(at) && ub_ctx_set_fwd(ctx, at) == 0;
+}
+
+static bool set_anchors(struct ub_ctx *ctx, struct str word)
+{
+        char path[4096];
+
+        snprintf(path, sizeof(path), PRS, STR(word));
+        return word.n < sizeof(path) && access(path, R_OK) == 0 && ub_ctx_add_ta_file(ctx, path) == 0;
+}
+
+static int each_word(struct ub_ctx *ctx, const char *words, bool (*set)(struct ub_ctx *ctx, struct str word),
+                     const char *what, struct buf *why)
+{
+        struct str rest = str_of(words), word;
+
+        while (rest.n) {
+                str_cut(&rest, ' ', &word);
+                if (!word.n || set(ctx, word))
+                        continue;
+                buf_printf(why, "%s: " PRS " cannot be used", what, STR(word));
+                return -EINVAL;
+        }
+        return 0;
+}
+
+static int set_up(struct ub_ctx *ctx, const struct dns_how *how, struct buf *why)
+{
+        struct str resolver = str_of(how->resolver);
+        int rc;
+
+        ub_ctx_debuglevel(ctx, 0);
+        ub_ctx_set_option(ctx, "do-not-query-localhost:", "no");
+        ub_ctx_set_option(ctx, "qname-minimisation:", "yes");
+        rc = each_word(ctx, how->anchors, set_anchors, "trust-anchors", why);
+        if (!rc)
+                rc = each_word(ctx, how->stubs, set_stub, "stub-zones", why);
+        if (rc || str_eq(resolver, S("recursive")))
+                return rc;
+        if (!str_eq(resolver, S("system")))
+                return each_word(ctx, how->resolver, set_forwarder, "resolver", why);
+        if (ub_ctx_resolvconf(ctx, NULL) == 0) {
+                ub_ctx_hosts(ctx, NULL);
+                return 0;
+        }
+        buf_puts(why, S("resolver: /etc/resolv.conf cannot be used"));
+        return -EINVAL;
+}
+
+int dns_open(struct dns **out, const struct dns_how *how, struct buf *why)
+{
+        struct dns *d = mem_new(struct dns);
+        int rc;
+
+        *out = NULL;
+        d->watch.fd = -1;
+        d->ctx = ub_ctx_create();
+        rc = d->ctx ? set_up(d->ctx, how, why) : -ENOMEM;
+        if (rc == 0)
+                ub_ctx_async(d->ctx, 1); /* a thread, not a process */
+        if (rc)
+                dns_close(&d);
+        *out = d;
+        return rc;
+}
+
+void dns_close(struct dns **d)
+{
+        struct dns *old = *d;
+
+        *d = NULL;
+        if (!old)
+                return;
+        if (old->watch.fd >= 0)
+                watch_remove(&old->watch); /* the descriptor is libunbound's */
+        if (old->ctx)
+                ub_ctx_delete(old->ctx);
+        mem_free(old);
+}
+
+/* ---- asking ---- */
+
+struct question {
+        struct waitlist ready;
+        struct ub_result *result;
+        int error;
+        bool over;
+};
+
+static void answered(void *arg, int error, struct ub_result *result)
+{
+        struct question *q = arg;
+
+        q->error = error;
+        q->result = result;
+        q->over = true;
+        wake_all(&q->ready);
+}
+
+static int wait_answer(struct dns *d, const char *name, enum dns_type type, nsec deadline, struct question *q)
+{
+        int id, rc = 0;
+
+        if (d->watch.fd < 0) {
+                d->watch = (struct watch){ ub_fd(d->ctx), answers_came };
+                rc = watch_add(&d->watch, EPOLLIN);
+                if (rc < 0) {
+                        d->watch.fd = -1;
+                        return rc;
+                }
+        }
+        if (ub_resolve_async(d->ctx, name, (int)type, 1, q, answered, &id))
+                return -ENOMEM;
+        while (!q->over && rc == 0)
+                rc = wait_on(&q->ready, "DNS", deadline);
+        if (!q->over)
+                ub_cancel(d->ctx, id);
+        return q->over ? 0 : rc;
+}
+
+/* What libunbound made of it, into the arena. 0 or -EAGAIN. */
+static int take_result(const struct ub_result *r, struct arena *a, struct dns_answer *out, struct str *why)
+{
+        if (r->bogus) {
+                *why = arena_printf(a, "DNSSEC: the answer for %s is bogus (%s)", r->qname,
+                                    r->why_bogus ? r->why_bogus : "no reason given");
+                return -EAGAIN;
+        }
+        if (r->rcode != 0 && r->rcode != 3) {
+                *why = arena_printf(a, "DNS: the servers of %s fail (%s)", r->qname,
+                                    r->rcode == 2   ? "SERVFAIL"
+                                    : r->rcode == 5 ? "REFUSED"
+                                                    : "an error");
+                return -EAGAIN;
+        }
+        out->exists = r->havedata;
+        out->no_name = r->nxdomain;
+        out->secure = r->secure;
+        out->ttl = r->ttl > 0 ? (uint32_t)r->ttl : 0;
+        out->canonical = arena_str(a, str_of(r->canonname ? r->canonname : r->qname));
+        if (str_ends(out->canonical, S(".")))
+                out->canonical.n--;
+        while (r->havedata && r->data[out->count] && out->count < RECORDS_MOST)
+                out->count++;
+        out->data = arena_array(a, struct str, out->count);
+        for (unsigned i = 0; i < out->count; i++)
+                out->data[i] = arena_str(a, str_from(r->data[i], (size_t)r->len[i]));
+        return 0;
+}
+
+int dns_ask(struct dns *d, struct str name, enum dns_type type, nsec deadline, struct arena *a,
+            struct dns_answer *out, struct str *why)
+{
+        struct question q = { 0 };
+        char text[NAME_MOST + 2];
+        int rc;
+
+        *out = (struct dns_answer){ 0 };
+        *why = S("");
+        if (!name.n || name.n > NAME_MOST || str_find(name, 0) != STR_NONE) {
+                out->no_name = true;
+                return 0;
+        }
+        snprintf(text, sizeof(text), PRS, STR(name));
+        if (fiber_self()) {
+                rc = wait_answer(d, text, type, deadline, &q);
+        } else {
+                q.error = ub_resolve(d->ctx, text, (int)type, 1, &q.result);
+                rc = 0;
+        }
+        if (rc == -ETIMEDOUT)
+                *why = arena_printf(a, "DNS: no answer for " PRS " in time", STR(name));
+        if (rc < 0)
+                return rc;
+        if (q.error == UB_SYNTAX) { /* no such name can be */
+                out->no_name = true;
+                return 0;
+        }
+        if (q.error || !q.result) {
+                *why = arena_printf(a, "DNS: " PRS ": %s", STR(name), ub_strerror(q.error));
+                return -EAGAIN;
+        }
+        rc = take_result(q.result, a, out, why);
+        ub_resolve_free(q.result);
+        return rc;
+}
+
+struct str dns_name(struct arena *a, struct str *rdata)
+{
+        char text[NAME_MOST + 1];
+        size_t n = 0, at = 0;
+
+        for (;;) {
+                unsigned length = at < rdata->n ? (unsigned char)rdata->p[at] : 64;
+
+                if (length > 63 || at + 1 + length > rdata->n || n + length + 1 > NAME_MOST)
+                        return (struct str){ 0 };
+                at++;
+                if (!length)
+                        break;
+                if (n)
+                        text[n++] = '.';
+                for (unsigned i = 0; i < length; i++) {
+                        char c = chr_lower(rdata->p[at + i]);
+
+                        if (c <= ' ' || c == '.' || c >= 127) /* no host has such a name */
+                                return (struct str){ 0 };
+                        text[n++] = c;
+                }
+                at += length;
+        }
+        *rdata = str_from_at(*rdata, at);
+        return arena_str(a, str_from(text, n));
+}
