@@ -3,7 +3,7 @@
  *   conn.c       birth, death, the edge that the loop reports
  *   conn_in.c    reading: fill, lines, bytes
  *   conn_out.c   writing: gather, flush
- *   conn_park.c  parking and waking
+ *   conn_park.c  parking, waking, calls from the session's other fibers
  *   conn_tap.c   what the tap sees
  *   conn_tls.c   the TLS session under reading and writing
  *   conn_zip.c   deflate, between those and the socket or TLS */
@@ -66,6 +66,10 @@ struct conn {
         bool bulk : 1;     /* the last read filled its room */
         bool late : 1;     /* the last conn_some met its deadline */
         bool secret : 1;
+        bool called : 1;        /* conn_call that conn_line has not told yet */
+        bool urgent_inline : 1; /* Telnet's urgent data is looked for, and stays in its place */
+        bool urgent_ahead : 1;  /* noticed, not read yet */
+        bool urgent : 1;        /* noticed, not asked for yet */
 };
 
 /* conn.c */

@@ -269,7 +269,7 @@ static const unsigned fcntl_commands[] = {
         F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,      F_SETFL,     F_GETLK,
         F_SETLK, F_SETLKW,        F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS,
 };
-static const unsigned ioctl_requests[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX };
+static const unsigned ioctl_requests[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, SIOCATMARK };
 
 #define LOW_HALF 0xffffffffU /* the kernel looks at no more of an int */
 
