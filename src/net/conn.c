@@ -92,6 +92,7 @@ void conn_free(struct conn **cp)
         close(c->watch.fd);
         zip_free(c);
         tls_free(c);
+        tls_forget_key(c);
         tap_free(c);
         room_free(&c->in);
         room_free(&c->out);

@@ -50,6 +50,8 @@ struct conn {
         uint32_t wants;   /* EPOLLIN or EPOLLOUT while `waiting` waits */
         nsec park_after, flush_within;
         struct conn_tls *tls;
+        uint8_t *
+            ticket_key; /* own tickets: TICKET_KEY bytes. It outlives TLS: data connections may go on with it */
         struct conn_zip *zip; /* NULL: not compressed */
         struct conn_watched *watched;
         struct addr peer, local;
@@ -105,6 +107,9 @@ bool tls_may_park(const struct conn *c);
 void tls_release(struct conn *c);
 void tls_bye(struct conn *c); /* close_notify, if it fits */
 void tls_free(struct conn *c);
+void tls_forget_key(struct conn *c);
+struct gnutls_session_int *conn_tls_session(const struct conn *c); /* NULL: none */
+void conn_owe_ticket(struct conn *c); /* one of its own tickets was used; some clients use each but once */
 
 /* conn_out.c; v[0..count) whole, waiting where it must */
 int conn_send_all(struct conn *c, struct iovec *v, int count, nsec deadline);
