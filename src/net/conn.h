@@ -63,6 +63,8 @@ void conn_park_after(struct conn *c, nsec quiet); /* < 0: GOT_QUIET for bells on
 /* From another fiber of the same session: its conn_line that waits, or the next one that would wait, returns GOT_CALLED (once), also in the
  * middle of a line. For what a session does beside its conversation: FTP's transfers. */
 void conn_call(struct conn *c);
+/* Waits for it and reads nothing, also behind the end of their input: GOT_CALLED, GOT_LATE, or GOT_END: failed or stopping. */
+enum got conn_await_call(struct conn *c, nsec deadline);
 /* Telnet's urgent data stays where it was sent among the other bytes (SO_OOBINLINE); and has some come since last asked? */
 void conn_urgent_inline(struct conn *c);
 bool conn_urgent(struct conn *c);

@@ -204,6 +204,24 @@ enum got conn_line(struct conn *c, struct str *line, size_t max, nsec deadline)
         }
 }
 
+enum got conn_await_call(struct conn *c, nsec deadline)
+{
+        int rc = 0;
+
+        if (c->watched)
+                tap_heard(c);
+        while (!c->failed && !c->stop && rc == 0) {
+                if (c->called) {
+                        c->called = false;
+                        return GOT_CALLED;
+                }
+                rc = before_wait(c);
+                if (rc == 0 && !c->called && !c->stop)
+                        rc = conn_wait(c, EPOLLIN, "a call", deadline);
+        }
+        return rc == -ETIMEDOUT ? GOT_LATE : GOT_END;
+}
+
 struct str conn_some(struct conn *c, size_t most, nsec deadline)
 {
         struct str got;

@@ -3,6 +3,7 @@
  *
  *   serve.c     the conversation: a line (Telnet taken out), its command; what waits while a transfer runs; parking
  *   commands.c  the table of commands, and what the table finds wrong: HELP, FEAT and docs/ftp.md are printed from it
+ *   telnet.c    what a line holds of Telnet
  *   reply.c     replies of one line and of several            texts.c   the same in other languages (LANG)
  *   login.c     USER PASS ACCT REIN QUIT HOST                 tls.c     AUTH PBSZ PROT CCC
  *   feat.c      FEAT OPTS LANG CLNT CSID SYST HELP NOOP       path.c    CWD CDUP PWD SMNT MKD RMD DELE RNFR RNTO
@@ -42,7 +43,22 @@ enum ftp_state {
 enum {                         /* in command.needs, besides enum needs */
        MEANWHILE = 1 << 16,    /* carried out at once while a transfer runs */
        WRITES = 1 << 17,       /* refused to whoever may only read: 550 */
-       NOT_REQUIRED = 1 << 18, /* not in RFC 959: FEAT names it if `offers` does */
+       NOT_REQUIRED = 1 << 18, /* not in RFC 959 */
+       KEEPS_NEXT = 1 << 19,   /* what REST, RANG, ALLO said stands behind it too */
+};
+
+enum { TLS_SECONDS = 60 }; /* for a handshake */
+/* RFC 3659 §7.5, in this order on the line */
+enum mlst_fact {
+        FACT_TYPE = 1,
+        FACT_SIZE = 2,
+        FACT_MODIFY = 4,
+        FACT_PERM = 8,
+        FACT_UNIQUE = 16,
+        FACT_MODE = 32, /* UNIX.mode */
+        FACT_OWNER = 64,
+        FACT_GROUP = 128,
+        FACTS_USUAL = 63,
 };
 
 struct transfer;
@@ -57,7 +73,7 @@ struct ftp_next {
 struct ftp {
         struct session session;
         struct coding coding;
-        char *name;   /* from USER; heap */
+        char *name;   /* from USER; once signed in NULL, or what a guest gave as password; heap */
         char *cwd;    /* heap; NULL: "/" */
         char *client; /* what CLNT or CSID said, for the log; heap */
         char *domain; /* HOST's: bare names are completed with it; heap */
@@ -93,24 +109,30 @@ int ftp_reply(struct session *s, const char *format, ...) __attribute__((format(
 /* "211-Features:" ... " MDTM" ... "211 End": first with the code and '-', then lines as they are (a space is put before each), then the end. */
 void ftp_reply_begin(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ftp_reply_line(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int ftp_syntax(struct session *s); /* 501 with the synopsis of the command that runs */
 /* The reply for -errno of the store about a path: 550 with a sentence, 552 (quota), 452 (disk), 450 (busy), 451. */
 int ftp_trouble(struct session *s, struct str path, int error);
 const char *ftp_text(const struct ftp *p, const char *english) __attribute__((format_arg(2)));
 extern const struct translation ftp_translations[];
-/* A path as RFC 959 appendix II and RFC 2640 want it in a reply: quotes doubled where it stands in quotes, control bytes as '?'. */
+/* A path as RFC 959 appendix II wants it in a reply: quotes doubled where it stands in quotes, control bytes as '?'. */
 struct str ftp_shown(struct arena *a, struct str path, bool quotes);
 
 /* --- path.c --- */
-/* All that is left of the line, joined to the working folder; in the command's arena. p NULL: the reply has been given, *rc is the result.
- * may_be_empty: then the working folder. RFC 2640 §3.1: CR NUL is CR. */
+/* All that is left of the line behind one space, joined to the working folder; in the command's arena. p NULL: the reply has been given, *rc
+ * is the result. may_be_empty: then the working folder. */
 struct str ftp_path(struct session *s, struct scan *a, bool may_be_empty, int *rc);
-struct str ftp_where(const struct ftp *p);
+struct str ftp_where(const struct ftp *p); /* the working folder */
+/* A word, or "several of them", where a command takes more than one: quotes in it are doubled. Empty: nothing left. */
+struct str ftp_word(struct session *s, struct scan *a);
+/* A word that is a path: joined. p NULL as above. */
+struct str ftp_path_word(struct session *s, struct scan *a, int *rc);
 /* The account's folder, opened if it is not. false: the reply has been given. Given back at parking and REIN. */
 bool ftp_root(struct session *s, int *rc);
 
 /* --- serve.c --- */
 extern const struct dialect ftp_dialect;
-void ftp_forget(struct session *s); /* REIN, AUTH: everything but the connection and a running transfer */
+void ftp_forget(struct session *s);  /* REIN, AUTH: everything but the connection and a running transfer */
+bool ftp_holds(const struct ftp *p); /* do commands wait for a transfer's end? */
 /* Everything a session may remember for one command is used up (called by serve.c after each command that is not REST, RANG, ALLO, RNFR,
  * or about how the transfer goes). */
 struct ftp_next *ftp_next(struct session *s); /* made if there is none */
