@@ -7,6 +7,7 @@
 #include "run/log.h"
 #include "run/loop.h"
 #include "run/offload.h"
+#include "store/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -214,6 +215,13 @@ void front_threads(unsigned quick, unsigned long_ones)
 {
         loop_init();
         front_must(offload_start(quick, long_ones), "threads");
+}
+
+void front_make_folder(const char *name)
+{
+        int rc = disk_mkdir(AT_FDCWD, name);
+
+        front_must(rc == -EEXIST ? 0 : rc, name);
 }
 
 int front_open_folder(const char *name)

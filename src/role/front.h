@@ -43,6 +43,7 @@ void front_threads(unsigned quick, unsigned long_ones); /* the loop and the work
  * for the store, some for the log, the threads and the roles, the rest for connections. */
 long front_descriptors(void);
 void front_share(long kept);
+void front_make_folder(const char *name);  /* before the sandbox, where an older pail may have made none */
 int front_open_folder(const char *name);   /* or the process ends */
 void front_must(int rc, const char *what); /* 0, or the process ends */
 void front_open_directory(void);

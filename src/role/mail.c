@@ -13,12 +13,8 @@
 #include "run/fiber.h"
 #include "run/log.h"
 #include "store/boot.h"
-#include "store/disk.h"
 #include "store/search.h"
 #include "store/sharing.h"
-
-#include <errno.h>
-#include <fcntl.h>
 
 #define UNUSED_FOR (10 * SECOND)
 #define PEERS_WAIT (20 * SECOND) /* the supervisor kills after 30 */
@@ -179,10 +175,7 @@ int role_mail(void)
         charsets_open();
         boot_id(); /* from /proc, soon out of reach */
         start_drop(&front.start);
-        int rc = disk_mkdir(AT_FDCWD, "sharing"); /* a folder of an older pail has none */
-
-        if (rc < 0 && rc != -EEXIST)
-                die("sharing/: %s", strerror(-rc));
+        front_make_folder("sharing"); /* a folder of an older pail has none */
         sandbox_enter(paths, sizeof(paths) / sizeof(*paths), 0);
         front_threads(2, 2);
         open_store();
