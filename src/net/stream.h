@@ -13,6 +13,7 @@ struct stream;
 struct stream *stream_new(int fd);   /* takes it, connected; NULL: out of descriptors */
 void stream_free(struct stream **s); /* at once, without a word; a reset if anything of ours is unsent */
 struct addr stream_peer(const struct stream *s);
+bool stream_alive(struct stream *s); /* kept without use: they have neither closed nor broken it. Never waits */
 
 /* fd: bound, not connected, taken in any case. Waits. */
 [[nodiscard]] int stream_connect(int fd, struct addr to, nsec deadline, struct stream **out);

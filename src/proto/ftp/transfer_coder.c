@@ -1,0 +1,50 @@
+#include "proto/ftp/transfer.h"
+#include "run/offload.h"
+
+enum { CODED_AT_ONCE = 16 * 1024 }; /* deflating more than this would hold up the loop */
+
+bool transfer_coder(struct transfer *t, enum coder_way way, int *rc)
+{
+        if (coding_plain(&t->coding))
+                return true;
+        t->coder = coder_new(&t->coding, way, buf_str(&t->facts));
+        if (!t->coder)
+                *rc = ftp_reply(t->s, "504 There is no such code page here.");
+        return t->coder;
+}
+
+bool transfer_restart(struct transfer *t, struct str marker, uint64_t *at, int *rc)
+{
+        *at = 0;
+        if (!marker.n || str_eq(marker, S("0")))
+                return true;
+        if (t->coder ? coder_restart(t->coder, marker, at) == 0 : str_u64(marker, at))
+                return true;
+        *rc = transfer_restart_reply(t->s);
+        return false;
+}
+
+struct coding_step {
+        struct transfer *t;
+        struct str in;
+        bool end;
+};
+
+static int step(void *arg)
+{
+        struct coding_step *c = arg;
+
+        if (c->end)
+                return coder_end(c->t->coder, &c->t->out);
+        return coder_put(c->t->coder, c->in, &c->t->out);
+}
+
+int transfer_code(struct transfer *t, struct str in, bool end)
+{
+        struct coding_step c = { t, in, end };
+
+        if (t->coding.mode == MODE_DEFLATE && in.n > CODED_AT_ONCE)
+                return offload(QUICK, step, &c);
+        fiber_yield_if_due();
+        return step(&c);
+}
