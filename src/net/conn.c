@@ -256,6 +256,11 @@ bool conn_ok(const struct conn *c)
         return !c->failed;
 }
 
+bool conn_hung(const struct conn *c)
+{
+        return c->hung;
+}
+
 void conn_fail(struct conn *c)
 {
         if (c->failed)

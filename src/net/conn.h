@@ -44,7 +44,9 @@ void conn_close(struct conn **c, nsec deadline);
 struct addr conn_peer(const struct conn *c);
 struct addr conn_local(const struct conn *c);
 bool conn_ok(const struct conn *c);
-void conn_fail(struct conn *c);     /* from now on: GOT_END, output swallowed */
+bool conn_hung(
+    const struct conn *c);      /* they have closed their side, though what came before may not be read yet */
+void conn_fail(struct conn *c); /* from now on: GOT_END, output swallowed */
 void conn_shutdown(struct conn *c); /* conn_line returns GOT_END with conn_stopping true; output still goes */
 bool conn_stopping(const struct conn *c); /* shut down or signed out (by conn_wake), whoever asked first */
 bool conn_signed_out(const struct conn *c);

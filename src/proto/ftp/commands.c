@@ -32,7 +32,7 @@ static const struct command ftp_commands[] = {
         { "RMD",     ftp_rmd,    SIGNED,       WRITES,                             0, "RMD path" },
         { "RNFR",    ftp_rnfr,   SIGNED,       WRITES | KEEPS_NEXT,                0, "RNFR path" },
         { "RNTO",    ftp_rnto,   FTP_RENAMING, WRITES,                             0, "RNTO path" },
-        { "SITE",    ftp_site,   SIGNED,       0,                                  0, "SITE command" },
+        { "SITE",    ftp_site,   SIGNED,       KEEPS_NEXT /* CPFR */,              0, "SITE command" },
         { "SMNT",    ftp_smnt,   SIGNED,       0,                                  0, "SMNT path" },
         { "STAT",    ftp_stat,   SIGNED,       MEANWHILE,                          0, "STAT [path]" },
         { "STOR",    ftp_stor,   SIGNED,       WRITES,                             0, "STOR path" },

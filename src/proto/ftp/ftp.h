@@ -8,6 +8,7 @@
  *   login.c     USER PASS ACCT REIN QUIT HOST                 tls.c     AUTH PBSZ PROT CCC
  *   feat.c      FEAT OPTS LANG CLNT CSID SYST HELP NOOP       path.c    CWD CDUP PWD SMNT MKD RMD DELE RNFR RNTO
  *   facts.c     SIZE MDTM MLST MFMT MFF MFCT AVBL             site.c    SITE and its own table of commands
+ *   time.c      YYYYMMDDHHMMSS
  *   hash.c      HASH RANG's use in it, XCRC and its kin, COMB list.c    LIST NLST MLSD STAT path: the lines   glob.c  patterns
  *   data.c      PORT PASV EPRT EPSV; the data connection made, kept (MODE B, C), ended
  *   coding.c    TYPE STRU MODE ALLO REST RANG: how the next transfer goes
@@ -65,6 +66,7 @@ struct transfer;
 /* What RANG, REST, RNFR, ALLO have said for the next command: rare, so apart; on the heap. */
 struct ftp_next {
         struct str rename_from;         /* heap; empty: none */
+        struct str copy_from;           /* SITE CPFR; heap; empty: none */
         char marker[CODER_MARKER_MOST]; /* REST; empty: none. Decimal digits in MODE S */
         bool has_range;
         uint64_t from, to; /* RANG: octets [from, to] */
@@ -138,6 +140,12 @@ bool ftp_holds(const struct ftp *p); /* do commands wait for a transfer's end? *
 struct ftp_next *ftp_next(struct session *s); /* made if there is none */
 void ftp_next_forget(struct ftp *p);
 
+/* --- feat.c, hash.c, site.c --- */
+extern const char *const ftp_hash_names[FILE_HASHES];
+void ftp_help_list(struct session *s, const struct command *list, size_t n); /* lines of a reply: the verbs */
+int ftp_site_help(struct session *s, struct str verb);                       /* "": which there are */
+extern const struct dialect ftp_site_dialect; /* its table of commands, for HELP and docs/ftp.md */
+
 /* --- list.c: the lines of a listing, for the data connection or the control connection --- */
 enum ftp_listing_form { LISTING_LIST, LISTING_NLST, LISTING_MLSD };
 struct ftp_listing {
@@ -147,15 +155,18 @@ struct ftp_listing {
         bool all;           /* -a: names with a dot at the front too */
         bool folder_itself; /* -d */
         bool recursive;     /* -R; bounded in depth and entries */
-        uint8_t facts;      /* MLSD */
+        bool read_only;     /* MLSD: Perm says so */
+        uint8_t facts;      /* MLSD: enum mlst_fact */
+        uint16_t
+            named_at; /* what stands in `path` from here on is said before each name of NLST; path.n: nothing */
 };
 /* Text lines end with CRLF; `put` may wait; non-zero ends the listing and is returned. Also -errno of the folder. */
 typedef int ftp_put_fn(void *context, struct str lines);
 [[nodiscard]] int ftp_listing_run(struct root *root, const struct ftp_listing *l, ftp_put_fn *put,
                                   void *context);
-/* One entry's MLST facts, "Type=file;Size=1;... name". */
-void put_mlst_facts(struct buf *b, const struct ftp *p, uint8_t facts, const struct file_facts *f,
-                    struct str shown_name);
+/* One entry's MLST facts and a space, "Type=file;Size=1;... ". target: of a link that leads nowhere. */
+void put_mlst_facts(struct buf *b, uint8_t facts, bool read_only, const struct file_facts *f,
+                    struct str target);
 
 /* --- data.c --- */
 /* The data connection as the client asked for it (or to its own control port, RFC 959 §3.3), TLS handshake included; the kept one if there is

@@ -78,8 +78,10 @@ bool ftp_root(struct session *s, int *rc)
                 return false;
         }
         error = root_open(s->server->files, s->account, p->read_only, p->quota, &p->root);
-        if (error == 0)
+        if (error == 0) {
+                root_umask(p->root, p->umask_bits);
                 return true;
+        }
         p->root = NULL;
         *rc = error == -ENOENT ? ftp_reply(s, "550 There are no files here.")
                                : ftp_reply(s, "451 Your files cannot be reached just now, try again later.");

@@ -27,6 +27,7 @@ void ftp_next_forget(struct ftp *p)
         if (!p->next)
                 return;
         mem_free((char *)p->next->rename_from.p);
+        mem_free((char *)p->next->copy_from.p);
         mem_free(p->next);
         p->next = NULL;
 }
