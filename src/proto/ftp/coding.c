@@ -1,4 +1,5 @@
 #include "proto/ftp/commands.h"
+#include "proto/ftp/transfer.h"
 #include "base/mem.h"
 
 enum { SIZE_MOST = 255 };
@@ -23,7 +24,7 @@ static int set_text_type(struct session *s, struct coding *c, enum ftp_type type
         size_t at = form.n ? str_find(S("ntc"), chr_lower(form.p[0])) : FORM_NONPRINT;
 
         if (form.n > 1)
-                return ftp_reply(s, "501 Syntax: TYPE A or E, and N, T or C.");
+                return ftp_syntax(s);
         if (at == STR_NONE)
                 return ftp_reply(s, "504 There is no such form.");
         c->type = (uint8_t)type;
@@ -42,7 +43,7 @@ int ftp_type(struct session *s, struct scan *a)
         if (scan_try(a, ' '))
                 more = scan_token(a);
         if (!scan_done(a))
-                return ftp_reply(s, "501 Syntax: TYPE A [N|T|C], E [N|T|C], I, or L byte-size.");
+                return ftp_syntax(s);
         if (str_ieq(type, S("A")))
                 return set_text_type(s, c, TYPE_ASCII, more);
         if (str_ieq(type, S("E")))
@@ -52,9 +53,8 @@ int ftp_type(struct session *s, struct scan *a)
                 return ftp_reply(s, "200 Type set to I.");
         }
         if (!str_ieq(type, S("L")))
-                return one_letter(type) && !str_ieq(type, S("I"))
-                           ? ftp_reply(s, "504 There is no such type.")
-                           : ftp_reply(s, "501 Syntax: TYPE A [N|T|C], E [N|T|C], I, or L byte-size.");
+                return one_letter(type) && !str_ieq(type, S("I")) ? ftp_reply(s, "504 There is no such type.")
+                                                                  : ftp_syntax(s);
         size = scan_of(more);
         bits = scan_number(&size, SIZE_MOST);
         if (!scan_done(&size) || !bits)
@@ -71,7 +71,7 @@ static int choice(struct session *s, struct scan *a, const char *letters, int *r
         size_t at;
 
         if (!scan_done(a) || !one_letter(word)) {
-                *rc = ftp_reply(s, "501 Syntax: %s and one letter.", s->running->verb);
+                *rc = ftp_syntax(s);
                 return -1;
         }
         at = str_find(str_of(letters), chr_lower(word.p[0]));
@@ -102,7 +102,7 @@ int ftp_mode(struct session *s, struct scan *a)
         if (at < 0)
                 return rc;
         if (p->coding.mode != at)
-                stream_free(&p->kept);
+                ftp_kept_end(p);
         p->coding.mode = (uint8_t)at;
         return ftp_reply(s, "200 Mode set to %c.", "SBCZ"[at]);
 }
@@ -120,7 +120,7 @@ int ftp_allo(struct session *s, struct scan *a)
                 scan_number(a, UINT64_MAX);
         }
         if (!scan_done(a))
-                return ftp_reply(s, "501 Syntax: ALLO octets [R octets].");
+                return ftp_syntax(s);
         if (!ftp_root(s, &rc))
                 return rc;
         rc = root_room(ftp_of(s)->root, &room);
@@ -151,7 +151,7 @@ int ftp_rest(struct session *s, struct scan *a)
         struct ftp_next *next;
 
         if (!scan_done(a) || marker.n >= CODER_MARKER_MOST || str_has_control(marker))
-                return ftp_reply(s, "501 Syntax: REST marker.");
+                return ftp_syntax(s);
         if (offset && !is_number(marker))
                 return ftp_reply(s, "501 The marker is a number of octets here.");
         if (offset && !counts_octets(c) && !str_eq(marker, S("0")))
@@ -172,7 +172,7 @@ int ftp_rang(struct session *s, struct scan *a)
         scan_space(a);
         last = scan_number(a, UINT64_MAX - 1);
         if (!scan_done(a) || (first > last && !(first == 1 && last == 0)))
-                return ftp_reply(s, "501 Syntax: RANG first last, in octets from 0 on; 1 0 for all.");
+                return ftp_syntax(s);
         if (!counts_octets(&ftp_of(s)->coding) && first <= last)
                 return ftp_reply(s, "504 A range means something in TYPE I and STRU F only.");
         next = ftp_next(s);

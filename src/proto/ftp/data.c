@@ -1,21 +1,30 @@
 #include "proto/ftp/commands.h"
+#include "proto/ftp/transfer.h"
 #include "run/log.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { FIRST_FREE_PORT = 1024, PARTNER_WAIT = 60, HANDSHAKE_WAIT = 30 };
+enum { FIRST_FREE_PORT = 1024, PARTNER_WAIT = 60, HANDSHAKE_WAIT = 30, GOODBYE_WAIT = 5 };
 #define NEAR_NETWORKS                                                                                    \
         "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 169.254.0.0/16 100.64.0.0/10 ::1 fc00::/7 " \
         "fe80::/10"
+
+/* Between two files: what was sent shall arrive. On the loop's stack there is no waiting for that. */
+void ftp_kept_end(struct ftp *p)
+{
+        if (p->kept && fiber_self())
+                (void)stream_finish(p->kept, in_seconds(GOODBYE_WAIT));
+        stream_free(&p->kept);
+}
 
 void ftp_data_forget(struct session *s)
 {
         struct ftp *p = ftp_of(s);
 
         lease_end(&p->lease);
-        stream_free(&p->kept);
+        ftp_kept_end(p);
         p->port = (struct addr){ 0 };
         p->data_told = false;
 }
@@ -68,7 +77,7 @@ int ftp_port(struct session *s, struct scan *a)
                 part[i] = (uint8_t)scan_number(a, 255);
         }
         if (!scan_done(a))
-                return ftp_reply(s, "501 Syntax: PORT h1,h2,h3,h4,p1,p2.");
+                return ftp_syntax(s);
         if (only_epsv(s, &rc))
                 return rc;
         for (int i = 0; i < 4; i++)
@@ -87,7 +96,7 @@ int ftp_eprt(struct session *s, struct scan *a)
         int d = scan_peek(a), rc;
 
         if (d < 33 || d > 126)
-                return ftp_reply(s, "501 Syntax: EPRT |1 or 2|address|port|.");
+                return ftp_syntax(s);
         stops[0] = (char)d;
         scan_char(a, stops[0]);
         family = scan_number(a, UINT32_MAX);
@@ -97,7 +106,7 @@ int ftp_eprt(struct session *s, struct scan *a)
         port = scan_number(a, UINT16_MAX);
         scan_char(a, stops[0]);
         if (!scan_done(a))
-                return ftp_reply(s, "501 Syntax: EPRT |1 or 2|address|port|.");
+                return ftp_syntax(s);
         if (only_epsv(s, &rc))
                 return rc;
         if (family != 1 && family != 2)
@@ -170,14 +179,14 @@ int ftp_epsv(struct session *s, struct scan *a)
 
         if (scan_try_word(a, S("ALL"))) {
                 if (!scan_done(a))
-                        return ftp_reply(s, "501 Syntax: EPSV [1|2|ALL].");
+                        return ftp_syntax(s);
                 ftp_of(s)->epsv_all = true;
                 return ftp_reply(s, "200 EPSV ALL command successful.");
         }
         if (!scan_end(a))
                 family = scan_number(a, UINT32_MAX);
         if (!scan_done(a))
-                return ftp_reply(s, "501 Syntax: EPSV [1|2|ALL].");
+                return ftp_syntax(s);
         if (family != ours)
                 return ftp_reply(s, "522 Network protocol not supported, use (%u)", ours);
         if (!take_lease(s, &rc))

@@ -96,16 +96,17 @@ static int move(struct transfer *t)
         return -1;
 }
 
-/* The stream's own end. What was stored is stored, however they end it. */
+/* The stream's own end. What was stored is stored, however they end it; of a plain upload the end is here already. */
 static void close_data(struct transfer *t)
 {
-        int rc;
+        bool stored = t->asked.what == WHAT_STORE;
+        int rc = 0;
 
-        if (t->end == END_COMPLETE && t->stream && !transfer_keeps(t)) {
+        if (t->end == END_COMPLETE && !transfer_keeps(t) &&
+            (!stored || t->coder || stream_has_tls(t->stream)))
                 rc = stream_finish(t->stream, in_seconds(FINISH_WAIT));
-                if (rc < 0 && t->asked.what != WHAT_STORE)
-                        transfer_failed(t, END_CUT, rc);
-        }
+        if (rc < 0 && !stored)
+                transfer_failed(t, END_CUT, rc);
         if (t->end != END_COMPLETE || !transfer_keeps(t))
                 stream_free(&t->stream);
         lease_end(&t->how.lease);
@@ -160,7 +161,7 @@ static bool prepare(struct transfer *t, int *rc)
 static void check_kept(struct ftp *p)
 {
         if (p->kept && (stream_has_tls(p->kept) != p->private_data || !stream_alive(p->kept)))
-                stream_free(&p->kept);
+                ftp_kept_end(p);
 }
 
 static void take_data(struct transfer *t)

@@ -78,6 +78,8 @@ int transfer_put(struct transfer *t, struct str in, bool last);
 /* MODE B and C say where a file ends: the connection stays for the next one (RFC 959 §3.3). */
 bool transfer_keeps(const struct transfer *t);
 
+void ftp_kept_end(struct ftp *p); /* that connection; may wait a moment (data.c) */
+
 /* The control fiber: replies, logs, frees. The result is that of the last reply. */
 int transfer_settle(struct session *s);
 void transfer_free(struct transfer **t);

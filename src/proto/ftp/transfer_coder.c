@@ -1,7 +1,7 @@
 #include "proto/ftp/transfer.h"
 #include "run/offload.h"
 
-enum { CODED_AT_ONCE = 16 * 1024 }; /* deflating more than this would hold up the loop */
+enum { DEFLATED_AT_ONCE = 16 * 1024, INFLATED_AT_ONCE = 256 }; /* more would hold up the loop */
 
 bool transfer_coder(struct transfer *t, enum coder_way way, int *rc)
 {
@@ -43,7 +43,11 @@ int transfer_code(struct transfer *t, struct str in, bool end)
 {
         struct coding_step c = { t, in, end };
 
-        if (t->coding.mode == MODE_DEFLATE && in.n > CODED_AT_ONCE)
+        bool receiving = t->asked.what == WHAT_STORE;
+        bool more = receiving && !in.n && !end; /* what did not fit before */
+
+        if (t->coding.mode == MODE_DEFLATE &&
+            (more || in.n > (receiving ? INFLATED_AT_ONCE : DEFLATED_AT_ONCE)))
                 return offload(QUICK, step, &c);
         fiber_yield_if_due();
         return step(&c);

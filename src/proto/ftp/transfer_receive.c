@@ -5,6 +5,7 @@
 
 enum {
         SLICE = 4 * 1024 * 1024, /* what the kernel moves at once, socket to file */
+        FIRST_READ = 8 * 1024,
         MARK_ROOM = 2 * CODER_MARKER_MOST + 8
 };
 
@@ -221,13 +222,14 @@ static int decode(struct transfer *t, struct str in, bool end)
         return note_marks(t);
 }
 
+/* Where the connection stays, what is read beyond this file's end is given back: so little at first. */
 static int receive_coded(struct transfer *t)
 {
         char *room = buf_room(&t->piece, CODER_PIECE);
-        size_t got = 1;
+        size_t got = 1, most = transfer_keeps(t) ? FIRST_READ : CODER_PIECE, left;
 
         while (!coder_ended(t->coder) && got > 0) {
-                int rc = stream_read(t->stream, room, CODER_PIECE, &got, t->patience);
+                int rc = stream_read(t->stream, room, most, &got, t->patience);
 
                 if (rc < 0) {
                         if (store_out(t) < 0) /* good for a resume */
@@ -236,9 +238,11 @@ static int receive_coded(struct transfer *t)
                 }
                 if (got > 0 && decode(t, str_from(room, got), false) < 0)
                         return -1;
+                most = most < CODER_PIECE / 4 ? 4 * most : CODER_PIECE;
         }
-        if (transfer_keeps(t) && coder_left(t->coder) > 0)
-                stream_unread(t->stream, str_from(room + got - coder_left(t->coder), coder_left(t->coder)));
+        left = transfer_keeps(t) ? coder_left(t->coder) : 0;
+        if (left > 0)
+                stream_unread(t->stream, str_from(room + got - left, left));
         return decode(t, S(""), true);
 }
 

@@ -89,6 +89,7 @@ static void note(const struct transfer *t)
         static const char *const ends[] = { "complete", "no-data", "cut",    "malformed",
                                             "restart",  "short",   "trouble" };
         const struct session *s = t->s;
+        const struct ftp *p = ftp_of(t->s);
         nsec took = now() - t->began;
         struct addr_text peer = session_peer(s);
         struct xferlog_entry e = {
@@ -96,10 +97,10 @@ static void note(const struct transfer *t)
                 .host = peer.z,
                 .octets = t->done,
                 .path = t->asked.path,
-                .name = s->account,
+                .name = p->anonymous ? str_of(p->name) : s->account,
                 .text = t->coding.type == TYPE_ASCII || t->coding.type == TYPE_EBCDIC,
                 .upload = t->asked.what == WHAT_STORE,
-                .anonymous = ftp_of((struct session *)s)->anonymous,
+                .anonymous = p->anonymous,
                 .complete = t->end == END_COMPLETE,
         };
 
