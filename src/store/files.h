@@ -8,7 +8,7 @@
  * for `keep_parts` seconds for the same account and name, so that REST or APPE goes on in it. Two uploads to one name have two parts.
  *
  * Quota: whatever makes a root grow (upload, append, copy, join, resume) takes its octets from the same counter before it writes, so
- * two at once never pass it; files/.usage holds the counters, shared by all processes, counted anew after a crash. What an upload
+ * two at once never pass it; files/.usage/ holds the counters, shared by all processes, counted anew after a crash. What an upload
  * replaces is counted as given back already, and looked at again at commit. With how.usage the account's letters count too
  * (store/usage.h).
  *
