@@ -186,7 +186,7 @@ static void data_bits(struct coder *c, struct str *s, struct buf *to)
         }
 }
 
-void coder_pages_receive(struct coder *c, struct str s, struct buf *out)
+struct str coder_pages_receive(struct coder *c, struct str s, struct buf *out)
 {
         struct page_state *p = c->paged;
 
@@ -206,8 +206,9 @@ void coder_pages_receive(struct coder *c, struct str s, struct buf *out)
                 else if (left == s.n && bits == p->bits)
                         break;
         }
-        if (p->last && (s.n || p->held))
-                coder_fail(c, -EBADMSG, "More came behind the last page");
+        if (p->last && p->held)
+                coder_fail(c, -EBADMSG, "The last page is not filled up with zeros");
+        return s;
 }
 
 int coder_pages_append(struct coder *c, uint64_t at)

@@ -165,7 +165,8 @@ void coder_facts_result(struct coder *c);
 void coder_pages_begin(struct coder *c);
 void coder_pages_send(struct coder *c, struct str *chunk, struct buf *out);
 void coder_pages_send_end(struct coder *c, struct buf *out);
-void coder_pages_receive(struct coder *c, struct str s, struct buf *out);
+struct str coder_pages_receive(struct coder *c, struct str s,
+                               struct buf *out); /* what stands behind the last one */
 void coder_pages_facts(struct coder *c);
 bool coder_pages_pause(const struct coder *c); /* between two pages, no part of an octet waits */
 [[nodiscard]] int coder_pages_seek(struct coder *c, uint64_t at, uint64_t done);

@@ -15,7 +15,10 @@ static void structure_data(struct coder *c, struct str s, struct buf *out)
                 c->offset += out->n - before;
                 break;
         case STRUCTURE_RECORD: coder_records_data(c, s, out); break;
-        case STRUCTURE_PAGE: coder_pages_receive(c, s, out); break;
+        case STRUCTURE_PAGE:
+                if (coder_pages_receive(c, s, out).n)
+                        coder_fail(c, -EBADMSG, "More came behind the last page");
+                break;
         }
 }
 
@@ -154,6 +157,8 @@ static struct str stream(struct coder *c, struct str s, struct buf *out)
 {
         if (c->how.structure == STRUCTURE_RECORD)
                 return escaped(c, s, out);
+        if (c->how.structure == STRUCTURE_PAGE)
+                return coder_pages_receive(c, s, out);
         structure_data(c, s, out);
         return str_from_at(s, s.n);
 }
@@ -165,8 +170,7 @@ static void stream_step(struct coder *c, struct buf *out)
         c->in = str_from_at(c->in, some.n);
         left = stream(c, some, out);
         c->in = (struct str){ c->in.p - left.n, c->in.n + left.n };
-        c->over = c->over || (c->paged && c->paged->last);
-        c->ended = c->over;
+        c->ended = c->over || (c->paged && c->paged->last);
 }
 
 /* A zlib stream of what MODE S would have sent (draft-preston-ftpext-deflate): it ends with the connection or a little before. */
