@@ -4,8 +4,7 @@
 
 enum { SIZE_MOST = 255 };
 
-/* Types of which an octet on the wire is an octet of the file, so that an offset means something (RFC 3659 §5). */
-static bool counts_octets(const struct coding *c)
+bool ftp_counts_octets(const struct coding *c)
 {
         struct coding plain = *c;
 
@@ -50,6 +49,7 @@ int ftp_type(struct session *s, struct scan *a)
                 return set_text_type(s, c, TYPE_EBCDIC, more);
         if (str_ieq(type, S("I")) && !more.n) {
                 c->type = TYPE_IMAGE;
+                c->form = FORM_NONPRINT;
                 return ftp_reply(s, "200 Type set to I.");
         }
         if (!str_ieq(type, S("L")))
@@ -60,6 +60,7 @@ int ftp_type(struct session *s, struct scan *a)
         if (!scan_done(&size) || !bits)
                 return ftp_reply(s, "501 TYPE L wants a byte size, 1 to %d.", SIZE_MOST);
         c->type = TYPE_LOCAL;
+        c->form = FORM_NONPRINT;
         c->byte_size = (uint8_t)bits;
         return ftp_reply(s, "200 Type set to L %u.", c->byte_size);
 }
@@ -154,7 +155,7 @@ int ftp_rest(struct session *s, struct scan *a)
                 return ftp_syntax(s);
         if (offset && !is_number(marker))
                 return ftp_reply(s, "501 The marker is a number of octets here.");
-        if (offset && !counts_octets(c) && !str_eq(marker, S("0")))
+        if (offset && !ftp_counts_octets(c) && !str_eq(marker, S("0")))
                 return ftp_reply(s, "504 An offset means something in TYPE I and STRU F only.");
         next = ftp_next(s);
         next->has_range = false;
@@ -173,7 +174,7 @@ int ftp_rang(struct session *s, struct scan *a)
         last = scan_number(a, UINT64_MAX - 1);
         if (!scan_done(a) || (first > last && !(first == 1 && last == 0)))
                 return ftp_syntax(s);
-        if (!counts_octets(&ftp_of(s)->coding) && first <= last)
+        if (!ftp_counts_octets(&ftp_of(s)->coding) && first <= last)
                 return ftp_reply(s, "504 A range means something in TYPE I and STRU F only.");
         next = ftp_next(s);
         next->marker[0] = '\0';

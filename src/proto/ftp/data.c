@@ -144,7 +144,7 @@ static struct addr told_address(const struct session *s)
         struct addr here = conn_local(s->conn), out;
         struct str public = str_of(s->server->settings->ftp_public_address);
 
-        if (public.n && addr_parse(public, 0, &out) && out.family == 4 &&
+        if (here.family == 4 && public.n && addr_parse(public, 0, &out) && out.family == 4 &&
             !addr_in_list(conn_peer(s->conn), S(NEAR_NETWORKS)))
                 return out;
         return here;

@@ -177,11 +177,9 @@ static void take_data(struct transfer *t)
         t->address_rate = rate_of_address(t->s);
 }
 
-static struct str last_name(struct str path)
+struct str transfer_name(const struct transfer *t)
 {
-        size_t slash = str_rfind(path, '/');
-
-        return slash == STR_NONE ? path : str_from_at(path, slash + 1);
+        return str_from_at(t->asked.path, str_rfind(t->asked.path, '/') + 1);
 }
 
 /* 150 or 125, before anything else is said of it. RFC 1123 §4.1.2.9: STOU tells its name here. */
@@ -191,16 +189,12 @@ static void say_begin(struct transfer *t)
         struct session *s = t->s;
         struct str name;
 
-        if (t->asked.what == WHAT_STORE && t->asked.how == UPLOAD_UNIQUE) {
-                name = ftp_shown(&s->command, last_name(upload_name(t->upload)), false);
-                if (t->how.kept)
-                        ftp_reply(s, "125 FILE: " PRS, STR(name));
-                else
-                        ftp_reply(s, "150 FILE: " PRS, STR(name));
-                return;
-        }
-        name = ftp_shown(&s->command, last_name(t->asked.path), false);
-        if (t->how.kept)
+        name = ftp_shown(&s->command, transfer_name(t), false);
+        if (t->asked.what == WHAT_STORE && t->asked.how == UPLOAD_UNIQUE && t->how.kept)
+                ftp_reply(s, "125 FILE: " PRS, STR(name));
+        else if (t->asked.what == WHAT_STORE && t->asked.how == UPLOAD_UNIQUE)
+                ftp_reply(s, "150 FILE: " PRS, STR(name));
+        else if (t->how.kept)
                 ftp_reply(s, "125 Data connection already open; transfer starting.");
         else if (t->asked.what == WHAT_LISTING)
                 ftp_reply(s, "150 Here comes the directory listing.");

@@ -64,11 +64,14 @@ int transfer_send(struct transfer *t);
 int transfer_receive(struct transfer *t);
 int transfer_list(struct transfer *t);
 
+struct str transfer_name(const struct transfer *t); /* of its file, without the folder */
 /* Notes the first failure; -1, for `return transfer_failed(...)`. */
 int transfer_failed(struct transfer *t, enum transfer_end end, int error);
 /* The coder, if one is needed. */
 bool transfer_coder(struct transfer *t, enum coder_way way, int *rc);
-/* Where this marker or number of octets wants to begin; 0 if it is empty. */
+/* Types and structures of which an octet on the wire is an octet of the file, so that an offset means something (RFC 3659 §5; coding.c). */
+bool ftp_counts_octets(const struct coding *c);
+/* Where REST's marker or number of octets wants to begin; 0 if it is empty. */
 bool transfer_restart(struct transfer *t, struct str marker, uint64_t *at, int *rc);
 int transfer_restart_reply(struct session *s);
 /* coder_put, or coder_end, to t->out: where that may take long, not on the loop. */

@@ -15,10 +15,17 @@ bool transfer_coder(struct transfer *t, enum coder_way way, int *rc)
 
 bool transfer_restart(struct transfer *t, struct str marker, uint64_t *at, int *rc)
 {
+        bool good;
+
         *at = 0;
         if (!marker.n || str_eq(marker, S("0")))
                 return true;
-        if (t->coder ? coder_restart(t->coder, marker, at) == 0 : str_u64(marker, at))
+        good = transfer_keeps(t) || ftp_counts_octets(&t->coding); /* the type may have changed since REST */
+        if (good && t->coder)
+                good = coder_restart(t->coder, marker, at) == 0;
+        else if (good)
+                good = str_u64(marker, at);
+        if (good)
                 return true;
         *rc = transfer_restart_reply(t->s);
         return false;

@@ -4,9 +4,12 @@
 static int store(struct session *s, struct scan *a, enum upload_how how)
 {
         struct ftp_asked asked = { .what = WHAT_STORE, .how = how };
-        int rc;
+        int rc = FAIL;
 
-        asked.path = ftp_path(s, a, how == UPLOAD_UNIQUE, &rc);
+        if (how == UPLOAD_UNIQUE && scan_end(a))
+                asked.path = path_join(&s->command, ftp_where(ftp_of(s)), S("file"));
+        else
+                asked.path = ftp_path(s, a, false, &rc);
         return asked.path.p ? ftp_transfer_start(s, &asked) : rc;
 }
 

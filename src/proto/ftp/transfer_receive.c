@@ -31,10 +31,13 @@ static int check_target(struct transfer *t)
 /* STOU tells its name before the data come, so its part is begun first; nothing of it shows. */
 static int reserve_name(struct transfer *t)
 {
-        int rc = upload_begin(t->root, t->asked.path, UPLOAD_UNIQUE, 0, &t->upload);
+        struct str path = t->asked.path;
+        int rc = upload_begin(t->root, path, UPLOAD_UNIQUE, 0, &t->upload);
 
         if (rc == 0)
-                t->asked.path = arena_str(&t->memory, upload_name(t->upload));
+                t->asked.path =
+                    arena_printf(&t->memory, PRS "/" PRS, STR(str_sub(path, 0, str_rfind(path, '/'))),
+                                 STR(upload_name(t->upload)));
         return rc;
 }
 
@@ -69,10 +72,20 @@ static int look_first(struct transfer *t)
         return rc;
 }
 
+static bool go_on_behind(struct transfer *t, int *rc)
+{
+        char size[24];
+
+        snprintf(size, sizeof(size), "%llu", (unsigned long long)t->at);
+        if (!t->coder || !t->at || coder_restart(t->coder, str_of(size), &t->at) == 0)
+                return true;
+        *rc = transfer_restart_reply(t->s);
+        return false;
+}
+
 bool transfer_prepare_receive(struct transfer *t, const struct ftp_next *next, int *rc)
 {
         struct str marker = str_of(next ? next->marker : "");
-        char size[24] = "";
         int error;
 
         if (next && next->has_range) {
@@ -91,12 +104,12 @@ bool transfer_prepare_receive(struct transfer *t, const struct ftp_next *next, i
                 *rc = ftp_trouble(t->s, t->asked.path, error);
                 return false;
         }
-        if (t->asked.how == UPLOAD_APPEND && t->at > 0) {
-                snprintf(size, sizeof(size), "%llu", (unsigned long long)t->at);
-                marker = str_of(size);
-        }
         t->allotted = next ? next->allocate : 0;
-        return transfer_coder(t, CODER_RECEIVE, rc) && transfer_restart(t, marker, &t->at, rc);
+        if (!transfer_coder(t, CODER_RECEIVE, rc))
+                return false;
+        if (t->asked.how == UPLOAD_APPEND)
+                return go_on_behind(t, rc);
+        return transfer_restart(t, marker, &t->at, rc);
 }
 
 /* --- the bytes ----------------------------------------------------------------------------------------------- */

@@ -13,7 +13,8 @@ static bool begin_at(struct transfer *t, const struct ftp_next *next, int *rc)
                 if (next->to < t->size)
                         t->size = next->to + 1;
                 snprintf(digits, sizeof(digits), "%llu", (unsigned long long)t->at);
-                if (t->coder && t->at && coder_restart(t->coder, str_of(digits), &same) < 0)
+                if (!ftp_counts_octets(&t->coding) ||
+                    (t->coder && t->at && coder_restart(t->coder, str_of(digits), &same) < 0))
                         t->at = UINT64_MAX;
         } else if (!transfer_restart(t, str_of(next ? next->marker : ""), &t->at, rc)) {
                 return false;

@@ -16,7 +16,7 @@ static int say_complete(struct transfer *t)
                 return ftp_reply(s, "226 Directory send OK.");
         if (t->asked.what == WHAT_STORE && t->asked.how == UPLOAD_UNIQUE)
                 return ftp_reply(s, "226 Transfer complete, unique file name: " PRS,
-                                 STR(ftp_shown(&s->command, t->asked.path, false)));
+                                 STR(ftp_shown(&s->command, transfer_name(t), false)));
         return ftp_reply(s, "226 Transfer complete.");
 }
 
