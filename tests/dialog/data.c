@@ -139,17 +139,24 @@ void data_heard(struct dialog *d, unsigned connection, struct str reply)
         }
 }
 
-/* data passive [from ADDRESS] */
+/* data passive [next | from ADDRESS] */
 static bool passive(struct call *c, struct data *t)
 {
-        bool from = c->n == 4 && str_eq(c->words[2], S("from"));
-        int fd = from ? wire_bound(c->words[3].p, 0) : -1;
+        bool from = c->n == 4 && str_eq(c->words[2], S("from")),
+             next = c->n == 3 && str_eq(c->words[2], S("next"));
+        char address[48];
+        unsigned x;
+        int fd = -1;
 
-        if ((c->n != 2 && !from) || (from && fd < 0))
-                return wrong(c, "data passive [from ADDRESS]");
-        if (!t->port)
+        if (c->n != 2 && !from && !next)
+                return wrong(c, "data passive [next|from ADDRESS]");
+        if (!t->port || !end_of(&c->d->wires[c->connection - 1], false, address, sizeof(address), &x))
                 return wrong(c, "data passive: no 227 or 229 has said where");
         end_data(t);
+        if (from || next)
+                fd = wire_bound(from ? c->words[3].p : address, next ? x + 1 : 0);
+        if (fd < 0 && (from || next))
+                return wrong(c, "data passive: that address or port cannot be had");
         return wire_dial_from(&t->wire, fd, t->address, t->port, &c->d->why);
 }
 

@@ -200,7 +200,7 @@ class Decoder:
         self.how = how
         self.ended = False
         self.rest = b''
-        self.markers = []           # (text, octets of data before it)
+        self.markers = []           # (text, whole records before it, octets before it of the file, in STRU R of the next record)
         self.data = bytearray()     # STRU F and P; R: of the record that is not complete
         self.records = []
         self.waiting = b''
@@ -240,7 +240,7 @@ class Decoder:
         code = self.pending if code is None else code
         self.pending = 0
         if code & MARKER:
-            self.markers.append((octets, len(self.data) + sum(map(len, self.records))))
+            self.markers.append((octets, len(self.records), len(self.data)))
             return
         self.data += octets
         if code & EOR:
