@@ -13,9 +13,9 @@ OWNER = USERS['vmail']
 
 class FtpPeer(Peer):
     account = 'bench'
-    deflates = False    # MODE Z
-    machine_lists = True
-    ahead = True        # takes commands that were sent ahead
+    machine_lists = True    # MLSD
+    ahead = False           # takes commands that were sent ahead
+    many = False            # sessions cost it little
 
     def __init__(self, name, package, title, build, files, tls=False, beside=''):
         super().__init__(name, build, beside)
@@ -44,7 +44,7 @@ class FtpPeer(Peer):
 
 
 class Vsftpd(FtpPeer):
-    machine_lists = False
+    machine_lists, ahead = False, True
 
     def __init__(self, *where, **how):
         super().__init__('vsftpd', 'vsftpd', 'vsftpd', *where, **how)
@@ -76,7 +76,7 @@ max_per_ip=0
 
 
 class Proftpd(FtpPeer):
-    deflates = True
+    ahead = True
 
     def __init__(self, *where, **how):
         super().__init__('proftpd', 'proftpd-core', 'ProFTPD', *where, **how)
@@ -128,6 +128,8 @@ class PureFtpd(FtpPeer):
 
 
 class Pyftpdlib(FtpPeer):
+    many = True
+
     def __init__(self, *where, **how):
         super().__init__('pyftpdlib', 'python3-pyftpdlib', 'pyftpdlib', *where, **how)
         handler = 'TLS_FTPHandler' if self.tls else 'FTPHandler'
