@@ -4,6 +4,7 @@ import os
 import time
 from contextlib import ExitStack
 
+from ftp import Ftp
 from imap import Imap
 from measure import ESTABLISHED, quiet, sockets
 from peers import Dovecot, Postfix
@@ -203,6 +204,29 @@ class Bench:
     def imap_large(self):
         Imap(self, self.count(100000)).run()
 
+    # ---- FTP
+
+    def ftp_large(self):
+        Ftp(self).run_large()
+
+    def ftp_tls(self):
+        Ftp(self).run_large(tls=True)
+
+    def ftp_files(self):
+        Ftp(self).run_small()
+
+    def ftp_list(self):
+        Ftp(self).run_lists()
+
+    def ftp_session(self):
+        Ftp(self).run_sessions()
+
+    def ftp_idle(self):
+        Ftp(self).run_idle()
+
+    def ftp_deflate(self):
+        Ftp(self).run_deflate()
+
     # ---- nobody there
 
     def empty(self):
@@ -229,4 +253,4 @@ def port_of(server, imap, tls):
 
 
 ALL = ['smtp-keep', 'smtp-new', 'smtp-100k', 'pop3', 'signin', 'idle', 'imap', 'imap-large', 'imap-signin', 'imap-idle',
-       'empty']
+       'ftp-large', 'ftp-tls', 'ftp-files', 'ftp-list', 'ftp-session', 'ftp-idle', 'ftp-deflate', 'empty']

@@ -6,7 +6,7 @@ import statistics
 import time
 from contextlib import ExitStack
 
-from measure import number, quiet, until
+from measure import drop_page_cache, number, quiet, until
 from peers import Dovecot
 from under_test import Pail
 
@@ -38,15 +38,6 @@ CHANGE = [
     ('select_moved', None, None),
     ('expunge', 'EXPUNGE of half of 10,000', 1),
 ]
-
-
-def drop_page_cache():
-    try:
-        with open('/proc/sys/vm/drop_caches', 'w') as f:
-            os.sync()
-            f.write('3')
-    except OSError as why:
-        raise RuntimeError(f'the page cache stays: {why}') from why
 
 
 def octets(folder):

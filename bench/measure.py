@@ -8,6 +8,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import threading
 import time
 
 PATIENCE = 120      # seconds anything may take before the bench gives up
@@ -135,10 +136,13 @@ class Load:
         os.makedirs(self.folder, exist_ok=True)
         flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'gnutls'], check=True, capture_output=True,
                                text=True).stdout.split()
-        for name, *more in (['smtp'], ['pop3'], ['signin'], ['imap', 'letters']):
+        for name, *more in (['smtp'], ['pop3'], ['signin'], ['imap', 'letters'], ['ftp']):
             subprocess.run(['gcc', '-std=gnu2x', '-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-D_GNU_SOURCE', '-o',
                             f'{self.folder}/load-{name}', f'{source}/{name}.c', f'{source}/wire.c',
                             *(f'{source}/{other}.c' for other in more), '-pthread', *flags], check=True)
+        self.bare = f'{self.folder}/bare-ftp'
+        subprocess.run(['gcc', '-std=gnu2x', '-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE', '-o', self.bare,
+                        f'{source}/../bare_ftp.c', '-pthread'], check=True)
 
     def command(self, name, **options):
         words = [f'{self.folder}/load-{name}']
@@ -173,21 +177,44 @@ class Load:
             raise RuntimeError(f'load-imap at {server.title} failed')
         return found
 
-    def hold(self, **options):
+    def transfers(self, server, **options):
+        """load-ftp, the clock started when all are signed in: what it printed, and cpu= of the server meanwhile."""
+        client = subprocess.Popen(self.command('ftp', **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        patience = threading.Timer(PATIENCE, client.kill)
+        patience.start()
+        try:
+            ready = client.stdout.readline()
+            cpu = server.cpu()
+            if ready:
+                client.stdin.write('go\n')
+                client.stdin.flush()
+            words = client.stdout.readline().split()
+            time.sleep(0.1)     # what follows the last reply belongs to it
+            cpu = server.cpu() - cpu
+            _, why = client.communicate()
+        finally:
+            patience.cancel()
+        if not words or client.returncode:
+            raise RuntimeError(f'load-ftp at {server.title}: {why.strip() or "took too long"}')
+        return {'cpu': cpu, **{key: float(value) for key, value in (word.split('=') for word in words)}}
+
+    def hold(self, load='signin', **options):
         """Connections that stay open until .stdin is closed."""
-        client = subprocess.Popen(self.command('signin', hold=True, sessions=4, **options), stdin=subprocess.PIPE,
+        how = {'what': 'hold'} if load == 'ftp' else {'hold': True}
+        client = subprocess.Popen(self.command(load, sessions=4, **how, **options), stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True)
         line = client.stdout.readline()
         if not line.startswith('held'):
             client.wait()
-            raise RuntimeError('load-signin: the connections did not stand')
+            raise RuntimeError(f'load-{load}: the connections did not stand')
         return client
 
 
-def free_port(offsets=(0,)):
+def free_port(offsets=(0,), low=10000, high=30000):
     """A number whose ports, at these offsets, nobody uses; below those that the kernel gives to clients."""
     while True:
-        base = random.randrange(10000, 30000)
+        base = random.randrange(low, high)
         try:
             for offset in offsets:
                 with socket.socket() as s:
@@ -274,6 +301,15 @@ class Table:
         with open(self.path, 'w') as f:
             f.write('\n'.join(lines) + '\n')
         return '\n'.join(lines)
+
+
+def drop_page_cache():
+    try:
+        with open('/proc/sys/vm/drop_caches', 'w') as f:
+            os.sync()
+            f.write('3')
+    except OSError as why:
+        raise RuntimeError(f'the page cache stays: {why}') from why
 
 
 def number(x):

@@ -1,4 +1,4 @@
-"""Postfix and Dovecot from Debian's packages, without installing them: downloaded by apt-get, unpacked into a folder,
+"""Postfix and Dovecot (the file servers: ftp_peers.py) from Debian's packages, without installing them: downloaded by apt-get, unpacked into a folder,
 and run in a private mount and process namespace where that folder lies over the machine's /usr. They leave with the
 runner, however it ends. Needs root; without it pail runs alone."""
 import glob
@@ -11,19 +11,22 @@ import time
 
 from measure import LISTENING, PATIENCE, Processes, free_port, sockets, until
 
-PACKAGES = {'postfix': ['postfix'], 'dovecot': ['dovecot-core', 'dovecot-pop3d', 'dovecot-imapd']}
+PACKAGES = {'postfix': ['postfix'], 'dovecot': ['dovecot-core', 'dovecot-pop3d', 'dovecot-imapd'], 'vsftpd': ['vsftpd'],
+            'proftpd': ['proftpd-core', 'proftpd-mod-crypto'], 'pure-ftpd': ['pure-ftpd'],
+            'pyftpdlib': ['python3-pyftpdlib']}
 USERS = {'postfix': 5901, 'dovecot': 5902, 'dovenull': 5903, 'vmail': 5904}
 GROUPS = {**USERS, 'postdrop': 5905}
 DOMAIN = 'bench.test'
 
-# In the private namespace: the packages over /usr, few devices, its own /proc, then the server as process 1, so that
-# the kernel ends everything with it.
+# In the private namespace: the packages over /usr, few devices, its own /proc, a folder of the machine's as /srv if it has
+# one, then the server as process 1, so that the kernel ends everything with it.
 ENTER = '''set -e
 cd "$1"
 mount -t overlay -o lowerdir="$2/usr:/usr" overlay usr
 for d in null zero full random urandom; do : >dev/$d; mount --bind /dev/$d dev/$d; done
 mount -t proc proc proc
-shift 2
+[ -z "$3" ] || mount --bind "$3" srv
+shift 3
 exec chroot . "$@"
 '''
 
@@ -68,6 +71,7 @@ class Peer:
     """with Postfix(...) as peer: its cpu(), pss(), and the ports."""
 
     account, password = f'u%d@{DOMAIN}', 'measure'
+    served = ''     # what is mounted as /srv
 
     def __init__(self, name, build, beside=''):
         self.name = name
@@ -76,10 +80,11 @@ class Peer:
         self.tree = download(name, self.folder)
         self.processes = None
         shutil.rmtree(self.root, ignore_errors=True)
-        for inner in ('usr', 'dev', 'proc', 'run', 'tmp', 'root', 'var/log', 'var/lib', 'var/spool', 'var/vmail'):
+        for inner in ('usr', 'dev', 'proc', 'run', 'tmp', 'root', 'var/log', 'var/lib', 'var/spool', 'var/vmail', 'srv'):
             os.makedirs(f'{self.root}/{inner}')
         for link in ('bin', 'sbin', 'lib', 'lib64'):
             os.symlink(f'usr/{link}', f'{self.root}/{link}')
+        os.makedirs(f'{self.tree}/etc', exist_ok=True)
         shutil.copytree(f'{self.tree}/etc', f'{self.root}/etc', symlinks=True)
         for given in ('ld.so.cache', 'services', 'protocols', 'nsswitch.conf', 'localtime', 'ssl/openssl.cnf'):
             if os.path.exists(f'/etc/{given}'):
@@ -99,9 +104,15 @@ class Peer:
             f.write(text)
         os.chmod(full, mode)
 
+    def certificate(self, path, key):
+        """With a P-256 key, as pail's own."""
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
+                        '-nodes', '-days', '30', '-subj', '/CN=localhost', '-keyout', f'{self.root}/{key}',
+                        '-out', f'{self.root}/{path}'], check=True, capture_output=True)
+
     def inside(self, *command):
         return ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--', 'sh', '-c', ENTER, 'enter', self.root,
-                self.tree, *command]
+                self.tree, self.served, *command]
 
     def start(self, *command, ready):
         self.processes = Processes(self.name)
@@ -188,9 +199,7 @@ class Dovecot(Peer):
         self.pop3s, self.imap, self.imaps = self.pop3 + 1, self.pop3 + 2, self.pop3 + 3
         where = {'maildir': 'maildir:/var/vmail/%n/Maildir', 'mdbox': 'mdbox:/var/vmail/%n/mdbox'}[store]
         self.title = 'Dovecot ' + version(self.folder, 'dovecot-core').split('+')[0].split(':')[-1]
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
-                        '-nodes', '-days', '30', '-subj', '/CN=localhost', '-keyout', f'{self.root}/etc/dovecot/key.pem',
-                        '-out', f'{self.root}/etc/dovecot/cert.pem'], check=True, capture_output=True)
+        self.certificate('etc/dovecot/cert.pem', 'etc/dovecot/key.pem')
         login = 'service_count = 0\n  process_min_avail = 2\n  client_limit = 4000' if fast else 'process_limit = 4000'
         self.write('etc/dovecot/dovecot.conf', f'''protocols = pop3 imap
 listen = 127.0.0.1

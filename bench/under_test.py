@@ -9,25 +9,32 @@ import time
 
 from measure import PATIENCE, Processes, free_port, until
 
+PASSIVE = 400   # ports for FTP's data connections
+
 
 class Pail:
     """with Pail(build, port, name, accounts) as pail: ...  keep: the folder is there again in the next run. Folders go
     when all is over (clear): who deletes many files makes ext4 slow at creating some for minutes."""
 
     account, password = 'inbox@u%d.b.test', 'pail'      # what --domains makes
+    machine_lists = ahead = many = True                 # as in ftp_peers.py
 
     made = 0
 
-    def __init__(self, build, name, accounts, keep=False, settings=()):
-        self.title = 'pail'
+    def __init__(self, build, name, accounts, keep=False, settings=(), place=None, title='pail'):
+        """place: a folder to have its folder in; whoever gives it clears it."""
+        self.title = title
         if not keep:
             Pail.made += 1
             name = f'{name}.{os.getpid()}.{Pail.made}'
         self.binary = os.path.abspath(f'{build}/pail')
-        self.folder = os.path.abspath(f'{build}/bench/data/{name}')
-        self.base = free_port((25, 110, 143, 465, 587, 993, 995))
+        self.folder = os.path.abspath(f'{place or f"{build}/bench/data"}/{name}')
+        self.base = free_port((20, 21, 25, 110, 143, 465, 587, 989, 990, 993, 995), high=19000)
         self.smtp, self.pop3, self.pop3s = self.base + 25, self.base + 110, self.base + 995
         self.imap, self.imaps = self.base + 143, self.base + 993
+        self.ftp = self.base + 21
+        passive = free_port(range(PASSIVE), low=20000, high=32700 - PASSIVE)
+        settings = (f'ftp-passive-low={passive}', f'ftp-passive-high={passive + PASSIVE - 1}', *settings)
         self.settings = [word for pair in settings for word in ('--set', pair)]
         self.log = None
         os.makedirs(os.path.dirname(self.folder), exist_ok=True)

@@ -30,12 +30,12 @@ const struct setting settings_table[] = {
         { "imaps-port", NUMBER, AT(imaps_port), "993", 0, 65535, "mail kept at the server, TLS from the start", AT_START },
         { "ftp-port", NUMBER, AT(ftp_port), "21", 0, 65535, "files, AUTH TLS", AT_START },
         { "ftps-port", NUMBER, AT(ftps_port), "990", 0, 65535, "files, TLS from the start", AT_START },
-        { "ftp-data-port", NUMBER, AT(ftp_data_port), "20", 0, 65535, "active data connections of ftp-port come from here; 0: from any port" },
-        { "ftps-data-port", NUMBER, AT(ftps_data_port), "989", 0, 65535, "and those of ftps-port" },
+        { "ftp-data-port", NUMBER, AT(ftp_data_port), "20", 0, 65535, "active data connections of ftp-port come from here; 0: from any port", AT_START },
+        { "ftps-data-port", NUMBER, AT(ftps_data_port), "989", 0, 65535, "and those of ftps-port", AT_START },
         { "tls-certificate", TEXT, AT(tls_certificate), "", 0, 0,
           "PEM file with the chain; empty: keys/tls.pem in the data folder" },
         { "tls-key", TEXT, AT(tls_key), "", 0, 0, "PEM file; empty: keys/tls.key in the data folder" },
-        { "workers", NUMBER, AT(workers), "0", 0, 64, "mail processes; 0: one a core", AT_START },
+        { "workers", NUMBER, AT(workers), "0", 0, 64, "mail processes, and as many for files; 0: one a core", AT_START },
 
         { "Sign-in", TITLE },
         { "plaintext-login", CHOICE, AT(plaintext_login), "loopback", 0, 0,
@@ -106,8 +106,8 @@ const struct setting settings_table[] = {
         { "ftp-rate-address", SIZE, AT(ftp_rate_address), "0", 0, LONG_MAX, "and of one address" },
         { "ftp-rate-anonymous", SIZE, AT(ftp_rate_anonymous), "0", 0, LONG_MAX, "and of all who are anonymous" },
         { "ftp-connections-per-account", NUMBER, AT(ftp_connections_per_account), "0", 0, 10000000, "of one process; 0: any number" },
-        { "ftp-code-page", NAME, AT(ftp_code_page), "IBM-1047", 0, 0, "of TYPE E, as iconv knows it" },
-        { "ftp-xferlog", TEXT, AT(ftp_xferlog), "", 0, 0, "a file that gets a line for each transfer, as wu-ftpd wrote it; empty: none", AT_START },
+        { "ftp-code-page", NAME, AT(ftp_code_page), "IBM-1047", 0, 0, "of TYPE E, as iconv knows it", AT_START },
+        { "ftp-xferlog", TEXT, AT(ftp_xferlog), "", 0, 0, "a file, or one in the data folder, that gets a line for each transfer, as wu-ftpd wrote it; the folder's owner must be able to write it; empty: none", AT_START },
 
         { "Files", TITLE },
         { "files-durable", FLAG, AT(files_durable), "yes", 0, 0, "an upload is acknowledged when it would survive a power cut" },
@@ -310,6 +310,24 @@ bool settings_need_restart(const struct settings *running, const struct settings
                 if (e->when == AT_START && !same(running, fresh, e))
                         buf_printf(names, "%s%s", names->n > before ? " " : "", e->name);
         return names->n > before;
+}
+
+void settings_keep(struct settings *fresh, const struct settings *running)
+{
+        struct settings *from = (struct settings *)(uintptr_t)running; /* field_ functions give, not take */
+
+        for (const struct setting *e = settings_table; e < settings_table + SETTINGS; e++) {
+                if (e->when != AT_START)
+                        continue;
+                if (setting_is_text(e)) {
+                        mem_free(*field_text(fresh, e));
+                        *field_text(fresh, e) = mem_string(str_of(*field_text(from, e)));
+                } else if (e->type == FLAG) {
+                        *field_flag(fresh, e) = *field_flag(from, e);
+                } else if (e->type != TITLE) {
+                        *field_number(fresh, e) = *field_number(from, e);
+                }
+        }
 }
 
 void settings_free(struct settings *s)

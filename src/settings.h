@@ -19,7 +19,7 @@ struct settings {
         long ftp_port, ftps_port;           /* control connections */
         long ftp_data_port, ftps_data_port; /* where active data connections come from; 0: any port */
         char *tls_certificate, *tls_key;    /* PEM files; empty: the ones in the data folder */
-        long workers;                       /* mail processes; 0: one a core */
+        long workers;                       /* mail processes, and as many for files; 0: one a core */
         /* sign-in */
         long plaintext_login; /* enum plaintext_login */
         bool auth_on_25;
@@ -89,6 +89,8 @@ void settings_default(struct settings *s);
 [[nodiscard]] int settings_set(struct settings *s, struct str name, struct str value, struct buf *why);
 /* Do the two differ in what is read at start only? Appends the names. */
 bool settings_need_restart(const struct settings *running, const struct settings *fresh, struct buf *names);
+/* What is read at start only stays as it is in `running`. */
+void settings_keep(struct settings *fresh, const struct settings *running);
 void settings_pack(const struct settings *s, struct buf *out);
 [[nodiscard]] bool settings_unpack(struct settings *s, struct str packed);
 void settings_free(struct settings *s);

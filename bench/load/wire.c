@@ -32,8 +32,9 @@ double now_seconds(void)
         return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Made before there are threads. One group only: by default GnuTLS makes keys for several in every handshake, and this
- * client must take little of the machine that it shares with the server. */
+/* Made before there are threads. A key of one group only (GNUTLS_KEY_SHARE_TOP): by default GnuTLS makes keys for several in every
+ * handshake, and this client must take little of the machine that it shares with the server. vsftpd and Pure-FTPd know P-256
+ * alone. */
 static gnutls_certificate_credentials_t credentials;
 static gnutls_priority_t priorities;
 
@@ -43,6 +44,9 @@ void options_parse(struct options *o, int argc, char **argv)
                                .user = "",
                                .password = "",
                                .account = "u%d@bench.test",
+                               .what = "",
+                               .path = "",
+                               .mode = "S",
                                .sessions = 1,
                                .accounts = 1,
                                .letters = 1,
@@ -80,6 +84,12 @@ void options_parse(struct options *o, int argc, char **argv)
                         o->password = value;
                 else if (!strcmp(name, "--account"))
                         o->account = value;
+                else if (!strcmp(name, "--what"))
+                        o->what = value;
+                else if (!strcmp(name, "--path"))
+                        o->path = value;
+                else if (!strcmp(name, "--mode"))
+                        o->mode = value;
                 else if (!strcmp(name, "--port"))
                         o->port = (int)strtol(value, NULL, 10);
                 else if (!strcmp(name, "--sessions"))
@@ -101,7 +111,7 @@ void options_parse(struct options *o, int argc, char **argv)
                 fatal("--accounts, --sessions and --letters begin at 1");
         if (o->tls) {
                 gnutls_certificate_allocate_credentials(&credentials);
-                gnutls_priority_init2(&priorities, "-GROUP-ALL:+GROUP-X25519", NULL,
+                gnutls_priority_init2(&priorities, "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1", NULL,
                                       GNUTLS_PRIORITY_INIT_DEF_APPEND);
         }
 }
@@ -127,12 +137,16 @@ void wire_open(struct wire *w, const struct options *o)
         if (w->fd < 0 || connect(w->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
                 fatal("connect %s:%d: %s", o->host, o->port, strerror(errno));
         setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        if (!o->tls)
-                return;
+        if (o->tls)
+                wire_starttls(w);
+}
+
+void wire_starttls(struct wire *w)
+{
         gnutls_session_t t;
         int rc;
 
-        gnutls_init(&t, GNUTLS_CLIENT);
+        gnutls_init(&t, GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP);
         gnutls_priority_set(t, priorities);
         gnutls_credentials_set(t, GNUTLS_CRD_CERTIFICATE, credentials);
         gnutls_transport_set_int(t, w->fd);
@@ -252,6 +266,39 @@ void wire_skip(struct wire *w, size_t n)
                 fill(w);
         }
         w->at += n;
+}
+
+const unsigned char *wire_take(struct wire *w, size_t n)
+{
+        while (n > w->n - w->at)
+                fill(w);
+        w->at += n;
+        return (unsigned char *)w->in + w->at - n;
+}
+
+size_t wire_drain(struct wire *w)
+{
+        size_t octets = w->n - w->at;
+        ssize_t k;
+
+        for (;;) {
+                k = w->tls ? gnutls_record_recv(w->tls, w->in, sizeof(w->in))
+                           : recv(w->fd, NULL, 16 << 20, MSG_TRUNC);
+                if (k > 0)
+                        octets += (size_t)k;
+                else if (k != GNUTLS_E_AGAIN && k != GNUTLS_E_INTERRUPTED)
+                        break;
+        }
+        if (w->tls ? k != 0 && k != GNUTLS_E_PREMATURE_TERMINATION : k < 0)
+                fatal("the data broke off");
+        return octets;
+}
+
+void wire_end(struct wire *w)
+{
+        if (w->tls)
+                gnutls_bye(w->tls, GNUTLS_SHUT_WR);
+        shutdown(w->fd, SHUT_WR);
 }
 
 /* Searches CRLF.CRLF in what is buffered, keeping the last 4 bytes across reads. The first CRLF is the status line's. */

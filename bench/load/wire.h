@@ -15,6 +15,7 @@ struct wire {
 };
 struct options {                                      /* of every load: --name value */
         const char *host, *user, *password, *account; /* account: a template, "u%d@bench.test" */
+        const char *what, *path, *mode;               /* of load-ftp */
         int port, sessions, accounts, letters, per_connection, in_flight;
         size_t size;
         bool tls, resume, pipeline, hold, imap;
@@ -26,6 +27,7 @@ double now_seconds(void);
 void fatal(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 void wire_open(struct wire *w, const struct options *o); /* TLS from the first byte with o->tls */
+void wire_starttls(struct wire *w);                      /* TLS from here on */
 void wire_keep_session(struct wire *w);                  /* for the next wire_open, once something was read */
 bool wire_resumed(const struct wire *w);
 void wire_close(struct wire *w);
@@ -35,4 +37,8 @@ char *wire_line(struct wire *w);                     /* without CRLF, until the 
 void wire_expect(struct wire *w, const char *start); /* one line that starts so, or the end of the bench */
 void wire_until(struct wire *w, const char *start);  /* lines until one that starts so */
 void wire_skip(struct wire *w, size_t n);            /* so many bytes are of no interest */
-size_t wire_until_dot(struct wire *w);               /* a multi-line answer; its octets */
+const unsigned char *wire_take(struct wire *w, size_t n); /* so many bytes, until the next call */
+size_t wire_drain(
+    struct wire *w); /* all there is until the other side ends; how much. Without TLS the kernel drops it */
+void wire_end(struct wire *w);         /* nothing more will be sent */
+size_t wire_until_dot(struct wire *w); /* a multi-line answer; its octets */

@@ -3,7 +3,7 @@
 #include "cli/cli.h"
 #include "cli/demo_people.h"
 #include "cli/folder.h"
-#include "proto/imap/capability.h"
+#include "cli/settings_check.h"
 #include "role/supervisor.h"
 
 #include "base/mem.h"
@@ -37,15 +37,12 @@ static const char *const hosts[] = {
 
 static bool set(struct demo *d, const char *pair)
 {
-        struct str value = str_of(pair), name, unknown;
+        struct str value = str_of(pair), name;
         auto_buf struct buf why;
 
         buf_init(&why, 1024);
-        if (str_cut(&value, '=', &name) && !settings_set(&d->settings, name, value, &why)) {
-                if (capabilities_known(str_of(d->settings.imap_disable), &unknown))
-                        return true;
-                buf_printf(&why, PRS ": IMAP here has no such capability", STR(unknown));
-        }
+        if (str_cut(&value, '=', &name) && !settings_set(&d->settings, name, value, &why))
+                return true;
         fprintf(stderr, "pail demo: --set %s: " PRS "\n", pair,
                 STR(why.n ? buf_str(&why) : S("not NAME=VALUE")));
         return false;
@@ -70,7 +67,8 @@ static bool demo_settings(struct demo *d)
                     !settings_set(s, S("host-name"), str_of(hosts[0]), &why) &&
                     !settings_set(s, S("data"), S("."), &why) &&
                     !settings_set(s, S("auth-on-25"), S("yes"), &why) &&
-                    !settings_set(s, S("offer-scram"), S("yes"), &why);
+                    !settings_set(s, S("offer-scram"), S("yes"), &why) &&
+                    !settings_set(s, S("ftp-anonymous"), S("yes"), &why);
 
         s->smtp_port = d->base_port + 25;
         s->submission_port = d->base_port + 587;
@@ -79,6 +77,12 @@ static bool demo_settings(struct demo *d)
         s->pop3s_port = d->base_port + 995;
         s->imap_port = d->base_port + 143;
         s->imaps_port = d->base_port + 993;
+        s->ftp_port = d->base_port + 21;
+        s->ftp_data_port = d->base_port + 20;
+        s->ftps_port = d->base_port + 990;
+        s->ftps_data_port = d->base_port + 989;
+        s->ftp_passive_low = d->base_port + 20000;
+        s->ftp_passive_high = d->base_port + 20999;
         if (!good)
                 fprintf(stderr, "pail demo: " PRS "\n", STR(buf_str(&why)));
         return good;
@@ -196,6 +200,17 @@ static void print_table(void *context)
         fflush(stdout);
 }
 
+static bool fits(const struct demo *d)
+{
+        auto_buf struct buf why;
+
+        buf_init(&why, 1024);
+        if (settings_check(&d->settings, &why))
+                return true;
+        fprintf(stderr, "pail demo: " PRS "\n", STR(buf_str(&why)));
+        return false;
+}
+
 static int options(struct demo *d, int argc, char **argv)
 {
         static const struct option long_options[] = {
@@ -238,7 +253,7 @@ static int options(struct demo *d, int argc, char **argv)
                 if (!pass && !demo_settings(d))
                         return EX_SOFTWARE;
         }
-        return 0;
+        return fits(d) ? 0 : EX_USAGE;
 }
 
 static int run(struct demo *d)

@@ -65,8 +65,8 @@ int folder_lock(struct folder *f)
 
 int folder_layout(void)
 {
-        static const char *const parts[] = { "mail",    "intake",  "outbox", "directory",
-                                             "sharing", "secrets", "keys" };
+        static const char *const parts[] = { "mail",    "intake", "outbox", "directory", "sharing",
+                                             "secrets", "keys",   "files",  "usage" };
 
         for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
                 if (mkdir(parts[i], 0700) < 0 && errno != EEXIST) {

@@ -1,7 +1,7 @@
 /* pail serve: the real server, from a settings file. `pail init` makes both. */
 #include "cli/cli.h"
 #include "cli/folder.h"
-#include "proto/imap/capability.h"
+#include "cli/settings_check.h"
 #include "role/supervisor.h"
 #include "run/log.h"
 
@@ -39,7 +39,6 @@ static int read_settings(struct settings *s, void *context)
 {
         const struct serve *v = context;
         struct settings fresh;
-        struct str unknown;
         auto_buf struct buf why;
 
         buf_init(&why, 4096);
@@ -56,10 +55,8 @@ static int read_settings(struct settings *s, void *context)
                 if (settings_set(&fresh, name, value, &why) < 0)
                         goto bad;
         }
-        if (!capabilities_known(str_of(fresh.imap_disable), &unknown)) {
-                buf_printf(&why, "imap-disable: " PRS ": IMAP here has no such capability", STR(unknown));
+        if (!settings_check(&fresh, &why))
                 goto bad;
-        }
         settings_free(s);
         *s = fresh;
         return 0;

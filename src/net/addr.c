@@ -137,6 +137,11 @@ bool addr_loopback(struct addr a)
         return a.family == 4 ? a.ip[0] == 127 : a.family == 6 && memcmp(a.ip, one, 16) == 0;
 }
 
+bool addr_any(struct addr a)
+{
+        return a.family && memcmp(a.ip, (const uint8_t[16]){ 0 }, a.family == 4 ? 4 : 16) == 0;
+}
+
 bool addr_same_host(struct addr a, struct addr b)
 {
         return a.family == b.family && memcmp(a.ip, b.ip, a.family == 4 ? 4 : 16) == 0;

@@ -18,6 +18,7 @@ bool addr_parse(struct str s, uint16_t port,
 struct addr_text addr_text(struct addr a);    /* without the port */
 struct addr_text addr_literal(struct addr a); /* "[127.0.0.1]", "[IPv6:::1]" -- RFC 5321 §4.1.3 */
 bool addr_loopback(struct addr a);
+bool addr_any(struct addr a); /* 0.0.0.0, :: */
 bool addr_same_host(struct addr a, struct addr b);
 struct addr addr_net(
     struct addr a); /* what limits and bans count by: the IPv4 address, the IPv6 /64; port 0 */

@@ -6,7 +6,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+/* Until the urgent byte is read every edge tells of it anew: it counts once. */
+static void note_urgent(struct conn *c)
+{
+        if (!c->urgent_ahead)
+                c->urgent_ahead = c->urgent = true;
+}
 
 /* The edge: flags say what may be done without waiting, and whoever waits for it is woken. */
 static void ready(struct watch *w, uint32_t events)
@@ -19,6 +27,8 @@ static void ready(struct watch *w, uint32_t events)
                 c->readable = true;
         if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
                 c->writable = true;
+        if (events & EPOLLPRI && c->urgent_inline)
+                note_urgent(c);
         if (c->woken) {
                 if (c->readable)
                         conn_unpark(c, WOKEN_INPUT);
@@ -41,7 +51,7 @@ struct conn *conn_new(int fd, struct addr peer, struct addr local)
         c->writable = true;
         if (peer.family)
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        if (watch_add(&c->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0) {
+        if (watch_add(&c->watch, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP) < 0) {
                 close(fd);
                 mem_free(c);
                 return NULL;
@@ -82,6 +92,7 @@ void conn_free(struct conn **cp)
         close(c->watch.fd);
         zip_free(c);
         tls_free(c);
+        tls_forget_key(c);
         tap_free(c);
         room_free(&c->in);
         room_free(&c->out);
@@ -146,12 +157,22 @@ int conn_wait(struct conn *c, uint32_t wants, const char *what, nsec deadline)
         return rc == 0 && now() >= deadline ? -ETIMEDOUT : 0;
 }
 
+/* Is the next byte the urgent one? */
+static bool at_mark(const struct conn *c)
+{
+        int at = 0;
+
+        return c->urgent_inline && ioctl(c->watch.fd, SIOCATMARK, &at) == 0 && at;
+}
+
 ssize_t raw_read(struct conn *c, void *p, size_t n)
 {
+        bool urgent;
         ssize_t got;
 
         if (!c->readable)
                 return -EAGAIN;
+        urgent = at_mark(c);
         do {
                 got = recv(c->watch.fd, p, n, MSG_DONTWAIT);
         } while (got < 0 && errno == EINTR);
@@ -161,9 +182,30 @@ ssize_t raw_read(struct conn *c, void *p, size_t n)
                 c->readable = false;
                 return -EAGAIN;
         }
-        if (got > 0 && (size_t)got < n && !c->hung)
-                c->readable = false; /* dry; what comes from now on makes a new edge */
+        if (got > 0 && urgent) {
+                note_urgent(c);
+                c->urgent_ahead = false;
+        }
+        /* Dry; what comes from now on makes a new edge. But a read ends before an urgent byte, too. */
+        if (got > 0 && (size_t)got < n && !c->hung && !c->urgent_inline)
+                c->readable = false;
         return got;
+}
+
+void conn_urgent_inline(struct conn *c)
+{
+        int on = 1;
+
+        c->urgent_inline = true;
+        setsockopt(c->watch.fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+bool conn_urgent(struct conn *c)
+{
+        bool was = c->urgent;
+
+        c->urgent = false;
+        return was;
 }
 
 ssize_t raw_write(struct conn *c, const struct iovec *v, int count)
@@ -212,6 +254,11 @@ struct addr conn_local(const struct conn *c)
 bool conn_ok(const struct conn *c)
 {
         return !c->failed;
+}
+
+bool conn_hung(const struct conn *c)
+{
+        return c->hung;
 }
 
 void conn_fail(struct conn *c)

@@ -44,7 +44,9 @@ void conn_close(struct conn **c, nsec deadline);
 struct addr conn_peer(const struct conn *c);
 struct addr conn_local(const struct conn *c);
 bool conn_ok(const struct conn *c);
-void conn_fail(struct conn *c);     /* from now on: GOT_END, output swallowed */
+bool conn_hung(
+    const struct conn *c);      /* they have closed their side, though what came before may not be read yet */
+void conn_fail(struct conn *c); /* from now on: GOT_END, output swallowed */
 void conn_shutdown(struct conn *c); /* conn_line returns GOT_END with conn_stopping true; output still goes */
 bool conn_stopping(const struct conn *c); /* shut down or signed out (by conn_wake), whoever asked first */
 bool conn_signed_out(const struct conn *c);
@@ -63,6 +65,8 @@ void conn_park_after(struct conn *c, nsec quiet); /* < 0: GOT_QUIET for bells on
 /* From another fiber of the same session: its conn_line that waits, or the next one that would wait, returns GOT_CALLED (once), also in the
  * middle of a line. For what a session does beside its conversation: FTP's transfers. */
 void conn_call(struct conn *c);
+/* Waits for it and reads nothing, also behind the end of their input: GOT_CALLED, GOT_LATE, or GOT_END: failed or stopping. */
+enum got conn_await_call(struct conn *c, nsec deadline);
 /* Telnet's urgent data stays where it was sent among the other bytes (SO_OOBINLINE); and has some come since last asked? */
 void conn_urgent_inline(struct conn *c);
 bool conn_urgent(struct conn *c);

@@ -118,6 +118,11 @@ static bool no_wait(struct conn *c, enum got *got)
                 *got = GOT_END;
                 return true;
         }
+        if (c->called) {
+                c->called = false;
+                *got = GOT_CALLED;
+                return true;
+        }
         if (c->pending && conn_may_park(c)) {
                 c->pending_told = true;
                 conn_release(c);
@@ -133,7 +138,8 @@ static bool wait_command(struct conn *c, nsec *quiet_from, nsec deadline, enum g
         nsec until = deadline;
         int rc;
 
-        rc = before_wait(c);
+        /* who is called has more to say, most likely: it goes out with that */
+        rc = c->called ? 0 : before_wait(c);
         if (no_wait(c, got))
                 return true;
         if (rc < 0) {
@@ -196,6 +202,24 @@ enum got conn_line(struct conn *c, struct str *line, size_t max, nsec deadline)
                         fiber_yield_if_due();
                 }
         }
+}
+
+enum got conn_await_call(struct conn *c, nsec deadline)
+{
+        int rc = 0;
+
+        if (c->watched)
+                tap_heard(c);
+        while (!c->failed && !c->stop && rc == 0) {
+                if (c->called) {
+                        c->called = false;
+                        return GOT_CALLED;
+                }
+                rc = before_wait(c);
+                if (rc == 0 && !c->called && !c->stop)
+                        rc = conn_wait(c, EPOLLIN, "a call", deadline);
+        }
+        return rc == -ETIMEDOUT ? GOT_LATE : GOT_END;
 }
 
 struct str conn_some(struct conn *c, size_t most, nsec deadline)

@@ -5,8 +5,9 @@
 /* What parking may lose is what lies in user space; what lies in the kernel makes an edge or stands in `readable`. */
 bool conn_may_park(struct conn *c)
 {
-        return !c->failed && !c->ended && !c->skipping && conn_buffered(c) == 0 && c->out.n == 0 &&
-               (!c->tls || tls_may_park(c)) && (!c->zip || (!zip_ready(c) && !zip_unsent(c)));
+        return !c->failed && !c->ended && !c->called && !c->skipping && conn_buffered(c) == 0 &&
+               c->out.n == 0 && (!c->tls || tls_may_park(c)) &&
+               (!c->zip || (!zip_ready(c) && !zip_unsent(c)));
 }
 
 bool conn_parked(const struct conn *c)
@@ -47,7 +48,7 @@ void conn_park(struct conn *c, nsec deadline, void (*woken)(void *context, enum 
         /* Tested last: an edge or a bell that came since GOT_QUIET wakes it at the loop's next turn. */
         if (!c->pending && c->stop)
                 c->pending = c->stop;
-        if (!c->pending && (c->readable || c->failed || c->ended))
+        if (!c->pending && (c->readable || c->failed || c->ended || c->called))
                 c->pending = WOKEN_INPUT + 1;
         if (c->pending)
                 timer_set(&c->timer, 0);
@@ -73,6 +74,15 @@ void conn_wake(struct conn *c, enum woken why)
                 }
                 wake_all(&c->waiting);
         }
+}
+
+void conn_call(struct conn *c)
+{
+        c->called = true;
+        if (c->woken)
+                conn_wake(c, WOKEN_INPUT);
+        else if (c->wants & EPOLLIN) /* a flush goes on */
+                wake_all(&c->waiting);
 }
 
 void conn_shutdown(struct conn *c)

@@ -3,7 +3,7 @@
  *   conn.c       birth, death, the edge that the loop reports
  *   conn_in.c    reading: fill, lines, bytes
  *   conn_out.c   writing: gather, flush
- *   conn_park.c  parking and waking
+ *   conn_park.c  parking, waking, calls from the session's other fibers
  *   conn_tap.c   what the tap sees
  *   conn_tls.c   the TLS session under reading and writing
  *   conn_zip.c   deflate, between those and the socket or TLS */
@@ -50,6 +50,8 @@ struct conn {
         uint32_t wants;   /* EPOLLIN or EPOLLOUT while `waiting` waits */
         nsec park_after, flush_within;
         struct conn_tls *tls;
+        uint8_t *
+            ticket_key; /* own tickets: TICKET_KEY bytes. It outlives TLS: data connections may go on with it */
         struct conn_zip *zip; /* NULL: not compressed */
         struct conn_watched *watched;
         struct addr peer, local;
@@ -66,6 +68,10 @@ struct conn {
         bool bulk : 1;     /* the last read filled its room */
         bool late : 1;     /* the last conn_some met its deadline */
         bool secret : 1;
+        bool called : 1;        /* conn_call that conn_line has not told yet */
+        bool urgent_inline : 1; /* Telnet's urgent data is looked for, and stays in its place */
+        bool urgent_ahead : 1;  /* noticed, not read yet */
+        bool urgent : 1;        /* noticed, not asked for yet */
 };
 
 /* conn.c */
@@ -101,6 +107,14 @@ bool tls_may_park(const struct conn *c);
 void tls_release(struct conn *c);
 void tls_bye(struct conn *c); /* close_notify, if it fits */
 void tls_free(struct conn *c);
+void tls_forget_key(struct conn *c);
+struct gnutls_session_int;
+/* Nothing of what was said in clear may be left on either side of the switch: flushes, waits. */
+int tls_before(struct conn *c, nsec deadline);
+int tls_begin(struct conn *c, struct gnutls_session_int *session,
+              nsec deadline);                                      /* takes it; the handshake */
+struct gnutls_session_int *conn_tls_session(const struct conn *c); /* NULL: none */
+void conn_owe_ticket(struct conn *c); /* one of its own tickets was used; some clients use each but once */
 
 /* conn_out.c; v[0..count) whole, waiting where it must */
 int conn_send_all(struct conn *c, struct iovec *v, int count, nsec deadline);

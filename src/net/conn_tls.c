@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <gnutls/crypto.h>
 
 enum {
         RECORD_HEAD = 5,
@@ -21,6 +22,8 @@ struct conn_tls {
         uint16_t left; /* bytes of its body to come */
         uint8_t idle;  /* records without data since the last that had some */
         bool said_bye;
+        bool sending;     /* GnuTLS holds a record that has not gone out whole */
+        bool ticket_owed; /* to be sent before the next record */
 };
 
 /* Follows the records, to know whether GnuTLS holds a part of one. */
@@ -130,14 +133,51 @@ ssize_t tls_read(struct conn *c, void *p, size_t n)
 
 ssize_t tls_write(struct conn *c, const void *p, size_t n)
 {
+        struct conn_tls *t = c->tls;
         ssize_t sent;
 
+        if (t->ticket_owed && !t->sending) {
+                do {
+                        sent = gnutls_session_ticket_send(t->session, 1, 0);
+                } while (sent == GNUTLS_E_INTERRUPTED);
+                if (sent == GNUTLS_E_AGAIN)
+                        return -EAGAIN;
+                t->ticket_owed = false;
+        }
         do {
-                sent = gnutls_record_send(c->tls->session, p, n);
+                sent = gnutls_record_send(t->session, p, n);
         } while (sent == GNUTLS_E_INTERRUPTED);
+        t->sending = sent == GNUTLS_E_AGAIN;
         if (sent >= 0)
                 return sent;
-        return sent == GNUTLS_E_AGAIN ? -EAGAIN : -EPIPE;
+        return t->sending ? -EAGAIN : -EPIPE;
+}
+
+void conn_owe_ticket(struct conn *c)
+{
+        if (c->tls && c->ticket_key && gnutls_protocol_get_version(c->tls->session) == GNUTLS_TLS1_3)
+                c->tls->ticket_owed = true;
+}
+
+void conn_own_tickets(struct conn *c)
+{
+        if (c->ticket_key)
+                return;
+        c->ticket_key = mem_alloc(TICKET_KEY);
+        if (gnutls_rnd(GNUTLS_RND_KEY, c->ticket_key, TICKET_KEY) < 0)
+                mem_die("no random bytes for a ticket key");
+}
+
+void tls_forget_key(struct conn *c)
+{
+        if (c->ticket_key)
+                gnutls_memset(c->ticket_key, 0, TICKET_KEY);
+        mem_free(c->ticket_key);
+}
+
+gnutls_session_t conn_tls_session(const struct conn *c)
+{
+        return c->tls && !c->failed ? c->tls->session : NULL;
 }
 
 bool tls_ready(const struct conn *c)
@@ -194,7 +234,7 @@ static int handshake(struct conn *c, nsec deadline)
         gnutls_transport_set_pull_function(s, pull);
         gnutls_transport_set_pull_timeout_function(s, pull_timeout);
         gnutls_transport_set_vec_push_function(s, push);
-        while ((rc = gnutls_handshake(s)) < 0) {
+        while ((rc = gnuhandshake(s)) < 0) {
                 if (rc == GNUTLS_E_AGAIN) {
                         rc = 0;
                         if (gnutls_record_get_direction(s) || !pull_timeout(c, 0))
@@ -219,7 +259,7 @@ static int handshake(struct conn *c, nsec deadline)
 }
 
 /* What was said in clear is over: nothing may be left of it on either side of the switch. */
-static int before_tls(struct conn *c, nsec deadline)
+int tls_before(struct conn *c, nsec deadline)
 {
         assert(!c->tls && !c->zip);
         if (conn_buffered(c) > 0) {
@@ -231,12 +271,12 @@ static int before_tls(struct conn *c, nsec deadline)
 
 int conn_starttls(struct conn *c, struct tls_context *tls, nsec deadline)
 {
-        int rc = before_tls(c, deadline);
+        int rc = tls_before(c, deadline);
 
         if (rc < 0)
                 return rc;
         c->tls = mem_new(struct conn_tls);
-        c->tls->session = tls_context_session(tls);
+        c->tls->session = tls_context_session(tls, c->ticket_key);
         if (!c->tls->session) {
                 conn_fail(c);
                 return -ENOMEM;
@@ -245,43 +285,81 @@ int conn_starttls(struct conn *c, struct tls_context *tls, nsec deadline)
         return handshake(c, deadline);
 }
 
-static int client_session(struct conn_tls *t, const char *host, const char *ca_file)
-{
-        int rc = gnutls_certificate_allocate_credentials(&t->trust);
-
-        if (rc < 0)
-                return -ENOMEM;
-        rc = ca_file ? gnutls_certificate_set_x509_trust_file(t->trust, ca_file, GNUTLS_X509_FMT_PEM)
-                     : gnutls_certificate_set_x509_system_trust(t->trust);
-        if (rc < 0)
-                return -ENOENT;
-        rc = gnutls_init(&t->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
-        if (rc < 0)
-                return -ENOMEM;
-        rc = gnutls_priority_set_direct(t->session, tls_priorities, NULL);
-        if (rc == 0)
-                rc = gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, t->trust);
-        if (rc == 0 && host) {
-                if (!addr_parse(str_of(host), 0, &(struct addr){ 0 })) /* RFC 6066 §3: no addresses in it */
-                        gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, host, strlen(host));
-                gnutls_session_set_verify_cert(t->session, host, 0);
-        }
-        return rc < 0 ? -ENOMEM : 0;
-}
-
 int conn_starttls_client(struct conn *c, const char *host, const char *ca_file, nsec deadline)
 {
-        int rc = before_tls(c, deadline);
+        int rc = tls_before(c, deadline);
 
         if (rc < 0)
                 return rc;
         c->tls = mem_new(struct conn_tls);
-        rc = client_session(c->tls, host, ca_file);
+        rc = tls_client_session(host, ca_file, &c->tls->session, &c->tls->trust);
         if (rc < 0) {
                 conn_fail(c);
                 return rc;
         }
         return handshake(c, deadline);
+}
+
+int tls_begin(struct conn *c, gnutls_session_t session, nsec deadline)
+{
+        c->tls = mem_new(struct conn_tls);
+        c->tls->session = session;
+        return handshake(c, deadline);
+}
+
+/* close_notify, whole. */
+static int say_bye(struct conn *c, nsec deadline)
+{
+        int rc;
+
+        c->tls->said_bye = true;
+        while ((rc = gnutls_bye(c->tls->session, GNUTLS_SHUT_WR)) == GNUTLS_E_AGAIN ||
+               rc == GNUTLS_E_INTERRUPTED) {
+                int waited = c->writable ? 0 : conn_wait(c, EPOLLOUT, "output", deadline);
+
+                if (waited < 0)
+                        return waited;
+        }
+        return rc < 0 ? -EPIPE : 0;
+}
+
+/* Theirs. What would come before it is no command: the one that ends TLS waits for its answer. */
+static int hear_bye(struct conn *c, nsec deadline)
+{
+        char scrap[64];
+        ssize_t n;
+        int rc;
+
+        while ((n = tls_read(c, scrap, sizeof(scrap))) == -EAGAIN) {
+                rc = c->failed ? -EPIPE : conn_wait(c, EPOLLIN, "the end of TLS", deadline);
+                if (rc < 0)
+                        return rc;
+        }
+        return n > 0 ? -EPROTO : (int)n;
+}
+
+int conn_stoptls(struct conn *c, nsec deadline)
+{
+        struct str rest;
+        int rc = !c->tls || c->zip || conn_buffered(c) > 0 ? -EPROTO : conn_flush(c, deadline);
+
+        if (rc == 0)
+                rc = say_bye(c, deadline);
+        if (rc == 0)
+                rc = hear_bye(c, deadline);
+        if (rc < 0) {
+                conn_fail(c);
+                return rc;
+        }
+        /* what was read ahead is in clear already */
+        rest = str_from(c->tls->staged.p + c->tls->staged_at, staged(c->tls));
+        if (rest.n > 0) {
+                c->in.n = c->in_at = c->scanned = 0;
+                mem_copy(room_need(&c->in, rest.n, ROOM_PAGE, ROOM_PAGE), rest.n, rest);
+                c->in.n = (uint32_t)rest.n;
+        }
+        tls_free(c);
+        return 0;
 }
 
 bool conn_tls_facts(struct conn *c, struct conn_tls_facts *out)

@@ -199,6 +199,14 @@ int listen_on(struct addr a, bool reuse_port, int backlog)
         return fd;
 }
 
+/* Bound with SO_REUSEADDR, and no SO_REUSEPORT: sockets share the port as long as none of them listens (socket(7)). */
+int listen_bound(struct addr a)
+{
+        int fd = bound(a, false);
+
+        return fd < 0 ? -errno : fd;
+}
+
 /* Without SO_REUSEPORT, bind is refused where anybody listens, SO_REUSEADDR or not (socket(7)). */
 int listen_probe(struct addr a)
 {

@@ -9,5 +9,8 @@ void listener_stop(struct listener *l);       /* no more accepts, for shutdown *
 void listener_free(struct listener **l);
 /* Bind and listen, for the supervisor. Says what is wrong in errno. */
 int listen_on(struct addr a, bool reuse_port, int backlog);
+/* Bound, neither connected nor listening: FTP's data connections. Many at once may leave from one port, to different peers, and one that
+ * was used a moment ago is had again; where somebody listens it is refused. -errno. */
+int listen_bound(struct addr a);
 /* Is somebody else listening there? Without SO_REUSEPORT, so that another pail is seen too. 0 free, -errno. */
 int listen_probe(struct addr a);

@@ -1,6 +1,6 @@
 /* A data connection: many bytes one way at a time, fast. No lines, no parking: it lives as long as a transfer, or in block mode some. One
- * fiber uses it; another may stream_cancel. Plain: sendfile and splice; TLS: full records from large buffers. The first error sticks. Nothing
- * here is asked of the disk on the loop: what may wait for it goes through offload in slices of at most 4 MB.
+ * fiber uses it; another may stream_cancel. The first error sticks. Files: what lies in the page cache the loop copies, for that is faster
+ * here than sendfile; what does not, a worker sends by sendfile. A worker writes what comes. Slices of at most 4 MB, so that others go on.
  *
  * `patience`: the most between two moves of a byte; -ETIMEDOUT after that. stream_limit: bytes a second. */
 #pragma once
@@ -10,9 +10,13 @@
 
 struct conn;
 struct stream;
-struct stream *stream_new(int fd);   /* takes it, connected; NULL: out of descriptors */
-void stream_free(struct stream **s); /* at once, without a word; a reset if anything of ours is unsent */
+struct stream *stream_new(int fd); /* takes it, connected; NULL: out of descriptors */
+/* At once, without a word. The peer sees a reset, which it cannot take for the end of a file; it sees an end if stream_finish said so, or if
+ * theirs was read and nothing was written. */
+void stream_free(struct stream **s);
 struct addr stream_peer(const struct stream *s);
+bool stream_alive(
+    struct stream *s); /* kept without use: they have neither closed nor broken it. Never waits */
 
 /* fd: bound, not connected, taken in any case. Waits. */
 [[nodiscard]] int stream_connect(int fd, struct addr to, nsec deadline, struct stream **out);
@@ -34,10 +38,11 @@ void stream_unread(struct stream *s, struct str bytes);
 [[nodiscard]] int stream_write(struct stream *s, struct str bytes, nsec patience); /* all of it */
 /* Plain only (-EOPNOTSUPP with TLS): file to socket, n bytes from *at, which moves. Short without an error: the file ended. */
 [[nodiscard]] int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec patience);
-/* Plain only: socket to file, at most `most` bytes, at `at`; returns when some came. *got 0: the end. */
+/* Plain only: socket to file, at most `most` bytes, at `at`; returns when some came. *got 0: the end. *got counts also where it failed. */
 [[nodiscard]] int stream_receive_file(struct stream *s, int file, uint64_t at, uint64_t most, uint64_t *got,
                                       nsec patience);
-/* The end of what we send: what is buffered, close_notify, shutdown, and it waits until the peer has closed too or has it all. */
+/* The end of what we send: close_notify, shutdown, and it waits until the peer has it all; what they say meanwhile is forgotten. After an
+ * upload (their end was read, we wrote nothing) it waits for nothing and does not fail for what they no longer want to hear. */
 [[nodiscard]] int stream_finish(struct stream *s, nsec deadline);
 void stream_cancel(struct stream *s); /* whoever waits in it gets -ECANCELED, now and always */
 

@@ -1,10 +1,15 @@
 #include "net/tls_private.h"
+#include "net/addr.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <gnutls/abstract.h>
 
-enum { CHAIN_MOST = 8, TICKET_KEY = 64 };
+enum {
+        CHAIN_MOST = 8,
+        OWN_TICKETS_LAST =
+            7 * 86400, /* seconds; the most there is. They end with their control connection, anyway */
+};
 
 /* No RSA key exchange: it has no forward secrecy, and the keeper only signs. */
 const char tls_priorities[] =
@@ -156,20 +161,58 @@ void tls_context_drop(struct tls_context **tp)
         mem_free(t);
 }
 
-gnutls_session_t tls_context_session(struct tls_context *t)
+static gnutls_session_t server_session(struct tls_context *t, unsigned flags, const uint8_t *key)
 {
-        gnutls_datum_t ticket_key = { t->ticket_key, TICKET_KEY };
+        gnutls_datum_t ticket_key = { (unsigned char *)key, TICKET_KEY };
         gnutls_session_t s;
 
-        if (gnutls_init(&s, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
+        if (gnutls_init(&s, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | flags) < 0)
                 return NULL;
+        /* before the key: by this time GnuTLS makes another from it, now and then */
+        if (key && key != t->ticket_key)
+                gnutls_db_set_cache_expiration(s, OWN_TICKETS_LAST);
         if (gnutls_priority_set(s, t->priorities) < 0 ||
             gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, t->credentials) < 0 ||
-            gnutls_session_ticket_enable_server(s, &ticket_key) < 0) {
+            (key && gnutls_session_ticket_enable_server(s, &ticket_key) < 0)) {
                 gnutls_deinit(s);
                 return NULL;
         }
         gnutls_certificate_server_set_request(s, GNUTLS_CERT_IGNORE);
         tls_context_hold(t);
         return s;
+}
+
+gnutls_session_t tls_context_session(struct tls_context *t, const uint8_t *own_key)
+{
+        return server_session(t, 0, own_key ? own_key : t->ticket_key);
+}
+
+gnutls_session_t tls_context_data_session(struct tls_context *t, const uint8_t *own_key)
+{
+        return server_session(t, GNUTLS_NO_AUTO_SEND_TICKET, own_key);
+}
+
+int tls_client_session(const char *host, const char *ca_file, gnutls_session_t *s,
+                       gnutls_certificate_credentials_t *trust)
+{
+        int rc = gnutls_certificate_allocate_credentials(trust);
+
+        if (rc < 0)
+                return -ENOMEM;
+        rc = ca_file ? gnutls_certificate_set_x509_trust_file(*trust, ca_file, GNUTLS_X509_FMT_PEM)
+                     : gnutls_certificate_set_x509_system_trust(*trust);
+        if (rc < 0)
+                return -ENOENT;
+        rc = gnutls_init(s, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+        if (rc < 0)
+                return -ENOMEM;
+        rc = gnutls_priority_set_direct(*s, tls_priorities, NULL);
+        if (rc == 0)
+                rc = gnutls_credentials_set(*s, GNUTLS_CRD_CERTIFICATE, *trust);
+        if (rc == 0 && host) {
+                if (!addr_parse(str_of(host), 0, &(struct addr){ 0 })) /* RFC 6066 §3: no addresses in it */
+                        gnutls_server_name_set(*s, GNUTLS_NAME_DNS, host, strlen(host));
+                gnutls_session_set_verify_cert(*s, host, 0);
+        }
+        return rc < 0 ? -ENOMEM : 0;
 }

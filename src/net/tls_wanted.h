@@ -13,7 +13,7 @@ struct tls_wanted {
         enum tls_trust trust;
         struct str server_name; /* SNI; empty: none */
         const struct str
-            *names; /* TRUST_NAMES, and TRUST_DANE's usage 2; "*.example.org" stands for one label */
+            *names; /* TRUST_NAMES, and TRUST_DANE's usage 2: the certificate is for one of them */
         unsigned name_count;
         const char *ca_file;    /* NULL: the system's authorities */
         const struct str *tlsa; /* records as on the wire */

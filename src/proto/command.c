@@ -20,12 +20,16 @@ static bool must_sign_in(const struct session *s, const struct command *c)
 /* The columns, in the order in which a peer would want to hear of them. */
 static int run(struct session *s, const struct dialect *d, const struct command *c, struct scan *a)
 {
+        int rc;
+
         if (!(c->where & s->state))
                 return d->misplaced(s, c);
         if (must_sign_in(s, c))
                 return d->need_login(s, c);
         if (c->needs & NEEDS_TLS_FOR_SECRETS && !session_plaintext_ok(s))
                 return d->need_tls(s, c);
+        if (d->allows && !d->allows(s, c, &rc))
+                return rc;
         if (c->needs & NO_ARGUMENT && !scan_end(a))
                 return d->argument(s, c);
         if (c->needs & LAST && conn_input_waits(s->conn))

@@ -32,6 +32,8 @@ enum { OK = 0, FAIL = -1 }; /* what a reply returns: FAIL counts as an error of 
 struct dialect {
         const struct command *commands;
         size_t count;
+        /* Columns of the protocol's own, looked at behind those of sign-in; NULL: it has none. false: *rc is the result of the reply given. */
+        bool (*allows)(struct session *s, const struct command *c, int *rc);
         int (*unknown)(struct session *s, struct str verb);
         int (*misplaced)(struct session *s, const struct command *c); /* not in this state */
         int (*need_tls)(struct session *s, const struct command *c);

@@ -156,6 +156,8 @@ static bool handshake(struct session *s)
         if (!tls)
                 return false;
         tls_context_hold(tls);
+        if (s->kind->own_tickets)
+                conn_own_tickets(s->conn);
         rc = conn_starttls(s->conn, tls, in_seconds(60));
         tls_context_drop(&tls);
         return rc == 0;
@@ -215,7 +217,8 @@ static int refusal(struct server *server, const struct conn *conn)
 
 static bool tls_from_start(enum protocol protocol)
 {
-        return protocol == PROTOCOL_SUBMISSIONS || protocol == PROTOCOL_POP3S || protocol == PROTOCOL_IMAPS;
+        return protocol == PROTOCOL_SUBMISSIONS || protocol == PROTOCOL_POP3S || protocol == PROTOCOL_IMAPS ||
+               protocol == PROTOCOL_FTPS;
 }
 
 static struct session *new_session(struct server *server, struct conn *conn, enum protocol protocol)

@@ -48,6 +48,7 @@ struct session_kind {
                        enum refusal why);                           /* one line instead of a greeting */
         void (*describe)(const struct session *s, struct buf *out); /* more for SIGQUIT; may be NULL */
         unsigned scope;                                             /* SCOPE_ of the keeper */
+        bool own_tickets; /* conn_own_tickets before an implicit handshake */
 };
 
 /* What a role gives its sessions. Plain pointers; a role fills in what it has. */

@@ -1,22 +1,25 @@
 #include "proto/transcript.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum { CONNECTIONS_MOST = 99 };
 
 /* --- reading ------------------------------------------------------------------------------------------------- */
 
-/* "S:", "C:", "S2:": who, on which connection, and what stands behind; false: something else. */
+/* "S:", "C:", "D:", "S2:": who, on which connection, and what stands behind; false: something else. */
 static bool spoken(struct str line, struct transcript_line *out)
 {
         struct str text = line, who;
         uint64_t connection = 1;
 
-        if (!str_cut(&text, ':', &who) || !who.n || (who.p[0] != 'S' && who.p[0] != 'C'))
+        if (!str_cut(&text, ':', &who) || !who.n || !memchr("SCD", who.p[0], 3))
                 return false;
         if (who.n > 1 && (!str_u64(str_from_at(who, 1), &connection) || connection < 1))
                 return false;
-        out->kind = who.p[0] == 'S' ? TRANSCRIPT_SERVER : TRANSCRIPT_CLIENT;
+        out->kind = who.p[0] == 'S'   ? TRANSCRIPT_SERVER
+                    : who.p[0] == 'C' ? TRANSCRIPT_CLIENT
+                                      : TRANSCRIPT_DATA;
         out->connection = connection > CONNECTIONS_MOST ? 0 : (unsigned)connection;
         out->text = str_starts(text, S(" ")) ? str_from_at(text, 1) : text;
         return true;
@@ -30,7 +33,7 @@ static const char *read_line(struct str line, struct transcript_line *out)
         if (spoken(line, out))
                 return out->connection ? NULL : "so many connections are not possible";
         if (line.p[0] < 'a' || line.p[0] > 'z')
-                return "neither S: nor C: nor a directive";
+                return "neither S:, C: nor D:, nor a directive";
         out->kind = TRANSCRIPT_DIRECTIVE;
         out->connection = 1;
         out->text = str_trim(line);
@@ -85,7 +88,9 @@ int transcript_read(struct str text, struct arena *a, struct transcript_line **l
 void transcript_write(struct buf *out, enum transcript_kind kind, unsigned connection, struct str text)
 {
         if (kind != TRANSCRIPT_DIRECTIVE) {
-                buf_puts(out, kind == TRANSCRIPT_SERVER ? S("S") : S("C"));
+                buf_puts(out, kind == TRANSCRIPT_SERVER   ? S("S")
+                              : kind == TRANSCRIPT_CLIENT ? S("C")
+                                                          : S("D"));
                 if (connection > 1)
                         buf_printf(out, "%u", connection);
                 buf_puts(out, S(": "));
@@ -95,7 +100,7 @@ void transcript_write(struct buf *out, enum transcript_kind kind, unsigned conne
 
                 if ((c < 32 && c != '\t') || c == 127)
                         buf_printf(out, "\\x%02x", c);
-                else if (c == '*' && kind == TRANSCRIPT_SERVER)
+                else if (c == '*' && (kind == TRANSCRIPT_SERVER || kind == TRANSCRIPT_DATA))
                         buf_puts(out, S("\\*"));
                 else
                         buf_u8(out, c);

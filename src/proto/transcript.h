@@ -15,6 +15,7 @@
 enum transcript_kind {
         TRANSCRIPT_SERVER,    /* S: */
         TRANSCRIPT_CLIENT,    /* C: */
+        TRANSCRIPT_DATA,      /* D: a line the server says on FTP's data connection */
         TRANSCRIPT_DIRECTIVE, /* anything else: connect, starttls, raw, ... */
 };
 struct transcript_line {

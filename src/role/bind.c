@@ -15,16 +15,19 @@
 
 static const struct service {
         enum protocol protocol;
+        enum child_kind role;
         const char *name;
         size_t port; /* offset in struct settings */
 } services[] = {
-        { PROTOCOL_SMTP, "SMTP", offsetof(struct settings, smtp_port) },
-        { PROTOCOL_SUBMISSION, "submission", offsetof(struct settings, submission_port) },
-        { PROTOCOL_SUBMISSIONS, "submissions", offsetof(struct settings, submissions_port) },
-        { PROTOCOL_POP3, "POP3", offsetof(struct settings, pop3_port) },
-        { PROTOCOL_POP3S, "POP3S", offsetof(struct settings, pop3s_port) },
-        { PROTOCOL_IMAP, "IMAP", offsetof(struct settings, imap_port) },
-        { PROTOCOL_IMAPS, "IMAPS", offsetof(struct settings, imaps_port) },
+        { PROTOCOL_SMTP, CHILD_MAIL, "SMTP", offsetof(struct settings, smtp_port) },
+        { PROTOCOL_SUBMISSION, CHILD_MAIL, "submission", offsetof(struct settings, submission_port) },
+        { PROTOCOL_SUBMISSIONS, CHILD_MAIL, "submissions", offsetof(struct settings, submissions_port) },
+        { PROTOCOL_POP3, CHILD_MAIL, "POP3", offsetof(struct settings, pop3_port) },
+        { PROTOCOL_POP3S, CHILD_MAIL, "POP3S", offsetof(struct settings, pop3s_port) },
+        { PROTOCOL_IMAP, CHILD_MAIL, "IMAP", offsetof(struct settings, imap_port) },
+        { PROTOCOL_IMAPS, CHILD_MAIL, "IMAPS", offsetof(struct settings, imaps_port) },
+        { PROTOCOL_FTP, CHILD_FILES, "FTP", offsetof(struct settings, ftp_port) },
+        { PROTOCOL_FTPS, CHILD_FILES, "FTPS", offsetof(struct settings, ftps_port) },
 };
 #define SERVICES (sizeof(services) / sizeof(*services))
 
@@ -35,7 +38,8 @@ static long port_of(const struct settings *s, const struct service *v)
 
 static int bind_one(struct children *all, const struct service *v, struct addr a)
 {
-        int rc = listen_probe(a);
+        unsigned workers = v->role == CHILD_FILES ? all->files : all->mail;
+        int rc = workers ? listen_probe(a) : 0;
 
         if (rc < 0) {
                 errno = -rc;
@@ -43,7 +47,7 @@ static int bind_one(struct children *all, const struct service *v, struct addr a
                 return rc;
         }
         /* A socket a worker: the kernel spreads connections, and one worker's death leaves the others' queues alone. */
-        for (unsigned w = 0; w < all->count - 1; w++) {
+        for (unsigned w = 0; w < workers; w++) {
                 int fd = listen_on(a, true, BACKLOG);
 
                 if (fd < 0) {
@@ -51,7 +55,7 @@ static int bind_one(struct children *all, const struct service *v, struct addr a
                         fprintf(stderr, "pail: %s port %u on %s: %m\n", v->name, a.port, addr_text(a).z);
                         return rc;
                 }
-                all->listening[all->listening_count++] = (struct listening){ fd, v->protocol, w };
+                all->listening[all->listening_count++] = (struct listening){ fd, v->protocol, v->role, w };
         }
         return 0;
 }
@@ -69,7 +73,7 @@ int children_bind(struct children *all)
                 fprintf(stderr, "pail: listen: %zu addresses are too many\n", most);
                 return -EINVAL;
         }
-        all->listening = mem_array(most * SERVICES * (all->count - 1) + 1, sizeof(*all->listening));
+        all->listening = mem_array(most * SERVICES * all->mail + 1, sizeof(*all->listening));
         while (rest.n && !rc) {
                 struct addr a;
 
@@ -92,6 +96,52 @@ int children_bind(struct children *all)
         }
         return rc;
 }
+
+/* ---- FTP's data connections: the one thing that a role may ask for ---- */
+
+static bool port_granted(const struct children *all, unsigned index, long port)
+{
+        const struct settings *s = all->how->settings;
+
+        if ((s->ftp_port && port == s->ftp_data_port) || (s->ftps_port && port == s->ftps_data_port))
+                return true; /* also 0, any port, if the setting is 0 */
+        return port >= s->ftp_passive_low && port <= s->ftp_passive_high &&
+               (unsigned)(port - s->ftp_passive_low) % all->files == index;
+}
+
+static bool address_granted(const struct settings *s, struct addr wanted)
+{
+        struct str rest = str_of(s->listen), word;
+        struct addr a;
+
+        while (rest.n) {
+                str_cut(&rest, ' ', &word);
+                if (word.n && addr_parse(word, 0, &a) && a.family == wanted.family &&
+                    (addr_same_host(a, wanted) || addr_any(a))) /* the kernel knows what is local */
+                        return true;
+        }
+        return false;
+}
+
+bool children_bind_for(struct child *c, struct channel_message *m)
+{
+        auto_buf struct buf answer = { 0 };
+        struct addr a;
+
+        if (!start_unpack_bind(m->body, &a) || !port_granted(c->all, c->index, a.port) ||
+            !address_granted(c->all->how->settings, a))
+                return false;
+        int fd = listen_bound(a);
+
+        buf_init(&answer, 4);
+        buf_u32(&answer, (uint32_t)(fd < 0 ? fd : 0));
+        channel_answer(m, buf_str(&answer), fd);
+        if (fd >= 0)
+                close(fd);
+        return true;
+}
+
+/* ---- keys ---- */
 
 static int open_key(const char *setting, const char *standard)
 {

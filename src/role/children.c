@@ -18,7 +18,9 @@
 
 extern char **environ;
 
-static const char *const role_names[] = { [CHILD_KEEPER] = "keeper", [CHILD_MAIL] = "mail" };
+static const char *const role_names[] = {
+        [CHILD_KEEPER] = "keeper", [CHILD_MAIL] = "mail", [CHILD_FILES] = "files"
+};
 
 struct child *children_keeper(struct children *all)
 {
@@ -57,12 +59,26 @@ static void role_changed(struct channel_message *m)
                 channel_nonsense(m);
 }
 
+static void role_binds(struct channel_message *m)
+{
+        if (!children_bind_for(m->context, m))
+                channel_nonsense(m);
+}
+
 static const struct channel_kind from_keeper[] = { { ROLE_READY, "ready", role_ready }, { 0 } };
 static const struct channel_kind from_mail[] = {
         { ROLE_READY, "ready", role_ready },
         { ROLE_WATCH, "watch", role_watches },
         { ROLE_CHANGED, "changed", role_changed },
         { 0 },
+};
+static const struct channel_kind from_files[] = {
+        { ROLE_READY, "ready", role_ready },
+        { ROLE_BIND, "bind", role_binds },
+        { 0 },
+};
+static const struct channel_kind *const from[] = {
+        [CHILD_KEEPER] = from_keeper, [CHILD_MAIL] = from_mail, [CHILD_FILES] = from_files
 };
 
 /* A role ends its channel by ending, or by sending what it may not: then it is broken, or not ours any more. */
@@ -90,6 +106,18 @@ static void tell_index(struct child *to, unsigned kind, unsigned index, int fd)
         channel_tell(to->channel, (uint16_t)kind, buf_str(&b), fd);
 }
 
+/* The keeper counts its fronts in one row. */
+static unsigned front_number(const struct child *c)
+{
+        return c->kind == CHILD_FILES ? START_PEERS + c->index : c->index;
+}
+
+static bool talk(const struct child *a, const struct child *b)
+{
+        return a->kind == CHILD_KEEPER || b->kind == CHILD_KEEPER ||
+               (a->kind == CHILD_MAIL && b->kind == CHILD_MAIL);
+}
+
 /* Wires c, which is being started through `start`, to those who run already. 0 or -errno. */
 static int wire(struct children *all, struct child *c, int start)
 {
@@ -97,17 +125,17 @@ static int wire(struct children *all, struct child *c, int start)
                 struct child *other = &all->list[i];
                 int ends[2], rc;
 
-                if (other == c || !other->channel)
+                if (other == c || !other->channel || !talk(c, other))
                         continue;
                 rc = pair(ends);
                 if (rc < 0)
                         return rc;
                 if (c->kind == CHILD_KEEPER) {
-                        start_send_fd(start, START_FRONT, other->index, ends[0]);
+                        start_send_fd(start, START_FRONT, front_number(other), ends[0]);
                         channel_tell(other->channel, ROLE_KEEPER, S(""), ends[1]);
                 } else if (other->kind == CHILD_KEEPER) {
                         start_send_fd(start, START_KEEPER, 0, ends[0]);
-                        tell_index(other, ROLE_FRONT, c->index, ends[1]);
+                        tell_index(other, ROLE_FRONT, front_number(c), ends[1]);
                 } else {
                         start_send_fd(start, START_PEER, other->index, ends[0]);
                         tell_index(other, ROLE_PEER, c->index, ends[1]);
@@ -146,7 +174,7 @@ static int send_start(struct children *all, struct child *c, int socket)
 {
         struct start *s = &(struct start){
                 .index = c->index,
-                .processes = all->count - 1,
+                .processes = c->kind == CHILD_FILES ? all->files : all->mail,
                 .uid = all->how->uid,
                 .gid = all->how->gid,
                 .drop = all->how->drop,
@@ -157,10 +185,10 @@ static int send_start(struct children *all, struct child *c, int socket)
         rc |= start_send_fd(socket, START_DATA, 0, all->data);
         if (c->kind == CHILD_KEEPER && all->key >= 0)
                 rc |= start_send_fd(socket, START_KEY, 0, all->key);
-        if (c->kind == CHILD_MAIL && all->certificate >= 0)
+        if (c->kind != CHILD_KEEPER && all->certificate >= 0)
                 rc |= start_send_fd(socket, START_CERTIFICATE, 0, all->certificate);
-        for (unsigned i = 0; c->kind == CHILD_MAIL && i < all->listening_count; i++)
-                if (all->listening[i].worker == c->index)
+        for (unsigned i = 0; i < all->listening_count; i++)
+                if (all->listening[i].role == c->kind && all->listening[i].worker == c->index)
                         rc |= start_send_fd(socket, START_LISTENER, all->listening[i].protocol,
                                             all->listening[i].fd);
         rc |= wire(all, c, socket);
@@ -202,7 +230,7 @@ static void start_one(struct child *c)
                 again_later(c);
                 return;
         }
-        c->channel = channel_new(ends[0], c->kind == CHILD_KEEPER ? from_keeper : from_mail, c, role_left);
+        c->channel = channel_new(ends[0], from[c->kind], c, role_left);
         channel_survive(c->channel);
         if (c->kind == CHILD_MAIL)
                 switchboard_join(c->all->bells, c->index, c->channel);
@@ -216,22 +244,27 @@ static void start_again(struct timer *t)
                 start_one(c);
 }
 
+static void start_first(struct children *all, struct child *c, enum child_kind kind, unsigned index)
+{
+        c->kind = kind;
+        c->index = index;
+        c->all = all;
+        c->again.fire = start_again;
+        if (kind == CHILD_KEEPER)
+                snprintf(c->name, sizeof(c->name), "keeper");
+        else
+                snprintf(c->name, sizeof(c->name), "%s.%u", role_names[kind], index);
+        start_one(c);
+}
+
 void children_start(struct children *all)
 {
         all->bells = switchboard_new();
-        for (unsigned i = 0; i < all->count; i++) {
-                struct child *c = &all->list[i];
-
-                c->kind = i ? CHILD_MAIL : CHILD_KEEPER;
-                c->index = i ? i - 1 : 0;
-                c->all = all;
-                c->again.fire = start_again;
-                if (c->kind == CHILD_MAIL)
-                        snprintf(c->name, sizeof(c->name), "mail.%u", c->index);
-                else
-                        snprintf(c->name, sizeof(c->name), "keeper");
-                start_one(c);
-        }
+        start_first(all, &all->list[0], CHILD_KEEPER, 0);
+        for (unsigned i = 0; i < all->mail; i++)
+                start_first(all, &all->list[1 + i], CHILD_MAIL, i);
+        for (unsigned i = 0; i < all->files; i++)
+                start_first(all, &all->list[1 + all->mail + i], CHILD_FILES, i);
 }
 
 static void say_how_it_ended(const struct child *c, int status)
@@ -267,17 +300,17 @@ void children_reap(struct children *all)
                 }
 }
 
-void children_tell(struct children *all, unsigned kind, struct str body, int fd, int which_kind)
+void children_tell(struct children *all, unsigned kind, struct str body, int fd, unsigned to)
 {
         for (unsigned i = 0; i < all->count; i++)
-                if (all->list[i].channel && (which_kind < 0 || (int)all->list[i].kind == which_kind))
+                if (all->list[i].channel && to & TO(all->list[i].kind))
                         channel_tell(all->list[i].channel, (uint16_t)kind, body, fd);
 }
 
-static bool running(const struct children *all, enum child_kind kind)
+static bool running(const struct children *all, unsigned which)
 {
         for (unsigned i = 0; i < all->count; i++)
-                if (all->list[i].pid && all->list[i].kind == kind)
+                if (all->list[i].pid && which & TO(all->list[i].kind))
                         return true;
         return false;
 }
@@ -293,12 +326,12 @@ static void stop_listening(struct children *all)
 void children_stop(struct children *all)
 {
         if (!all->stopping) {
-                children_tell(all, ROLE_STOP, S(""), -1, CHILD_MAIL);
+                children_tell(all, ROLE_STOP, S(""), -1, TO_FRONTS);
                 stop_listening(all);
         }
         all->stopping = true;
-        if (!running(all, CHILD_MAIL))
-                children_tell(all, ROLE_STOP, S(""), -1, CHILD_KEEPER);
+        if (!running(all, TO_FRONTS))
+                children_tell(all, ROLE_STOP, S(""), -1, TO(CHILD_KEEPER));
 }
 
 void children_kill(struct children *all)
@@ -310,5 +343,5 @@ void children_kill(struct children *all)
 
 bool children_gone(const struct children *all)
 {
-        return !running(all, CHILD_MAIL) && !running(all, CHILD_KEEPER);
+        return !running(all, TO_ALL);
 }

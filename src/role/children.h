@@ -8,11 +8,15 @@
 #include <sys/types.h>
 
 struct switchboard;
-enum child_kind { CHILD_KEEPER, CHILD_MAIL };
+enum child_kind { CHILD_KEEPER, CHILD_MAIL, CHILD_FILES };
+#define TO(kind)  (1U << (kind))
+#define TO_FRONTS (TO(CHILD_MAIL) | TO(CHILD_FILES))
+#define TO_ALL    (TO(CHILD_KEEPER) | TO_FRONTS)
+
 struct child {
         enum child_kind kind;
-        unsigned index;
-        char name[16];
+        unsigned index; /* of its kind */
+        char name[20];
         pid_t pid; /* 0: not running */
         struct channel *channel;
         bool ready;
@@ -23,12 +27,14 @@ struct child {
 };
 struct listening {
         int fd;
-        unsigned protocol, worker;
+        unsigned protocol;
+        enum child_kind role;
+        unsigned worker;
 };
 struct children {
         const struct supervise *how;
-        struct child *list; /* the keeper first, then mail.0 .. */
-        unsigned count;
+        struct child *list;          /* the keeper first, then mail.0 .., files.0 .. */
+        unsigned count, mail, files; /* of all, and of each kind */
         struct listening *listening;
         unsigned listening_count;
         int data, certificate, key;
@@ -39,10 +45,12 @@ struct children {
 /* Bind everything the settings ask for; says on stderr what is in use and how out of it. 0 or -errno. */
 int children_bind(struct children *all);
 void children_open_keys(struct children *all); /* at start and SIGHUP */
+/* ROLE_BIND of a files process. false: that was not its to ask. */
+bool children_bind_for(struct child *c, struct channel_message *m);
 void children_start(struct children *all);
 void children_reap(struct children *all); /* after SIGCHLD */
 void children_tell(struct children *all, unsigned kind, struct str body, int fd,
-                   int which_kind);       /* -1: all */
+                   unsigned to);          /* TO_ALL ... */
 void children_stop(struct children *all); /* the fronts first; the keeper when they have ended */
 void children_kill(struct children *all);
 bool children_gone(const struct children *all);

@@ -22,7 +22,7 @@ static struct children *children;
 
 static void directory_changed(struct channel_message *m)
 {
-        children_tell(children, ROLE_DIRECTORY, S(""), -1, -1);
+        children_tell(children, ROLE_DIRECTORY, S(""), -1, TO_ALL);
         channel_answer(m, S(""), -1);
 }
 

@@ -218,7 +218,7 @@ static void begin(void *arg)
                 die("secrets: %s", strerror(-rc));
         if (role.start.key >= 0 && keeper_key(role.keeper, role.start.key) < 0)
                 log_warn("key", "why=\"not usable: no TLS\"");
-        for (unsigned i = 0; i < START_PEERS; i++)
+        for (unsigned i = 0; i < START_FRONTS; i++)
                 if (role.start.fronts[i] >= 0)
                         keeper_front(role.keeper, role.start.fronts[i]);
         role.supervisor = channel_new(START_FD, from_supervisor, NULL, supervisor_gone);

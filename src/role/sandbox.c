@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/landlock.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -34,6 +36,7 @@ struct ruleset {
         (FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                    \
          LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | \
          LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE)
+#define FS_FILES (FS_WRITE | LANDLOCK_ACCESS_FS_MAKE_SYM)
 #define FS_FILE_ONLY                                                                                 \
         (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE | \
          FS_TRUNCATE)
@@ -47,6 +50,9 @@ int sandbox_landlock_abi(void)
 
 static void allow_path(int ruleset, const struct sandbox_path *p, uint64_t handled)
 {
+        static const uint64_t rights[] = {
+                [SANDBOX_READ] = FS_READ, [SANDBOX_WRITE] = FS_WRITE, [SANDBOX_FILES] = FS_FILES
+        };
         struct stat st;
         int fd = open(p->path, O_PATH | O_CLOEXEC);
 
@@ -55,7 +61,7 @@ static void allow_path(int ruleset, const struct sandbox_path *p, uint64_t handl
         if (fd < 0 || fstat(fd, &st) < 0)
                 die("sandbox: %s: %m", p->path);
         struct landlock_path_beneath_attr rule = {
-                .allowed_access = (p->right == SANDBOX_WRITE ? FS_WRITE : FS_READ) & handled,
+                .allowed_access = rights[p->right] & handled,
                 .parent_fd = fd,
         };
 
@@ -226,6 +232,13 @@ static const int allowed[] = {
         SCMP_SYS(arch_prctl),
 };
 
+/* SANDBOX_FILE_SERVER */
+static const int of_file_server[] = {
+        SCMP_SYS(splice),     SCMP_SYS(symlink),   SCMP_SYS(symlinkat), SCMP_SYS(fchmodat),
+        SCMP_SYS(chmod),      SCMP_SYS(fsetxattr), SCMP_SYS(fgetxattr), SCMP_SYS(fremovexattr),
+        SCMP_SYS(flistxattr), SCMP_SYS(fallocate), SCMP_SYS(readahead), SCMP_SYS(copy_file_range),
+};
+
 static const int deadly[] = {
         SCMP_SYS(execve),
         SCMP_SYS(execveat),
@@ -269,9 +282,35 @@ static const unsigned fcntl_commands[] = {
         F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,      F_SETFL,     F_GETLK,
         F_SETLK, F_SETLKW,        F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS,
 };
-static const unsigned ioctl_requests[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX };
+static const unsigned fcntl_of_file_server[] = { F_SETPIPE_SZ, F_GETPIPE_SZ };
+/* FICLONE, FICLONERANGE: copies that share their blocks. SIOCOUTQ, SIOCATMARK: how much of ours is not with the peer, urgent data. */
+static const unsigned ioctl_of_file_server[] = { FICLONE, FICLONERANGE, SIOCOUTQ, SIOCATMARK };
+static const unsigned ioctl_requests[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, SIOCATMARK };
 
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
 #define LOW_HALF 0xffffffffU /* the kernel looks at no more of an int */
+
+/* Calls whose second argument is one of these. */
+static int add_requests(scmp_filter_ctx f, int call, const unsigned *requests, size_t n)
+{
+        int bad = 0;
+
+        for (size_t i = 0; i < n; i++)
+                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1,
+                                        SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, requests[i]));
+        return bad;
+}
+
+static int add_file_server(scmp_filter_ctx f)
+{
+        int bad = 0;
+
+        for (size_t i = 0; i < COUNT(of_file_server); i++)
+                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, of_file_server[i], 0);
+        bad |= add_requests(f, SCMP_SYS(fcntl), fcntl_of_file_server, COUNT(fcntl_of_file_server));
+        bad |= add_requests(f, SCMP_SYS(ioctl), ioctl_of_file_server, COUNT(ioctl_of_file_server));
+        return bad;
+}
 
 /* What is allowed to ourselves only, and in part only. */
 static int add_partly_allowed(scmp_filter_ctx f)
@@ -279,12 +318,8 @@ static int add_partly_allowed(scmp_filter_ctx f)
         scmp_datum_t self = (scmp_datum_t)getpid();
         int bad = 0;
 
-        for (size_t i = 0; i < sizeof(fcntl_commands) / sizeof(*fcntl_commands); i++)
-                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                                        SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, fcntl_commands[i]));
-        for (size_t i = 0; i < sizeof(ioctl_requests) / sizeof(*ioctl_requests); i++)
-                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                                        SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, ioctl_requests[i]));
+        bad |= add_requests(f, SCMP_SYS(fcntl), fcntl_commands, COUNT(fcntl_commands));
+        bad |= add_requests(f, SCMP_SYS(ioctl), ioctl_requests, COUNT(ioctl_requests));
         /* Other processes of this user get no signals and keep their limits. */
         bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
                                 SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_HALF, self));
@@ -304,9 +339,9 @@ static bool add_rules(scmp_filter_ctx f, unsigned also)
 {
         int bad = add_partly_allowed(f);
 
-        for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++)
+        for (size_t i = 0; i < COUNT(allowed); i++)
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
-        for (size_t i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
+        for (size_t i = 0; i < COUNT(deadly); i++)
                 bad |= seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
         /* Threads, but no processes. clone3's flags lie in memory where no filter sees them: glibc falls back. */
         bad |= seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -314,11 +349,10 @@ static bool add_rules(scmp_filter_ctx f, unsigned also)
                                 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
         bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
         bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_VMA));
-        if (also & SANDBOX_CONNECT) {
-                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 0);
+        if (also & SANDBOX_CONNECT)
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
-                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
-        }
+        if (also & SANDBOX_FILE_SERVER)
+                bad |= add_file_server(f);
         if (SANITIZED) { /* what the sanitizers' own runtime asks for */
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0);
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 0);

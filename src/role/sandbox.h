@@ -9,8 +9,15 @@
 #pragma once
 #include <stddef.h>
 
-enum sandbox_right { SANDBOX_READ, SANDBOX_WRITE };
-enum sandbox_also { SANDBOX_CONNECT = 1 /* may open TCP connections */ };
+enum sandbox_right {
+        SANDBOX_READ,
+        SANDBOX_WRITE,
+        SANDBOX_FILES, /* SANDBOX_WRITE, and symbolic links */
+};
+enum sandbox_also {
+        SANDBOX_CONNECT = 1,     /* sockets that it was given may connect; it makes and binds none */
+        SANDBOX_FILE_SERVER = 2, /* splice, attributes beside files, modes, clones, symbolic links */
+};
 struct sandbox_path {
         const char *path; /* a folder: all beneath it */
         enum sandbox_right right;

@@ -1,5 +1,7 @@
 #include "role/start.h"
 
+#include "base/mem.h"
+#include "net/addr.h"
 #include "run/channel.h"
 #include "run/log.h"
 
@@ -119,7 +121,7 @@ static void take_fd(struct start *s, enum start_what what, unsigned number, int 
                 }
                 break;
         case START_FRONT:
-                if (number < START_PEERS) {
+                if (number < START_FRONTS) {
                         s->fronts[number] = fd;
                         return;
                 }
@@ -142,7 +144,9 @@ void start_receive(struct start *s)
 
         *s = (struct start){ .data = -1, .keeper = -1, .certificate = -1, .key = -1 };
         for (unsigned i = 0; i < START_PEERS; i++)
-                s->peers[i] = s->fronts[i] = -1;
+                s->peers[i] = -1;
+        for (unsigned i = 0; i < START_FRONTS; i++)
+                s->fronts[i] = -1;
         for (;;) {
                 int fd;
                 struct unpack u = unpack_of(receive_message(room, sizeof(room), &fd));
@@ -173,6 +177,26 @@ void start_drop(const struct start *s)
         }
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 die("cannot give up rights: %m");
+}
+
+void start_pack_bind(struct buf *out, const struct addr *a)
+{
+        buf_u8(out, a->family);
+        buf_put(out, a->ip, sizeof(a->ip));
+        buf_u16(out, a->port);
+}
+
+bool start_unpack_bind(struct str body, struct addr *a)
+{
+        struct unpack u = unpack_of(body);
+
+        *a = (struct addr){ .family = unpack_u8(&u) };
+        struct str ip = unpack_bytes(&u, sizeof(a->ip));
+
+        a->port = unpack_u16(&u);
+        if (!u.bad)
+                mem_copy(a->ip, sizeof(a->ip), ip);
+        return unpack_done(&u) && (a->family == 4 || a->family == 6);
 }
 
 int role_take_fd(struct channel_message *m)

@@ -13,26 +13,27 @@
 #define START_FD       3
 #define START_MOST_FDS 600
 #define START_PEERS    64
+#define START_FRONTS   (2 * START_PEERS) /* mail processes, then files processes */
 
 enum start_what {
         START_FACTS = 1,
         START_DATA,        /* the data folder, O_PATH */
-        START_KEEPER,      /* mail: channel to the keeper */
+        START_KEEPER,      /* mail, files: channel to the keeper */
         START_PEER,        /* mail: channel to mail process `number` */
         START_FRONT,       /* keeper: channel to front `number` */
-        START_LISTENER,    /* mail: number is the enum protocol */
-        START_CERTIFICATE, /* mail: the chain, PEM, unparsed */
+        START_LISTENER,    /* mail, files: number is the enum protocol */
+        START_CERTIFICATE, /* mail, files: the chain, PEM, unparsed */
         START_KEY,         /* keeper: the private key, PEM, unparsed */
         START_GO,
 };
 
 struct start {
-        unsigned index, processes;
+        unsigned index, processes; /* of this role */
         unsigned uid, gid;
         bool drop; /* started as root: become uid and gid */
         struct settings settings;
         int data, keeper, certificate, key; /* -1: none */
-        int peers[START_PEERS], fronts[START_PEERS];
+        int peers[START_PEERS], fronts[START_FRONTS];
         struct {
                 int fd;
                 unsigned protocol;
@@ -55,6 +56,7 @@ enum role_kind {
         ROLE_READY = 100, /* the role serves */
         ROLE_WATCH,       /* mail: accounts it watches from now on, or no more (role/bells.h) */
         ROLE_CHANGED,     /* mail: accounts it has changed */
+        ROLE_BIND,        /* files: a socket bound to an address and port, see below */
         /* supervisor to role */
         ROLE_STOP,        /* finish your commands and end */
         ROLE_PEER,        /* u32 index, and the descriptor: a mail process was restarted */
@@ -71,6 +73,15 @@ struct channel_message;
 int role_take_fd(
     struct channel_message *m); /* the descriptor of a ROLE_ message; without one the role ends */
 
+/* The one thing that a role may ask the supervisor for: ROLE_BIND, u8 4 or 6 | 16 bytes address (IPv4: the first 4) | u16 port, by files. The
+ * answer is i32 0 or -errno and the descriptor: bound, neither connected nor listening. Granted are ftp-data-port, ftps-data-port
+ * and the asker's own share of the passive ports (each so many-th of the range), on addresses that `listen` names. Who asks for
+ * another one is broken, or not ours any more, and is killed. */
+struct addr;
+void start_pack_bind(struct buf *out, const struct addr *a);
+[[nodiscard]] bool start_unpack_bind(struct str body, struct addr *a);
+
 /* The roles' mains: called by `pail -x NAME`. */
 int role_mail(void);
+int role_files(void);
 int role_keeper(void);

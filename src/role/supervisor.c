@@ -82,14 +82,11 @@ static void keep_started(const struct settings *s)
                 die("supervisor: settings that cannot be packed");
 }
 
-static void say_reread(const struct settings *fresh)
+static void say_reread(struct str later)
 {
-        auto_buf struct buf names = { 0 };
-
-        buf_init(&names, 2048);
-        if (settings_need_restart(&started, fresh, &names))
+        if (later.n)
                 log_warn("reread", "what=\"settings and certificates\" not-before-restart=%s",
-                         log_str(buf_str(&names)));
+                         log_str(later));
         else
                 log_event("reread", "what=\"settings and certificates\"");
 }
@@ -97,7 +94,7 @@ static void say_reread(const struct settings *fresh)
 static void on_hangup(int signo)
 {
         const struct supervise *how = children.how;
-        auto_buf struct buf b = { 0 };
+        auto_buf struct buf b = { 0 }, later = { 0 };
 
         if (on_terminal &&
             !isatty(STDERR_FILENO)) { /* it was closed: nobody is there to press Ctrl-C any more */
@@ -106,6 +103,9 @@ static void on_hangup(int signo)
         }
         if (how->reread && how->reread(how->settings, how->context) < 0)
                 return;
+        buf_init(&later, 2048);
+        settings_need_restart(&started, how->settings, &later);
+        settings_keep(how->settings, &started); /* the roles go by what the ports and grants were made from */
         buf_init(&b, CHANNEL_BODY);
         settings_pack(how->settings, &b);
         if (b.full) {
@@ -115,23 +115,23 @@ static void on_hangup(int signo)
                          CHANNEL_BODY);
                 return;
         }
-        children_tell(&children, ROLE_SETTINGS, buf_str(&b), -1, -1);
+        children_tell(&children, ROLE_SETTINGS, buf_str(&b), -1, TO_ALL);
         children_open_keys(&children);
         if (children.certificate >= 0)
-                children_tell(&children, ROLE_CERTIFICATE, S(""), children.certificate, CHILD_MAIL);
+                children_tell(&children, ROLE_CERTIFICATE, S(""), children.certificate, TO_FRONTS);
         if (children.key >= 0)
-                children_tell(&children, ROLE_KEY, S(""), children.key, CHILD_KEEPER);
-        say_reread(how->settings);
+                children_tell(&children, ROLE_KEY, S(""), children.key, TO(CHILD_KEEPER));
+        say_reread(buf_str(&later));
 }
 
 static void on_quit(int signo)
 {
         (void)signo;
         fiber_dump(STDERR_FILENO);
-        children_tell(&children, ROLE_DUMP, S(""), -1, -1);
+        children_tell(&children, ROLE_DUMP, S(""), -1, TO_ALL);
 }
 
-static unsigned workers(const struct settings *s)
+unsigned supervise_workers(const struct settings *s)
 {
         long n = s->workers ? s->workers : sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -141,7 +141,9 @@ static unsigned workers(const struct settings *s)
 int supervise(const struct supervise *how)
 {
         children = (struct children){ .how = how, .certificate = -1, .key = -1 };
-        children.count = 1 + workers(how->settings);
+        children.mail = supervise_workers(how->settings);
+        children.files = 0;
+        children.count = 1 + children.mail + children.files;
         children.list = mem_array(children.count, sizeof(*children.list));
         close_range(STDERR_FILENO + 1, ~0U,
                     CLOSE_RANGE_CLOEXEC); /* what our caller left open is not for the roles */

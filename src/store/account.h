@@ -103,6 +103,12 @@ void account_list_free(struct placed **list);
 
 /* How full: octets of all letters (each counted once). */
 [[nodiscard]] int account_usage(struct account *a, uint64_t *octets, uint64_t *letters);
+/* What counts against its quota: these octets, and with the setting shared-quota those of its files. */
+[[nodiscard]] int account_taken(struct account *a, uint64_t *octets);
+/* Shared quotas: the octets of an account's letters are told there after every change and whenever an account is opened, and its files' are
+ * read from there. NULL (as it begins): neither. */
+struct usage;
+void accounts_usage(struct accounts *a, struct usage *usage);
 
 /* Settling: make all that was filed survive a power cut. */
 [[nodiscard]] int account_settle(struct account *a);

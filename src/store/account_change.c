@@ -222,6 +222,8 @@ int account_change(struct account *a, const char *name, int (*before)(void *arg)
         uint64_t commits = db_commits(a->db);
         int rc = change(a, name, before, fn, arg, how);
 
+        if (db_commits(a->db) != commits)
+                account_tell(a);
         if (db_commits(a->db) != commits && a->set->changed)
                 a->set->changed(a->set->changed_context, str_of(a->name));
         return rc;

@@ -50,6 +50,7 @@ struct account {
         atomic_bool bodies_dirty; /* a name there may not be durable; set after the link, before the commit */
         int bodies;               /* descriptor of bodies/, -1: not yet needed */
         unsigned wal_pages;       /* when it was closed */
+        uint64_t told;      /* octets of letters, last said to the files role */
         unsigned wal_tried; /* pages in the WAL when somebody tried to checkpoint it at WAL_PAGES_MOST */
 };
 
@@ -83,7 +84,9 @@ struct accounts {
         int sync_failed;         /* what syncfs said once */
         struct sharing *sharing; /* told of rights; not ours */
         struct stages stages;
+        struct usage *usage; /* shared quotas; not ours; NULL: none */
 };
+void account_tell(struct account *a); /* account_quota.c */
 
 struct scratch *scratch_take(struct accounts *a);
 void scratch_give(struct accounts *a, struct scratch *s);

@@ -239,6 +239,9 @@ static int open_account(struct account *acc)
                         wake_one(&a->room);
                 }
         }
+        acc->told = UINT64_MAX;
+        if (!rc)
+                account_tell(acc);
         acc->openings = ++a->openings;
         acc->state = rc ? ACCOUNT_CLOSED : ACCOUNT_OPEN;
         wake_all(&acc->changed);

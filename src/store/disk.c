@@ -91,6 +91,14 @@ int disk_rename(int from_dir, const char *from, int to_dir, const char *to)
         return named_end(&t, TRACE_RENAME, renameat(from_dir, from, to_dir, to));
 }
 
+int disk_rename_new(int from_dir, const char *from, int to_dir, const char *to)
+{
+        struct named t;
+
+        named_begin(&t, from_dir, from, to_dir, to);
+        return named_end(&t, TRACE_RENAME, renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE));
+}
+
 int disk_link(int from_dir, const char *from, int to_dir, const char *to)
 {
         struct named t;
@@ -172,6 +180,35 @@ int disk_truncate(int fd, off_t size)
         return rc;
 }
 
+int disk_symlink(const char *target, int dir, const char *name)
+{
+        return result(symlinkat(target, dir, name));
+}
+
+/* By hand: for file systems that cannot copy, and for the record. */
+static ssize_t copy_piece(int from, off_t from_at, int to, off_t to_at, size_t n)
+{
+        char piece[4096];
+        ssize_t got = pread(from, piece, n < sizeof piece ? n : sizeof piece, from_at);
+        struct iovec v = { piece, got > 0 ? (size_t)got : 0 };
+        int rc = got > 0 ? disk_pwritev(to, &v, 1, to_at) : 0;
+
+        return got < 0 ? -errno : rc < 0 ? rc : got;
+}
+
+ssize_t disk_copy(int from, off_t from_at, int to, off_t to_at, size_t n)
+{
+        ssize_t done = -1;
+
+        if (trace_on())
+                return copy_piece(from, from_at, to, to_at, n);
+        done = copy_file_range(from, &from_at, to, &to_at, n, 0);
+        if (done < 0 &&
+            (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM))
+                return copy_piece(from, from_at, to, to_at, n);
+        return done < 0 ? -errno : done;
+}
+
 /* While recording the sync itself is left out: what counts is the record, and tests run many. */
 static int synced(int fd, enum trace_kind kind, int (*sync)(int fd))
 {
@@ -205,6 +242,15 @@ int disk_datasync(int fd)
         if (disk_failing(&error))
                 return -error;
         return synced(fd, TRACE_SYNC, fdatasync);
+}
+
+int disk_sync(int fd)
+{
+        int error;
+
+        if (disk_failing(&error))
+                return -error;
+        return synced(fd, TRACE_SYNC, fsync);
 }
 
 int disk_sync_dir(int dir)

@@ -15,12 +15,17 @@ int disk_mkdir(int dir, const char *name); /* 0700 */
 int disk_rmdir(int dir, const char *name);
 int disk_pwritev(int fd, const struct iovec *v, int n, off_t at); /* all of it, or -errno */
 int disk_datasync(int fd);
+int disk_sync(int fd); /* fsync: times and mode too */
 int disk_sync_dir(int dir);
 int disk_sync_all(int any_fd); /* syncfs */
 int disk_rename(int from_dir, const char *from, int to_dir, const char *to);
+int disk_rename_new(int from_dir, const char *from, int to_dir, const char *to); /* never replaces: -EEXIST */
 int disk_link(int from_dir, const char *from, int to_dir, const char *to);
 int disk_unlink(int dir, const char *name);
 int disk_truncate(int fd, off_t size);
+int disk_symlink(const char *target, int dir, const char *name); /* not recorded */
+/* At most n bytes, sharing blocks where the file system can; how many, 0: there are no more. */
+ssize_t disk_copy(int from, off_t from_at, int to, off_t to_at, size_t n);
 
 /* Tests: record everything below `root` into the file `trace` (its form stands in disk_trace.h); NULL, NULL ends it.
  * While recording, syncs are only recorded.

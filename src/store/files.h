@@ -8,8 +8,9 @@
  * for `keep_parts` seconds for the same account and name, so that REST or APPE goes on in it. Two uploads to one name have two parts.
  *
  * Quota: whatever makes a root grow (upload, append, copy, join, resume) takes its octets from the same counter before it writes, so
- * two at once never pass it; files/.usage holds the counters, shared by all processes, counted anew after a crash. With
- * `shared` the account's letters count too (store/usage.h).
+ * two at once never pass it; files/.usage/ holds the counters, shared by all processes, counted anew after a crash. What an upload
+ * replaces is counted as given back already, and looked at again at commit. With how.usage the account's letters count too
+ * (store/usage.h).
  *
  * Errors: -ENOENT -EACCES -EEXIST -ENOTDIR -EISDIR -ENOTEMPTY -ENAMETOOLONG -ELOOP -EINVAL -EDQUOT (quota) -ENOSPC (disk) -EROFS
  * (read-only root) -EIO. Paths in errors and logs are the caller's business. */
@@ -38,6 +39,8 @@ struct root;
 [[nodiscard]] int root_open(struct files *f, struct str account, bool read_only, uint64_t quota,
                             struct root **out);
 void root_close(struct root **r);
+void root_umask(struct root *r,
+                unsigned bits); /* that new files (0666) and folders (0777) lack; 022 if it is not called */
 struct root_room {
         uint64_t used, quota; /* octets, by files; quota 0: none */
         uint64_t available;   /* what may still be written: of quota and disk the lesser */
@@ -74,21 +77,27 @@ void file_close(struct file **f);                              /* never waits */
 /* Writing. upload_begin makes no name visible. */
 struct upload;
 enum upload_how {
-        UPLOAD_NEW,    /* STOR: replaces at commit; at = 0 */
-        UPLOAD_UNIQUE, /* STOU: never replaces; upload_name tells the name, taken for good at commit */
-        UPLOAD_APPEND, /* APPE: behind what is there (reflink, else copied), or behind the part that an interrupted upload left */
+        UPLOAD_NEW, /* STOR: replaces at commit; at = 0 */
+        UPLOAD_UNIQUE, /* STOU: never replaces; the name is `path` and a random end, told by upload_name, taken at commit */
+        UPLOAD_APPEND, /* APPE: behind the part that an interrupted upload left, else behind what is there (reflink, else copied) */
         UPLOAD_RESUME, /* REST at + STOR: the first `at` octets are kept of the part that was left, or if there is none of the file; -EINVAL:
                           neither has so many */
 };
+/* How many octets of an upload to this path that broke off are kept; -ENOENT: none. While there are some, this is the SIZE to tell: clients
+ * ask for it to know where to go on with REST or APPE. Nothing else shows them; a commit to the path, its removal and whatever else
+ * takes the name end them. */
+[[nodiscard]] int upload_kept(struct root *r, struct str path, uint64_t *size);
+/* A folder there is -EISDIR, here or with the first octet; a link at the end of the path is replaced, not followed. */
 [[nodiscard]] int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t at,
                                struct upload **out);
 struct str upload_name(const struct upload *u);
-uint64_t upload_at(const struct upload *u);    /* where the first byte goes */
-int upload_descriptor(const struct upload *u); /* for splice: the caller has asked upload_room before */
+uint64_t upload_at(const struct upload *u); /* where the first byte goes */
+int upload_descriptor(
+    const struct upload *u); /* for splice: the caller has asked upload_room before (it makes the part) */
 /* There is room for this many octets from `at` on, and they are taken from the quota: -EDQUOT, -ENOSPC. Cheap: taken in slices. */
 [[nodiscard]] int upload_room(struct upload *u, uint64_t at, uint64_t n);
-[[nodiscard]] int upload_write(struct upload *u, uint64_t at,
-                               struct str bytes);      /* asks for the room itself */
+/* Asks for the room itself. The first 64 KB stay in memory: a short file costs one trip to a worker, at its commit. */
+[[nodiscard]] int upload_write(struct upload *u, uint64_t at, struct str bytes);
 void upload_facts(struct upload *u, struct str facts); /* kept beside the file from commit on */
 /* Durable when it returns 0 (if the settings say so). size: the file ends there. modified 0: now. Frees nothing. */
 [[nodiscard]] int upload_commit(struct upload *u, uint64_t size, int64_t modified);
@@ -96,7 +105,7 @@ void upload_facts(struct upload *u, struct str facts); /* kept beside the file f
 void upload_free(struct upload **u, bool keep, uint64_t size);
 
 /* A folder, some entries at a time, never wholly in memory; in the order of the disk. `each` runs on the calling fiber and may wait;
- * false: enough. with_facts: of the entries themselves (not of what links lead to). */
+ * false: enough. with_facts: of the entries themselves (not of what links lead to). Links that lead out are left out. */
 struct file_entry {
         struct str name;
         struct file_facts facts; /* kind always, the rest only if asked for */

@@ -33,7 +33,7 @@ static bool load(const char *path, struct buf *out)
         return n > 0;
 }
 
-/* --- S: and C: ----------------------------------------------------------------------------------------------- */
+/* --- S:, D: and C: ----------------------------------------------------------------------------------------------- */
 
 static struct wire *wire_of(struct dialog *d, unsigned connection)
 {
@@ -59,17 +59,19 @@ static bool hear(struct dialog *d, struct wire *w, struct str pattern, struct st
 
 static bool server_says(struct dialog *d, const struct transcript_line *l)
 {
-        struct wire *w = wire_of(d, l->connection);
+        bool on_data = l->kind == TRANSCRIPT_DATA, any = d->skipping != TRANSCRIPT_DIRECTIVE, matches;
+        struct wire *w = on_data ? data_wire(d, l->connection) : wire_of(d, l->connection);
         struct str line;
-        bool matches, any = d->skipping;
 
-        d->skipping = str_eq(l->text, S("..."));
-        if (!w || d->skipping)
+        d->skipping = str_eq(l->text, S("...")) ? l->kind : TRANSCRIPT_DIRECTIVE;
+        if (!w || d->skipping != TRANSCRIPT_DIRECTIVE)
                 return w != NULL;
         do {
                 if (!hear(d, w, l->text, &line) ||
                     !words_match(&d->variables, l->text, line, &matches, &d->why))
                         return false;
+                if (!on_data)
+                        data_heard(d, l->connection, line);
         } while (any && !matches);
         if (!matches)
                 buf_printf(&d->why, "expected \"" PRS "\", got \"" PRS "\"", STR(l->text), STR(line));
@@ -88,14 +90,21 @@ static bool client_says(struct dialog *d, const struct transcript_line *l)
         return wire_send(w, buf_str(&line), &d->why);
 }
 
+static bool false_end_of_skip(struct dialog *d)
+{
+        const char *who = d->skipping == TRANSCRIPT_DATA ? "D" : "S";
+
+        buf_printf(&d->why, "behind \"%s: ...\" comes the %s: line it goes up to", who, who);
+        return false;
+}
+
 static bool step(struct dialog *d, const struct transcript_line *l)
 {
-        if (d->skipping && l->kind != TRANSCRIPT_SERVER) {
-                buf_puts(&d->why, S("behind \"S: ...\" comes the S: line it goes up to"));
-                return false;
-        }
+        if (d->skipping != TRANSCRIPT_DIRECTIVE && l->kind != d->skipping)
+                return false_end_of_skip(d);
         switch (l->kind) {
-        case TRANSCRIPT_SERVER: return server_says(d, l);
+        case TRANSCRIPT_SERVER:
+        case TRANSCRIPT_DATA: return server_says(d, l);
         case TRANSCRIPT_CLIENT: return client_says(d, l);
         case TRANSCRIPT_DIRECTIVE: return directive(d, l->text);
         }
@@ -131,11 +140,9 @@ static bool run_lines(struct dialog *d, struct str text, unsigned *number)
                 if (!step(d, &lines[i]))
                         return false;
         }
-        if (d->skipping) {
-                buf_puts(&d->why, S("behind \"S: ...\" comes the S: line it goes up to"));
-                return false;
-        }
-        return nothing_left(d);
+        if (d->skipping != TRANSCRIPT_DIRECTIVE)
+                return false_end_of_skip(d);
+        return nothing_left(d) && data_nothing_left(d);
 }
 
 /* On one line, whatever a verb or a server had to say. */
@@ -161,7 +168,8 @@ static bool run_file(struct dialog *d, const char *path)
         arena_init(&d->arena, MEMORY);
         arena_init(&d->variables.arena, MEMORY);
         d->variables.n = 0;
-        d->skipping = false;
+        d->skipping = TRANSCRIPT_DIRECTIVE;
+        data_begin(d);
         for (unsigned i = 0; i < CONNECTIONS; i++)
                 d->wires[i].fd = -1;
         good = load(path, &text);
@@ -172,6 +180,7 @@ static bool run_file(struct dialog *d, const char *path)
                 print_failure(path, number, buf_str(&d->why));
         for (unsigned i = 0; i < CONNECTIONS; i++)
                 wire_close(&d->wires[i]);
+        data_finish(d);
         buf_free(&d->why);
         arena_finish(&d->arena);
         arena_finish(&d->variables.arena);
@@ -200,6 +209,7 @@ int main(int argc, char **argv)
         int i = 1;
 
         signal(SIGPIPE, SIG_IGN);
+        srandom((unsigned)getpid()); /* data_dial takes ports by chance */
         for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2)
                 if (!option(&d, argv[i], argv[i + 1]))
                         break;

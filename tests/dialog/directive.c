@@ -11,15 +11,7 @@
 
 extern char **environ;
 
-struct call {
-        struct dialog *d;
-        struct str words[WORDS_MOST];
-        size_t n;            /* words, the directive's name among them, "as N" not */
-        unsigned connection; /* "as N", else 1 */
-        struct wire *wire;   /* of that connection, when the table says it must be open */
-};
-
-static bool wrong(struct call *c, const char *what)
+bool wrong(struct call *c, const char *what)
 {
         buf_puts(&c->d->why, str_of(what));
         return false;
@@ -34,7 +26,7 @@ static const struct service {
 } services[] = {
         { "smtp", 25, false },  { "submission", 587, false }, { "submissions", 465, true },
         { "pop3", 110, false }, { "pop3s", 995, true },       { "imap", 143, false },
-        { "imaps", 993, true },
+        { "imaps", 993, true }, { "ftp", 21, false },         { "ftps", 990, true },
 };
 
 static const struct service *service_of(struct str name)
@@ -45,9 +37,14 @@ static const struct service *service_of(struct str name)
         return NULL;
 }
 
+const char *authority_of(struct dialog *d)
+{
+        return arena_printf(&d->arena, "%s/ca.pem", d->dir).p;
+}
+
 static bool upgrade(struct dialog *d, struct wire *w)
 {
-        return wire_tls(w, arena_printf(&d->arena, "%s/ca.pem", d->dir).p, &d->why);
+        return wire_tls(w, authority_of(d), NULL, &d->why);
 }
 
 /* connect PROTOCOL [ADDRESS] [tls] [as N] */
@@ -57,9 +54,11 @@ static bool do_connect(struct call *c)
         const char *address = "127.0.0.1";
         bool tls = service && service->tls;
         struct wire *w = &c->d->wires[c->connection - 1];
+        unsigned port = c->d->base_port + (service ? service->port : 0);
 
         if (!service)
-                return wrong(c, "connect: smtp, submission, submissions, pop3, pop3s, imap or imaps");
+                return wrong(c,
+                             "connect: smtp, submission, submissions, pop3, pop3s, imap, imaps, ftp or ftps");
         for (size_t i = 2; i < c->n; i++) {
                 if (str_eq(c->words[i], S("tls")))
                         tls = true;
@@ -67,8 +66,10 @@ static bool do_connect(struct call *c)
                         address = c->words[i].p;
         }
         wire_close(w);
-        return wire_dial(w, address, c->d->base_port + service->port, &c->d->why) &&
-               (!tls || upgrade(c->d, w));
+        if (str_starts(c->words[1], S("ftp")) ? !data_dial(c->d, w, address, port)
+                                              : !wire_dial(w, address, port, &c->d->why))
+                return false;
+        return !tls || upgrade(c->d, w);
 }
 
 static bool do_starttls(struct call *c)
@@ -76,6 +77,14 @@ static bool do_starttls(struct call *c)
         if (wire_has_more(c->wire))
                 return wrong(c, "starttls: the server has said more than was expected");
         return upgrade(c->d, c->wire);
+}
+
+/* endtls: CCC was said (RFC 4217) */
+static bool do_endtls(struct call *c)
+{
+        if (!c->wire->tls)
+                return wrong(c, "endtls: there is no TLS");
+        return wire_leave_tls(c->wire, &c->d->why);
 }
 
 static bool do_close(struct call *c)
@@ -119,6 +128,16 @@ static bool do_split(struct call *c)
                         return false;
                 nanosleep(&pause, NULL); /* so that they are likely to be read apart; right either way */
         }
+        return true;
+}
+
+/* urgent "bytes": the last of them is urgent data, as Telnet's Synch has it */
+static bool do_urgent(struct call *c)
+{
+        struct str bytes = c->words[1];
+
+        if (c->wire->tls || !bytes.n || send(c->wire->fd, bytes.p, bytes.n, MSG_OOB | MSG_NOSIGNAL) < 0)
+                return wrong(c, "urgent: it cannot be sent");
         return true;
 }
 
@@ -284,6 +303,9 @@ static const struct directive {
         { "repeat", do_repeat, 2, 2, true },    { "auth", do_auth, 4, 4, true },
         { "poll", do_poll, 5, 5, false },       { "do", do_do, 2, WORDS_MOST - 1, false },
         { "set", do_nothing, 1, 1, false },     { "fresh", do_nothing, 0, 0, false },
+        { "endtls", do_endtls, 0, 0, true },    { "urgent", do_urgent, 1, 1, true },
+        { "data", do_data, 1, 3, false },       { "file", do_file, 2, 6, false },
+        { "folder", do_folder, 1, 4, false },   { "link", do_link, 2, 2, false },
 };
 
 static bool run(struct call *c, const struct directive *t)

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 
 import pytest
@@ -19,6 +20,20 @@ def demo():
     """One demo for the tests of a file that do not disturb each other."""
     with Pail() as p:
         yield p
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip('needs root to mount a small disk')
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    os.chmod(tmp_path, 0o755)
+    done = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=24m,mode=755', 'pail-story', disk], capture_output=True)
+    if done.returncode:
+        pytest.skip('nothing may be mounted here')
+    yield disk
+    subprocess.run(['umount', '-l', disk], check=True)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -41,7 +41,7 @@ def until(what, condition):
 
 def is_free(base):
     try:
-        for port in (25, 110, 143, 465, 587, 993, 995):
+        for port in (20, 21, 25, 110, 143, 465, 587, 989, 990, 993, 995):
             with socket.socket() as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind(('127.0.0.1', base + port))

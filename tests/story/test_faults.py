@@ -13,7 +13,6 @@ import pytest
 from load import for_now
 from pail import PATIENCE, PEOPLE, Pail, subjects, until
 
-ROOT = os.geteuid() == 0
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -60,20 +59,6 @@ def test_below_the_reserve_letters_are_put_off_and_everything_else_goes_on():
         assert len(pail.letters('bob@hamburger.edu')) == 2
         assert delete_all(pail, 'bob@hamburger.edu').startswith(b'+OK')
         assert pail.count('bob@hamburger.edu') == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    if not ROOT:
-        pytest.skip('needs root to mount a small disk')
-    disk = tmp_path / 'disk'
-    disk.mkdir()
-    os.chmod(tmp_path, 0o755)
-    done = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=24m,mode=755', 'pail-story', disk], capture_output=True)
-    if done.returncode:
-        pytest.skip('nothing may be mounted here')
-    yield disk
-    subprocess.run(['umount', '-l', disk], check=True)
 
 
 @pytest.mark.parametrize('size', [2000, 60_000, 500_000])

@@ -5,9 +5,6 @@ import subprocess
 from imapwire import Literal, Soon, Wire
 from load import text_of
 from pail import PEOPLE, Pail, until
-from test_faults import small_disk
-
-assert small_disk       # a fixture
 
 
 def wire(pail, who='jill@hill.com'):

@@ -29,7 +29,7 @@ def room(tmp_path):
     (['demo', '--set', 'workers'], 64, 'pail demo: --set workers: not NAME=VALUE'),
     (['demo', '--set', 'workers=1000'], 64, 'pail demo: --set workers=1000: workers: 1000 is more than 64'),
     (['demo', '--set', 'imap-disable=IDLE FROB'], 64,
-     'pail demo: --set imap-disable=IDLE FROB: FROB: IMAP here has no such capability'),
+     'pail demo: imap-disable: FROB: IMAP here has no such capability'),
     (['demo', '--dir', '/nonexistent/demo'], 73, 'pail: /nonexistent/demo: cannot be made: No such file or directory'),
     (['demo', '--dir', '/etc/passwd'], 66, 'pail: /etc/passwd: no data folder: Not a directory'),
     (['serve', '--frob'], 64, 'pail serve: --frob: no such option'),

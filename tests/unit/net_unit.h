@@ -2,7 +2,9 @@
 #pragma once
 #include "unit.h"
 #include "net/conn_private.h"
+#include "net/listen.h"
 #include "run/log.h"
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,6 +35,24 @@ static inline struct conn *conn_and_peer(int *peer)
         c = conn_new(pair[0], nobody, nobody);
         must(c);
         return c;
+}
+
+/* Two ends of a TCP connection over the loopback, neither of them blocking: fd[0] connected, fd[1] accepted. */
+static inline void tcp_pair(int fd[2])
+{
+        struct sockaddr_storage sa;
+        socklen_t n = sizeof(sa);
+        struct addr a;
+        int l;
+
+        must(addr_parse(S("127.0.0.1"), 0, &a));
+        l = listen_on(a, false, 1);
+        must(l >= 0 && getsockname(l, (struct sockaddr *)&sa, &n) == 0);
+        fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        must(connect(fd[0], (struct sockaddr *)&sa, n) == 0);
+        fd[1] = accept4(l, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        must(fd[1] >= 0 && fcntl(fd[0], F_SETFL, O_NONBLOCK) == 0);
+        close(l);
 }
 
 static inline void say(int fd, struct str s)

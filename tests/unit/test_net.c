@@ -422,6 +422,52 @@ static void dial_and_listen(void **state)
         in_fiber(out_of_descriptors_body, NULL);
 }
 
+/* RFC 959 §4.1.3: IP and the Synch before an ABOR. The urgent byte stays where it was sent, and counts once. */
+static void urgent_body(void *arg)
+{
+        struct conn *c;
+        struct str line;
+        int fd[2];
+
+        (void)arg;
+        tcp_pair(fd);
+        c = conn_new(fd[1], nobody, nobody);
+        conn_urgent_inline(c);
+        say(fd[0], S("NOOP\r\n\xff\xf4"));
+        must(send(fd[0], "\xff\xf2", 2, MSG_OOB) == 2);
+        say(fd[0], S("ABOR\r\n"));
+        must(conn_line(c, &line, 99, SOON) == GOT_LINE && str_eq(line, S("NOOP")));
+        must(conn_line(c, &line, 99, SOON) == GOT_LINE && str_eq(line, S("\xff\xf4\xff\xf2"
+                                                                         "ABOR")));
+        must(conn_urgent(c) && !conn_urgent(c));
+        /* nothing but an urgent byte; then one that is noticed before it is read */
+        must(send(fd[0], "\n", 1, MSG_OOB) == 1);
+        must(conn_line(c, &line, 99, SOON) == GOT_BARE && line.n == 0);
+        must(conn_urgent(c) && !conn_urgent(c));
+        say(fd[0], S("A"));
+        must(send(fd[0], "B", 1, MSG_OOB) == 1);
+        while (!c->urgent)
+                fiber_sleep(now() + MSECOND);
+        must(conn_urgent(c));
+        say(fd[0], S("C\r\n"));
+        for (int i = 0; i < 5; i++)
+                fiber_yield(); /* turns in which the edge comes again */
+        must(conn_line(c, &line, 99, SOON) == GOT_LINE && str_eq(line, S("ABC")));
+        must(!conn_urgent(c));
+        /* none */
+        say(fd[0], S("QUIT\r\n"));
+        must(conn_line(c, &line, 99, SOON) == GOT_LINE && str_eq(line, S("QUIT")));
+        must(!conn_urgent(c));
+        conn_free(&c);
+        close(fd[0]);
+}
+
+static void urgent(void **state)
+{
+        (void)state;
+        in_fiber(urgent_body, NULL);
+}
+
 /* A verb has no fiber: the same functions block. */
 static void outside_of_fibers(void **state)
 {
@@ -447,13 +493,10 @@ static void outside_of_fibers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(addresses),
-                cmocka_unit_test(lines),
-                cmocka_unit_test(endless_lines),
-                cmocka_unit_test(bytes),
-                cmocka_unit_test(output),
-                cmocka_unit_test(dial_and_listen),
-                cmocka_unit_test(outside_of_fibers),
+                cmocka_unit_test(addresses),     cmocka_unit_test(lines),
+                cmocka_unit_test(endless_lines), cmocka_unit_test(bytes),
+                cmocka_unit_test(output),        cmocka_unit_test(dial_and_listen),
+                cmocka_unit_test(urgent),        cmocka_unit_test(outside_of_fibers),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

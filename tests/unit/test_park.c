@@ -1,4 +1,5 @@
 #include "net_unit.h"
+#include "base/mem.h"
 
 /* A session that parks: woken on the loop's stack, it starts a fiber again. */
 struct parker {
@@ -158,6 +159,98 @@ static void waking_a_waiter_body(void *arg)
         close(p.peer);
 }
 
+/* conn_call, from a fiber that waits for what the other one has come to. */
+struct caller {
+        struct conn *c;
+        uint32_t when; /* what the session waits for: EPOLLIN, EPOLLOUT */
+        int drain;     /* then, let the flush go on by reading here; -1: not */
+        size_t drained;
+};
+
+static void calls_later(void *arg)
+{
+        struct caller *k = arg;
+        static char scrap[65536];
+        ssize_t n;
+
+        while (!(k->c->wants & k->when))
+                fiber_yield();
+        conn_call(k->c);
+        conn_call(k->c);
+        while (k->drain >= 0 && k->drained < 1 << 20) {
+                n = recv(k->drain, scrap, sizeof(scrap), MSG_DONTWAIT);
+                k->drained += n > 0 ? (size_t)n : 0;
+                fiber_yield();
+        }
+        k->drained++;
+}
+
+static void calling_body(void *arg)
+{
+        struct parker p = { 0 };
+        struct caller k = { .when = EPOLLIN, .drain = -1 };
+        struct str line;
+        char *much;
+
+        (void)arg;
+        p.c = k.c = conn_and_peer(&p.peer);
+        /* while it waits for a command, once however often called, and the output goes out before the next wait */
+        conn_put(p.c, S("150\r\n"));
+        must(fiber_spawn("caller", calls_later, &k) == 0);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_CALLED);
+        must(conn_line(p.c, &line, 99, now() + MSECOND) == GOT_LATE);
+        hears(p.peer, S("150\r\n"));
+        /* in the middle of a line, which is not lost; what is there already goes first */
+        say(p.peer, S("NOOP\r\nAB"));
+        fiber_sleep(now() + MSECOND); /* a turn in which the loop sees it */
+        conn_call(p.c);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_LINE && str_eq(line, S("NOOP")));
+        must(conn_line(p.c, &line, 99, SOON) == GOT_CALLED);
+        must(fiber_spawn("caller", calls_later, &k) == 0);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_CALLED);
+        say(p.peer, S("OR\r\n"));
+        must(conn_line(p.c, &line, 99, SOON) == GOT_LINE && str_eq(line, S("ABOR")));
+        /* while it waits for somebody who reads slowly */
+        much = mem_alloc(1 << 20);
+        k = (struct caller){ .c = p.c, .when = EPOLLOUT, .drain = p.peer };
+        must(fiber_spawn("caller", calls_later, &k) == 0);
+        conn_put(p.c, str_from(much, 1 << 20));
+        must(conn_line(p.c, &line, 99, SOON) == GOT_CALLED);
+        while (k.drained < (1 << 20) + 1)
+                fiber_yield();
+        mem_free(much);
+
+        /* a session that is called is not parked; a parked one wakes and is told */
+        conn_park_after(p.c, 0);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_QUIET);
+        conn_call(p.c);
+        must(!conn_may_park(p.c));
+        must(conn_line(p.c, &line, 99, SOON) == GOT_CALLED);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_QUIET);
+        park(&p, NEVER);
+        conn_call(p.c);
+        woken_once(&p, WOKEN_INPUT);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_CALLED);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_QUIET);
+        conn_call(p.c); /* between GOT_QUIET and conn_park */
+        conn_park(p.c, NEVER, parker_woken, &p);
+        p.woken = 0;
+        woken_once(&p, WOKEN_INPUT);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_CALLED);
+        /* the end goes first */
+        conn_call(p.c);
+        conn_shutdown(p.c);
+        must(conn_line(p.c, &line, 99, SOON) == GOT_END);
+        conn_free(&p.c);
+        close(p.peer);
+}
+
+static void calling(void **state)
+{
+        (void)state;
+        in_fiber(calling_body, NULL);
+}
+
 static void parking(void **state)
 {
         (void)state;
@@ -232,6 +325,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(parking),
+                cmocka_unit_test(calling),
                 cmocka_unit_test(tap),
         };
 

@@ -5,6 +5,7 @@
 #include "run/log.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +20,9 @@
 #include <unistd.h>
 
 static char folder[] = "/tmp/pail-sandbox-XXXXXX";
-static char inside[64], reading[64], outside[64];
+static char inside[64], reading[64], outside[64], link_there[64];
+static int given = -1, given_to_listen = -1; /* sockets, bound before */
+static struct sockaddr_in listening = { .sin_family = AF_INET };
 static pid_t us;
 
 static int result(long rc)
@@ -111,6 +114,33 @@ static int opens_a_unix_socket(void)
         return result(socket(AF_UNIX, SOCK_SEQPACKET, 0));
 }
 
+static int binds_what_it_was_given(void)
+{
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+        return result(bind(given, (struct sockaddr *)&a, sizeof(a)));
+}
+
+static int listens_on_what_it_was_given(void)
+{
+        return result(listen(given_to_listen, 1));
+}
+
+static int connects_what_it_was_given(void)
+{
+        return result(connect(given, (struct sockaddr *)&listening, sizeof(listening)));
+}
+
+static int makes_a_link(void)
+{
+        return result(symlink("inside", link_there));
+}
+
+static int makes_a_device(void)
+{
+        return result(mknod(link_there, S_IFIFO | 0600, 0));
+}
+
 static int maps_code(void)
 {
         return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
@@ -159,7 +189,7 @@ static const struct attempt {
         const char *name;
         int (*run)(void);
         int want; /* errno, or -signal */
-        bool by_landlock, not_sanitized;
+        bool by_landlock, not_sanitized, file_server;
 } attempts[] = {
         { "writes inside", writes_inside, 0 },
         { "reads what it may read", reads_what_it_may_read, 0 },
@@ -181,12 +211,24 @@ static const struct attempt {
         { "forks", forks, EPERM },
         { "starts a thread", starts_a_thread, 0 },
         { "executes", executes, -SIGSYS },
+        { "connects", connects_what_it_was_given, EPERM },
+        { "makes a link", makes_a_link, EPERM },
+        { "a file server writes inside", writes_inside, 0, .file_server = true },
+        { "a file server reads outside", reads_outside, EACCES, .by_landlock = true, .file_server = true },
+        { "a file server opens a socket", opens_a_socket, EPERM, .file_server = true },
+        { "a file server opens a Unix socket", opens_a_unix_socket, EPERM, .file_server = true },
+        { "a file server binds", binds_what_it_was_given, EPERM, .file_server = true },
+        { "a file server connects", connects_what_it_was_given, 0, .file_server = true },
+        { "a file server listens", listens_on_what_it_was_given, 0, .file_server = true },
+        { "a file server makes a link", makes_a_link, 0, .file_server = true },
+        { "a file server makes a FIFO", makes_a_device, EPERM, .file_server = true },
+        { "a file server executes", executes, -SIGSYS, .file_server = true },
 };
 
 static int try(const struct attempt *a)
 {
         struct sandbox_path paths[] = {
-                { folder, SANDBOX_WRITE },
+                { folder, a->file_server ? SANDBOX_FILES : SANDBOX_WRITE },
                 { reading, SANDBOX_READ },
         };
         int status;
@@ -194,7 +236,8 @@ static int try(const struct attempt *a)
 
         if (pid == 0) {
                 log_quiet = true;
-                sandbox_enter(paths, LENGTH(paths), 0);
+                sandbox_enter(paths, LENGTH(paths),
+                              a->file_server ? SANDBOX_CONNECT | SANDBOX_FILE_SERVER : 0);
                 _exit(a->run());
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -222,6 +265,24 @@ static void a_role_in_its_sandbox(void **state)
         }
 }
 
+/* Somebody to connect to, and a socket to do it with. */
+static int listen_and_bind(void)
+{
+        struct sockaddr_in any = { .sin_family = AF_INET };
+        int there = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t n = sizeof(listening);
+
+        any.sin_addr.s_addr = listening.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        given = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        given_to_listen = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        return bind(there, (struct sockaddr *)&listening, n) || listen(there, 8) ||
+                       getsockname(there, (struct sockaddr *)&listening, &n) ||
+                       bind(given, (struct sockaddr *)&any, sizeof(any)) ||
+                       bind(given_to_listen, (struct sockaddr *)&any, sizeof(any))
+                   ? -1
+                   : 0;
+}
+
 static int make_files(void **state)
 {
         (void)state;
@@ -231,14 +292,16 @@ static int make_files(void **state)
         snprintf(reading, sizeof(reading), "%s.reading", folder);
         snprintf(outside, sizeof(outside), "%s.outside", folder);
         close(open(reading, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        snprintf(link_there, sizeof(link_there), "%s/link", folder);
         close(open(outside, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-        return 0;
+        return listen_and_bind();
 }
 
 static int remove_files(void **state)
 {
         (void)state;
         unlink(inside);
+        unlink(link_there);
         unlink(reading);
         unlink(outside);
         return rmdir(folder);

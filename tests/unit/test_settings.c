@@ -186,6 +186,14 @@ static void what_is_read_at_start_only(void **state)
         assert_string_equal(set(&b, "listen", "::1"), "");
         assert_true(settings_need_restart(&a, &b, &names));
         assert_str(buf_str(&names), S("listen workers"));
+        settings_keep(&b, &a); /* the rest is heeded at once */
+        assert_string_equal(b.listen, "0.0.0.0 ::");
+        assert_ptr_not_equal(b.listen, a.listen);
+        assert_int_equal(b.workers, 0);
+        assert_int_equal(b.max_letter_size, 1024 * 1024);
+        assert_true(b.auth_on_25);
+        buf_clear(&names);
+        assert_false(settings_need_restart(&a, &b, &names));
         settings_free(&a);
         settings_free(&b);
 }

@@ -1,106 +1,7 @@
-#include "net_unit.h"
-#include "net/tls.h"
-#include "run/log.h"
-#include <errno.h>
-#include <gnutls/abstract.h>
-#include <gnutls/x509.h>
+#include "tls_unit.h"
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-static const struct str ticket_key = S("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
-
-/* The keeper's part: a key that only signs, and whether it does. */
-static struct pair {
-        gnutls_privkey_t key;
-        char pem[4096];
-        char file[64];
-        unsigned asked;
-        bool refuses;
-} rsa, ecdsa;
-
-static int sign(void *context, unsigned algorithm, struct str data, struct buf *signature)
-{
-        struct pair *p = context;
-        gnutls_datum_t in = { (unsigned char *)data.p, (unsigned)data.n }, out;
-        int rc;
-
-        fiber_yield(); /* the keeper takes its time: other fibers run meanwhile */
-        p->asked++;
-        if (p->refuses)
-                return -EPIPE;
-        rc = gnutls_privkey_sign_hash2(p->key, (gnutls_sign_algorithm_t)algorithm, 0, &in, &out);
-        if (rc < 0)
-                return -EIO;
-        buf_put(signature, out.data, out.size);
-        gnutls_free(out.data);
-        return 0;
-}
-
-static void make_pair(struct pair *p, gnutls_pk_algorithm_t algorithm, unsigned bits)
-{
-        gnutls_x509_privkey_t key;
-        gnutls_x509_crt_t crt;
-        gnutls_datum_t pem;
-        FILE *f;
-
-        assert_int_equal(gnutls_x509_privkey_init(&key), 0);
-        assert_int_equal(gnutls_x509_privkey_generate(key, algorithm, bits, 0), 0);
-        assert_int_equal(gnutls_x509_crt_init(&crt), 0);
-        assert_int_equal(gnutls_x509_crt_set_version(crt, 3), 0);
-        assert_int_equal(gnutls_x509_crt_set_serial(crt, "\1", 1), 0);
-        assert_int_equal(gnutls_x509_crt_set_activation_time(crt, time(NULL) - 3600), 0);
-        assert_int_equal(gnutls_x509_crt_set_expiration_time(crt, time(NULL) + 86400), 0);
-        assert_int_equal(gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, "hill.com", 8),
-                         0);
-        assert_int_equal(
-            gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, "hill.com", 8, GNUTLS_FSAN_SET), 0);
-        assert_int_equal(gnutls_x509_crt_set_key(crt, key), 0);
-        assert_int_equal(gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0), 0);
-        assert_int_equal(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &pem), 0);
-        assert_true(pem.size < sizeof(p->pem));
-        snprintf(p->pem, sizeof(p->pem), "%s", pem.data);
-        gnutls_free(pem.data);
-        snprintf(p->file, sizeof(p->file), "/tmp/pail-test-XXXXXX");
-        f = fdopen(mkstemp(p->file), "w");
-        assert_non_null(f);
-        fputs(p->pem, f);
-        fclose(f);
-        gnutls_x509_crt_deinit(crt);
-        assert_int_equal(gnutls_privkey_init(&p->key), 0);
-        assert_int_equal(gnutls_privkey_import_x509(p->key, key, GNUTLS_PRIVKEY_IMPORT_AUTO_RELEASE), 0);
-}
-
-static int make_pairs(void **state)
-{
-        (void)state;
-        make_pair(&rsa, GNUTLS_PK_RSA, 2048);
-        make_pair(&ecdsa, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1));
-        return 0;
-}
-
-static int drop_pairs(void **state)
-{
-        (void)state;
-        unlink(rsa.file);
-        unlink(ecdsa.file);
-        gnutls_privkey_deinit(rsa.key);
-        gnutls_privkey_deinit(ecdsa.key);
-        return 0;
-}
-
-static struct tls_context *context_of(struct pair *p)
-{
-        struct tls_context *t;
-
-        must(tls_context_new(&t, str_of(p->pem), sign, p, ticket_key) == 0);
-        p->asked = 0;
-        p->refuses = false;
-        return t;
-}
 
 /* A client that is not ours: plain blocking GnuTLS in a thread. It starts TLS of a given version, says lines and
  * notes what comes back; with a session to resume if there is one. */
@@ -543,6 +444,68 @@ static void parking_body(void *arg)
         end_both(&d);
 }
 
+/* CCC: TLS ends in both directions, and what is said right behind it is in clear. */
+static void stops_tls(void *arg)
+{
+        struct dialog *d = arg;
+        struct str line;
+
+        must(conn_line(d->client, &line, 99, SOON) == GOT_LINE && str_eq(line, S("200 clear")));
+        d->client_result = conn_stoptls(d->client, SOON);
+        conn_put(d->client, S("NOOP\r\n"));
+        conn_flush(d->client, SOON);
+        d->client_done = true;
+        wake_all(&d->told);
+}
+
+static void clear_body(void *arg)
+{
+        struct dialog d;
+        struct str line;
+
+        (void)arg;
+        must(start_both(&d, &ecdsa, "hill.com", ecdsa.file) == 0 && d.client_result == 0);
+        d.client_done = false;
+        must(fiber_spawn("client", stops_tls, &d) == 0);
+        conn_put(d.server, S("200 clear\r\n"));
+        must(conn_stoptls(d.server, SOON) == 0 && !conn_has_tls(d.server));
+        must(conn_line(d.server, &line, 99, SOON) == GOT_LINE && str_eq(line, S("NOOP")));
+        while (!d.client_done)
+                must(wait_on(&d.told, "the client", SOON) == 0);
+        must(d.client_result == 0 && !conn_has_tls(d.client));
+        must(send(d.server->watch.fd, "220 hi\r\n", 8, 0) == 8); /* in clear indeed */
+        must(conn_line(d.client, &line, 99, SOON) == GOT_LINE && str_eq(line, S("220 hi")));
+        end_both(&d);
+
+        /* close_notify and the clear text behind it in one packet */
+        must(start_both(&d, &ecdsa, "hill.com", ecdsa.file) == 0 && d.client_result == 0);
+        conn_put(d.server, S("200 clear\r\n"));
+        must(conn_flush(d.server, SOON) == 0);
+        tls_bye(d.client);
+        must(send(d.client->watch.fd, "NOOP\r\nQU", 8, 0) == 8);
+        must(conn_stoptls(d.server, SOON) == 0);
+        must(conn_line(d.server, &line, 99, SOON) == GOT_LINE && str_eq(line, S("NOOP")));
+        must(send(d.client->watch.fd, "IT\r\n", 4, 0) == 4);
+        must(conn_line(d.server, &line, 99, SOON) == GOT_LINE && str_eq(line, S("QUIT")));
+        end_both(&d);
+
+        /* a command behind CCC, the end of the connection, or nothing at all */
+        for (int i = 0; i < 3; i++) {
+                int rc;
+
+                must(start_both(&d, &ecdsa, "hill.com", ecdsa.file) == 0 && d.client_result == 0);
+                if (i == 0) {
+                        conn_put(d.client, S("USER x\r\n"));
+                        must(conn_flush(d.client, SOON) == 0);
+                } else if (i == 1) {
+                        shutdown(d.client->watch.fd, SHUT_WR);
+                }
+                rc = conn_stoptls(d.server, i == 2 ? now() + MSECOND : SOON);
+                must(rc == (i == 0 ? -EPROTO : i == 1 ? -ECONNRESET : -ETIMEDOUT) && !conn_ok(d.server));
+                end_both(&d);
+        }
+}
+
 enum { BULK = 3000000 };
 
 static void sender(void *arg)
@@ -583,6 +546,7 @@ static void ours(void **state)
         in_fiber(our_client_body, NULL);
         in_fiber(parking_body, NULL);
         in_fiber(bulk_body, NULL);
+        in_fiber(clear_body, NULL);
 }
 
 int main(void)

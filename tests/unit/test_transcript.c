@@ -44,10 +44,11 @@ static void test_reading(void **state)
                 { TRANSCRIPT_CLIENT, 6, 1, "" },
                 { TRANSCRIPT_CLIENT, 7, 1, "  two spaces: kept" },
                 { TRANSCRIPT_SERVER, 8, 2, "250 Hello: again" },
+                { TRANSCRIPT_DATA, 9, 3, "drwxr-xr-x * business" },
         };
         struct str text =
             S("# a comment\nconnect smtp 127.0.0.1  \r\nS: 220 hill.com *\r\n\nC: HELO town.com\nC:\n"
-              "C:   two spaces: kept\nS2: 250 Hello: again");
+              "C:   two spaces: kept\nS2: 250 Hello: again\nD3: drwxr-xr-x * business");
         auto_arena struct arena arena;
         auto_buf struct buf why;
         struct transcript_line *lines;
@@ -71,8 +72,8 @@ static void test_mistakes(void **state)
         static const struct {
                 const char *text, *why;
         } mistakes[] = {
-                { "S: a\n> b\n", "2: neither S: nor C: nor a directive" },
-                { "S0: zero", "1: neither S: nor C: nor a directive" },
+                { "S: a\n> b\n", "2: neither S:, C: nor D:, nor a directive" },
+                { "S0: zero", "1: neither S:, C: nor D:, nor a directive" },
                 { "\n\nC100: a lot", "3: so many connections are not possible" },
         };
 

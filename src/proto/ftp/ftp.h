@@ -3,10 +3,12 @@
  *
  *   serve.c     the conversation: a line (Telnet taken out), its command; what waits while a transfer runs; parking
  *   commands.c  the table of commands, and what the table finds wrong: HELP, FEAT and docs/ftp.md are printed from it
+ *   telnet.c    what a line holds of Telnet
  *   reply.c     replies of one line and of several            texts.c   the same in other languages (LANG)
  *   login.c     USER PASS ACCT REIN QUIT HOST                 tls.c     AUTH PBSZ PROT CCC
  *   feat.c      FEAT OPTS LANG CLNT CSID SYST HELP NOOP       path.c    CWD CDUP PWD SMNT MKD RMD DELE RNFR RNTO
  *   facts.c     SIZE MDTM MLST MFMT MFF MFCT AVBL             site.c    SITE and its own table of commands
+ *   time.c      YYYYMMDDHHMMSS
  *   hash.c      HASH RANG's use in it, XCRC and its kin, COMB list.c    LIST NLST MLSD STAT path: the lines   glob.c  patterns
  *   data.c      PORT PASV EPRT EPSV; the data connection made, kept (MODE B, C), ended
  *   coding.c    TYPE STRU MODE ALLO REST RANG: how the next transfer goes
@@ -42,13 +44,29 @@ enum ftp_state {
 enum {                         /* in command.needs, besides enum needs */
        MEANWHILE = 1 << 16,    /* carried out at once while a transfer runs */
        WRITES = 1 << 17,       /* refused to whoever may only read: 550 */
-       NOT_REQUIRED = 1 << 18, /* not in RFC 959: FEAT names it if `offers` does */
+       NOT_REQUIRED = 1 << 18, /* not in RFC 959 */
+       KEEPS_NEXT = 1 << 19,   /* what REST, RANG, ALLO said stands behind it too */
+};
+
+enum { TLS_SECONDS = 60 }; /* for a handshake */
+/* RFC 3659 §7.5, in this order on the line */
+enum mlst_fact {
+        FACT_TYPE = 1,
+        FACT_SIZE = 2,
+        FACT_MODIFY = 4,
+        FACT_PERM = 8,
+        FACT_UNIQUE = 16,
+        FACT_MODE = 32, /* UNIX.mode */
+        FACT_OWNER = 64,
+        FACT_GROUP = 128,
+        FACTS_USUAL = 63,
 };
 
 struct transfer;
 /* What RANG, REST, RNFR, ALLO have said for the next command: rare, so apart; on the heap. */
 struct ftp_next {
         struct str rename_from;         /* heap; empty: none */
+        struct str copy_from;           /* SITE CPFR; heap; empty: none */
         char marker[CODER_MARKER_MOST]; /* REST; empty: none. Decimal digits in MODE S */
         bool has_range;
         uint64_t from, to; /* RANG: octets [from, to] */
@@ -57,7 +75,7 @@ struct ftp_next {
 struct ftp {
         struct session session;
         struct coding coding;
-        char *name;   /* from USER; heap */
+        char *name;   /* from USER; once signed in NULL, or what a guest gave as password; heap */
         char *cwd;    /* heap; NULL: "/" */
         char *client; /* what CLNT or CSID said, for the log; heap */
         char *domain; /* HOST's: bare names are completed with it; heap */
@@ -93,28 +111,40 @@ int ftp_reply(struct session *s, const char *format, ...) __attribute__((format(
 /* "211-Features:" ... " MDTM" ... "211 End": first with the code and '-', then lines as they are (a space is put before each), then the end. */
 void ftp_reply_begin(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ftp_reply_line(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int ftp_syntax(struct session *s); /* 501 with the synopsis of the command that runs */
 /* The reply for -errno of the store about a path: 550 with a sentence, 552 (quota), 452 (disk), 450 (busy), 451. */
 int ftp_trouble(struct session *s, struct str path, int error);
 const char *ftp_text(const struct ftp *p, const char *english) __attribute__((format_arg(2)));
 extern const struct translation ftp_translations[];
-/* A path as RFC 959 appendix II and RFC 2640 want it in a reply: quotes doubled where it stands in quotes, control bytes as '?'. */
+/* A path as RFC 959 appendix II wants it in a reply: quotes doubled where it stands in quotes, control bytes as '?'. */
 struct str ftp_shown(struct arena *a, struct str path, bool quotes);
 
 /* --- path.c --- */
-/* All that is left of the line, joined to the working folder; in the command's arena. p NULL: the reply has been given, *rc is the result.
- * may_be_empty: then the working folder. RFC 2640 §3.1: CR NUL is CR. */
+/* All that is left of the line behind one space, joined to the working folder; in the command's arena. p NULL: the reply has been given, *rc
+ * is the result. may_be_empty: then the working folder. */
 struct str ftp_path(struct session *s, struct scan *a, bool may_be_empty, int *rc);
-struct str ftp_where(const struct ftp *p);
+struct str ftp_where(const struct ftp *p); /* the working folder */
+/* A word, or "several of them", where a command takes more than one: quotes in it are doubled. Empty: nothing left. */
+struct str ftp_word(struct session *s, struct scan *a);
+/* A word that is a path: joined. p NULL as above. */
+struct str ftp_path_word(struct session *s, struct scan *a, int *rc);
 /* The account's folder, opened if it is not. false: the reply has been given. Given back at parking and REIN. */
 bool ftp_root(struct session *s, int *rc);
 
 /* --- serve.c --- */
 extern const struct dialect ftp_dialect;
-void ftp_forget(struct session *s); /* REIN, AUTH: everything but the connection and a running transfer */
+void ftp_forget(struct session *s);  /* REIN, AUTH: everything but the connection and a running transfer */
+bool ftp_holds(const struct ftp *p); /* do commands wait for a transfer's end? */
 /* Everything a session may remember for one command is used up (called by serve.c after each command that is not REST, RANG, ALLO, RNFR,
  * or about how the transfer goes). */
 struct ftp_next *ftp_next(struct session *s); /* made if there is none */
 void ftp_next_forget(struct ftp *p);
+
+/* --- feat.c, hash.c, site.c --- */
+extern const char *const ftp_hash_names[FILE_HASHES];
+void ftp_help_list(struct session *s, const struct command *list, size_t n); /* lines of a reply: the verbs */
+int ftp_site_help(struct session *s, struct str verb);                       /* "": which there are */
+extern const struct dialect ftp_site_dialect; /* its table of commands, for HELP and docs/ftp.md */
 
 /* --- list.c: the lines of a listing, for the data connection or the control connection --- */
 enum ftp_listing_form { LISTING_LIST, LISTING_NLST, LISTING_MLSD };
@@ -125,15 +155,18 @@ struct ftp_listing {
         bool all;           /* -a: names with a dot at the front too */
         bool folder_itself; /* -d */
         bool recursive;     /* -R; bounded in depth and entries */
-        uint8_t facts;      /* MLSD */
+        bool read_only;     /* MLSD: Perm says so */
+        uint8_t facts;      /* MLSD: enum mlst_fact */
+        uint16_t
+            named_at; /* what stands in `path` from here on is said before each name of NLST; path.n: nothing */
 };
 /* Text lines end with CRLF; `put` may wait; non-zero ends the listing and is returned. Also -errno of the folder. */
 typedef int ftp_put_fn(void *context, struct str lines);
 [[nodiscard]] int ftp_listing_run(struct root *root, const struct ftp_listing *l, ftp_put_fn *put,
                                   void *context);
-/* One entry's MLST facts, "Type=file;Size=1;... name". */
-void put_mlst_facts(struct buf *b, const struct ftp *p, uint8_t facts, const struct file_facts *f,
-                    struct str shown_name);
+/* One entry's MLST facts and a space, "Type=file;Size=1;... ". target: of a link that leads nowhere. */
+void put_mlst_facts(struct buf *b, uint8_t facts, bool read_only, const struct file_facts *f,
+                    struct str target);
 
 /* --- data.c --- */
 /* The data connection as the client asked for it (or to its own control port, RFC 959 §3.3), TLS handshake included; the kept one if there is

@@ -81,7 +81,7 @@ int imap_open_again(struct session *s, const struct access_key *key, unsigned ne
 int imap_room(struct session *s, struct account *a, struct str owner, uint64_t *room)
 {
         struct account_entry e;
-        uint64_t octets, letters, quota;
+        uint64_t octets, quota;
         int rc = directory_account(s->server->directory, &s->command, owner, &e);
 
         *room = UINT64_MAX;
@@ -90,7 +90,7 @@ int imap_room(struct session *s, struct account *a, struct str owner, uint64_t *
         quota = imap_quota(s, &e);
         if (!quota)
                 return 0;
-        rc = account_usage(a, &octets, &letters);
+        rc = account_taken(a, &octets);
         if (!rc)
                 *room = quota > octets ? quota - octets : 0;
         return rc;

@@ -9,14 +9,14 @@ enum { UNIT = 1024, RESOURCES_MOST = 16 };
 static int put_quota(struct buf *b, struct session *s, struct account *acc, struct str owner)
 {
         struct account_entry e;
-        uint64_t octets, letters, quota = 0;
+        uint64_t octets, quota = 0;
         int rc = directory_account(s->server->directory, &s->command, owner, &e);
 
         if (rc && rc != -ENOENT)
                 return rc;
         if (!rc)
                 quota = imap_quota(s, &e);
-        rc = account_usage(acc, &octets, &letters);
+        rc = account_taken(acc, &octets);
         if (rc)
                 return rc;
         buf_puts(b, S("* QUOTA "));

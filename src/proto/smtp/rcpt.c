@@ -6,7 +6,7 @@ static bool over_quota(struct session *s, struct str account, uint64_t size)
 {
         struct account_entry entry;
         struct account *box;
-        uint64_t quota, used = 0, letters;
+        uint64_t quota, used = 0;
         int rc;
 
         if (directory_account(s->server->directory, &s->command, account, &entry) < 0)
@@ -14,7 +14,7 @@ static bool over_quota(struct session *s, struct str account, uint64_t size)
         quota = entry.quota ? entry.quota : (uint64_t)s->server->settings->default_quota;
         if (!quota || account_get(s->server->accounts, account, &box) < 0)
                 return false;
-        rc = account_usage(box, &used, &letters);
+        rc = account_taken(box, &used);
         account_put(&box);
         return rc == 0 && (used >= quota || size > quota - used);
 }

@@ -1,0 +1,68 @@
+#include "cli/settings_check.h"
+
+#include "net/addr.h"
+#include "proto/imap/capability.h"
+#include "role/supervisor.h"
+
+#include <iconv.h>
+
+static bool capabilities(const struct settings *s, struct buf *why)
+{
+        struct str unknown;
+
+        if (capabilities_known(str_of(s->imap_disable), &unknown))
+                return true;
+        buf_printf(why, "imap-disable: " PRS ": IMAP here has no such capability", STR(unknown));
+        return false;
+}
+
+/* Each of the processes has a share of them: one port at least. */
+static bool passive_ports(const struct settings *s, struct buf *why)
+{
+        if (s->ftp_passive_low > s->ftp_passive_high) {
+                buf_printf(why, "ftp-passive-low: %ld is more than ftp-passive-high, %ld", s->ftp_passive_low,
+                           s->ftp_passive_high);
+                return false;
+        }
+        if (s->ftp_passive_high - s->ftp_passive_low + 1 >= (long)supervise_workers(s))
+                return true;
+        buf_printf(why, "ftp-passive-high: ports %ld to %ld are fewer than the %u processes",
+                   s->ftp_passive_low, s->ftp_passive_high, supervise_workers(s));
+        return false;
+}
+
+/* PASV can say nothing else (RFC 959 §4.1.2). */
+static bool public_address(const struct settings *s, struct buf *why)
+{
+        struct str value = str_of(s->ftp_public_address);
+        struct addr a;
+
+        if (!value.n || (addr_parse(value, 0, &a) && a.family == 4 && !a.port && !addr_any(a)))
+                return true;
+        buf_printf(why, "ftp-public-address: " PRS " is no IPv4 address", STR(value));
+        return false;
+}
+
+/* A page of single bytes that has what ASCII has: both ways, as TYPE E needs it. */
+static bool code_page(const struct settings *s, struct buf *why)
+{
+        if (!*s->ftp_code_page) { /* to iconv, this is whatever the locale has */
+                buf_puts(why, S("ftp-code-page: a name is missing"));
+                return false;
+        }
+        iconv_t there = iconv_open(s->ftp_code_page, "UTF-8"), back = iconv_open("UTF-8", s->ftp_code_page);
+        bool known = there != (iconv_t)-1 && back != (iconv_t)-1;
+
+        if (there != (iconv_t)-1)
+                iconv_close(there);
+        if (back != (iconv_t)-1)
+                iconv_close(back);
+        if (!known)
+                buf_printf(why, "ftp-code-page: iconv knows no %s here", s->ftp_code_page);
+        return known;
+}
+
+bool settings_check(const struct settings *s, struct buf *why)
+{
+        return capabilities(s, why) && passive_ports(s, why) && public_address(s, why) && code_page(s, why);
+}

@@ -1,0 +1,207 @@
+#include "net/stream_private.h"
+#include "base/mem.h"
+#include "run/offload.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* What lies in the page cache is copied by the loop itself, through one buffer that all streams share: measured, it costs half of what sendfile
+ * takes for pages one by one, and preadv2 with RWF_NOWAIT never waits for a disk. What does not lie there a worker sends with sendfile. */
+static char shared[STREAM_PIECE];
+
+enum { PIECE_LEAST = 65536 };
+
+struct sending {
+        struct stream *s;
+        int file;
+        uint64_t at;
+        size_t n;     /* asked for */
+        ssize_t sent; /* or -errno */
+        size_t piece; /* what the socket is likely to take: what it does not is read once more */
+        bool memory;  /* the file system has no RWF_NOWAIT, and is memory */
+        bool dry;
+};
+
+static int send_slice(void *arg)
+{
+        struct sending *g = arg;
+        off_t at = (off_t)g->at;
+
+        do {
+                g->sent = sendfile(g->s->watch.fd, g->file, &at, g->n);
+        } while (g->sent < 0 && errno == EINTR);
+        if (g->sent < 0)
+                g->sent = -errno;
+        g->dry = g->sent == -EAGAIN;
+        return 0;
+}
+
+static void send_by_worker(struct sending *g)
+{
+        if (g->n > STREAM_SLICE)
+                g->n = STREAM_SLICE;
+        stream_offload(g->s, send_slice, g, &g->s->writable, &g->dry);
+}
+
+static bool in_memory(int file)
+{
+        struct statfs f;
+
+        return fstatfs(file, &f) == 0 && (f.f_type == TMPFS_MAGIC || f.f_type == RAMFS_MAGIC);
+}
+
+/* From the page cache: false if some of it is not there. */
+static bool send_cached(struct sending *g)
+{
+        size_t n = g->n < g->piece ? g->n : g->piece;
+        struct iovec v = { shared, n };
+        ssize_t got = preadv2(g->file, &v, 1, (off_t)g->at, g->memory ? 0 : RWF_NOWAIT);
+
+        if (got < 0 && errno == EOPNOTSUPP && !g->memory) {
+                g->memory = in_memory(g->file) || !fiber_self();
+                return g->memory && send_cached(g);
+        }
+        if (got < 0 && errno == EAGAIN)
+                return false;
+        if (got <= 0) {
+                g->sent = got < 0 ? -errno : 0;
+                return true;
+        }
+        v.iov_len = (size_t)got;
+        g->sent = stream_send(g->s, &v, 1, false);
+        if (g->sent < got)
+                g->piece = g->sent > PIECE_LEAST ? (size_t)g->sent : PIECE_LEAST;
+        else
+                g->piece = g->piece < STREAM_PIECE / 2 ? 2 * g->piece : STREAM_PIECE;
+        return true;
+}
+
+int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec patience)
+{
+        struct sending g = { .s = s, .file = file, .piece = STREAM_PIECE };
+        nsec until = stream_until(patience);
+        size_t turn = 0;
+
+        if (s->tls)
+                return -EOPNOTSUPP;
+        s->wrote = s->wrote || n > 0;
+        s->finished = false;
+        while (n > 0 && !s->error) {
+                if (!s->writable) {
+                        if (stream_wait(s, EPOLLOUT, "room to send", until) < 0)
+                                break;
+                        continue;
+                }
+                g.at = *at;
+                g.n = stream_allowed(s, n < STREAM_SLICE ? (size_t)n : STREAM_SLICE);
+                if (g.n == 0)
+                        break;
+                if (!send_cached(&g))
+                        send_by_worker(&g);
+                stream_passed(s, g.sent);
+                if (g.sent == 0)
+                        break; /* the file ended */
+                if (g.sent > 0) {
+                        *at += (uint64_t)g.sent;
+                        n -= (uint64_t)g.sent;
+                        turn += (size_t)g.sent;
+                        until = stream_until(patience);
+                } else if (g.sent != -EAGAIN) {
+                        stream_fail(s, (int)g.sent);
+                }
+                if (turn >= STREAM_TURN) {
+                        turn = 0;
+                        fiber_yield_if_due();
+                }
+        }
+        return s->error;
+}
+
+struct taking {
+        int socket, file;
+        struct str back; /* read before, and given back */
+        uint64_t at;
+        size_t most, got;
+        bool dry, ended;
+        int error;
+};
+
+static int put(struct taking *t, const char *p, size_t n)
+{
+        while (n > 0) {
+                ssize_t put = pwrite(t->file, p, n, (off_t)(t->at + t->got));
+
+                if (put < 0 && errno == EINTR)
+                        continue;
+                if (put <= 0)
+                        return put < 0 ? -errno : -EIO;
+                t->got += (size_t)put;
+                p += put;
+                n -= (size_t)put;
+        }
+        return 0;
+}
+
+/* What is there now, at most a slice. Meanwhile the kernel's buffer takes what comes. */
+static int take_slice(void *arg)
+{
+        struct taking *t = arg;
+        size_t size = t->most < STREAM_PIECE ? t->most : STREAM_PIECE;
+        char *room = mem_grow(NULL, size, 1);
+
+        t->error = put(t, t->back.p, t->back.n);
+        while (t->error == 0 && t->got < t->most && !t->dry && !t->ended) {
+                size_t n = t->most - t->got < size ? t->most - t->got : size;
+                ssize_t came = recv(t->socket, room, n, MSG_DONTWAIT);
+
+                if (came > 0)
+                        t->error = put(t, room, (size_t)came);
+                else if (came == 0)
+                        t->ended = true;
+                else if (errno == EAGAIN)
+                        t->dry = true;
+                else if (errno != EINTR)
+                        t->error = -errno;
+        }
+        mem_free(room);
+        return 0;
+}
+
+int stream_receive_file(struct stream *s, int file, uint64_t at, uint64_t most, uint64_t *got, nsec patience)
+{
+        nsec until = stream_until(patience);
+        struct taking t;
+
+        *got = 0;
+        if (s->tls)
+                return -EOPNOTSUPP;
+        while (!s->error && !s->ended && *got == 0 && most > 0) {
+                if (!s->readable && s->back.n == 0) {
+                        if (stream_wait(s, EPOLLIN, "data", until) < 0)
+                                break;
+                        continue;
+                }
+                t = (struct taking){ .socket = s->watch.fd, .file = file, .at = at };
+                t.most = stream_allowed(s, most < STREAM_SLICE ? (size_t)most : STREAM_SLICE);
+                if (t.most == 0)
+                        break;
+                t.back = str_sub(buf_str(&s->back), s->back_at, t.most);
+                stream_offload(s, take_slice, &t, &s->readable, &t.dry);
+                stream_passed(s, (ssize_t)t.got);
+                s->back_at += t.back.n;
+                if (s->back_at == s->back.n) {
+                        buf_free(&s->back);
+                        s->back_at = 0;
+                }
+                s->ended = t.ended;
+                *got = t.got;
+                if (t.error)
+                        stream_fail(s, t.error);
+        }
+        return s->error;
+}

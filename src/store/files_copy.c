@@ -1,0 +1,104 @@
+/* Copies and joins: new files, made as uploads are, from files that are there. */
+#include "base/mem.h"
+#include "run/offload.h"
+#include "store/disk.h"
+#include "store/files_upload.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+struct taking {
+        struct upload *upload;
+        struct str from;
+        bool with_facts;
+};
+
+static int take(struct taking *t, int fd)
+{
+        struct upload *u = t->upload;
+        struct buf facts auto_buf;
+        struct statx x;
+        int rc = look_at(fd, "", &x);
+
+        buf_init(&facts, (size_t)16 << 20);
+        if (!rc && !S_ISREG(x.stx_mode))
+                rc = S_ISDIR(x.stx_mode) ? -EISDIR : -EACCES;
+        if (!rc && t->with_facts)
+                rc = beside_read(u->root->files, &x, &facts);
+        if (!rc && facts.n)
+                upload_facts(u, buf_str(&facts));
+        return rc ? rc : upload_take_in(u, fd, x.stx_size);
+}
+
+static int take_file(void *arg)
+{
+        struct taking *t = arg;
+        char *rel;
+        int rc = jail_path(t->from, &rel), fd;
+
+        if (rc)
+                return rc;
+        fd = jail_open(t->upload->root->fd, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, false);
+        mem_free(rel);
+        if (fd < 0)
+                return fd;
+        rc = take(t, fd);
+        close(fd);
+        return rc;
+}
+
+static int take_and_commit(struct upload *u, const struct str *from, size_t n, bool with_facts)
+{
+        int rc = 0;
+
+        for (size_t i = 0; i < n && !rc; i++) {
+                struct taking t = { u, from[i], with_facts };
+
+                rc = offload(LONG, take_file, &t);
+        }
+        return rc ? rc : upload_commit(u, u->end, 0);
+}
+
+int file_copy(struct root *r, struct str from, struct str to)
+{
+        struct upload *u;
+        int rc = upload_begin(r, to, UPLOAD_NEW, 0, &u);
+
+        if (rc)
+                return rc;
+        rc = take_and_commit(u, &from, 1, true);
+        upload_free(&u, false, 0);
+        return rc;
+}
+
+/* A part that was left of an upload is not what is meant: the target goes in first, if it is there. */
+int file_append(struct root *r, struct str to, const struct str *from, size_t n)
+{
+        struct file_facts facts;
+        struct upload *u;
+        int rc = file_facts(r, to, true, &facts);
+
+        if (rc && rc != -ENOENT)
+                return rc;
+        for (size_t i = 0; i < n; i++)
+                if (str_eq(from[i], to))
+                        return -EINVAL;
+        if (!rc && facts.kind != FILE_REGULAR)
+                return facts.kind == FILE_FOLDER ? -EISDIR : -EACCES;
+        if (!rc) {
+                rc = upload_begin(r, to, UPLOAD_NEW, 0, &u);
+                if (!rc) {
+                        struct taking t = { u, to, false };
+
+                        rc = offload(LONG, take_file, &t);
+                }
+        } else {
+                rc = upload_begin(r, to, UPLOAD_NEW, 0, &u);
+        }
+        if (!rc)
+                rc = take_and_commit(u, from, n, false);
+        upload_free(&u, false, 0);
+        for (size_t i = 0; i < n && !rc; i++)
+                rc = file_remove(r, from[i]);
+        return rc;
+}

@@ -1,0 +1,128 @@
+/* Where an upload goes on: in the part that an earlier one left, or behind what a file holds. */
+#include "base/mem.h"
+#include "run/offload.h"
+#include "store/disk.h"
+#include "store/files_upload.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int upload_take_in(struct upload *u, int from, uint64_t n)
+{
+        uint64_t done = 0;
+        int rc = upload_make_part(u);
+
+        if (!rc)
+                rc = upload_charge(u, u->end + n, false);
+        while (!rc && done < n) {
+                uint64_t left = n - done;
+                ssize_t got = disk_copy(from, (off_t)done, u->fd, (off_t)u->end,
+                                        left < PIECE_MOST ? (size_t)left : PIECE_MOST);
+
+                if (got <= 0)
+                        return got < 0 ? (int)got : -EIO; /* it has become shorter */
+                done += (uint64_t)got;
+                u->end += (uint64_t)got;
+        }
+        return rc;
+}
+
+static int claim(struct upload *u, uint64_t *size)
+{
+        u->fd = part_claim(u->root, u->tally, str_of(u->path), u->part, size);
+        if (u->fd < 0)
+                return u->fd;
+        u->charged = u->end = u->room = *size;
+        return 0;
+}
+
+/* The file itself, to be read; -ENOENT: no regular file. */
+static int open_file(struct upload *u, uint64_t *size)
+{
+        struct stat st;
+        char *rel;
+        int rc = jail_path(str_of(u->path), &rel), fd;
+
+        if (rc)
+                return rc;
+        fd = jail_open(u->root->fd, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, false);
+        mem_free(rel);
+        if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+                close(fd);
+                return -EACCES;
+        }
+        if (fd >= 0)
+                *size = (uint64_t)st.st_size;
+        return fd;
+}
+
+int upload_go_on(struct upload *u)
+{
+        uint64_t size;
+        int fd, rc = claim(u, &size);
+
+        if (rc == -ENOENT) {
+                fd = open_file(u, &size);
+                if (fd == -ENOENT) /* then it is a new file */
+                        return 0;
+                if (fd < 0)
+                        return fd;
+                u->appends = true;
+                rc = upload_take_in(u, fd, size);
+                close(fd);
+        }
+        u->at = u->end;
+        return rc;
+}
+
+int upload_go_back(struct upload *u)
+{
+        uint64_t size;
+        int fd, rc = part_kept_size(u->root, str_of(u->path), false, &size);
+
+        if (!rc && size >= u->at)
+                rc = claim(u, &size);
+        else
+                rc = -ENOENT;
+        if (rc && rc != -ENOENT)
+                return rc;
+        if (!rc && size < u->at) /* another one, claimed in between */
+                return -EINVAL;
+        if (!rc) {
+                rc = disk_truncate(u->fd, (off_t)u->at);
+                u->end = u->at;
+                return rc;
+        }
+        fd = open_file(u, &size);
+        if (fd < 0)
+                return fd == -ENOENT ? -EINVAL : fd;
+        rc = size < u->at ? -EINVAL : upload_take_in(u, fd, u->at);
+        close(fd);
+        return rc;
+}
+
+struct kept_job {
+        struct root *root;
+        struct str path;
+        uint64_t *size;
+        bool cached;
+};
+
+static int ask_kept(void *arg)
+{
+        struct kept_job *j = arg;
+
+        return part_kept_size(j->root, j->path, j->cached, j->size);
+}
+
+int upload_kept(struct root *r, struct str path, uint64_t *size)
+{
+        struct kept_job j = { r, path, size, true };
+        int rc;
+
+        while (j.path.n > 1 && j.path.p[j.path.n - 1] == '/')
+                j.path.n--;
+        rc = ask_kept(&j);
+        j.cached = false;
+        return rc == -EAGAIN ? offload(QUICK, ask_kept, &j) : rc;
+}

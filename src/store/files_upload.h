@@ -1,0 +1,34 @@
+/* An upload, for what makes files in the same way: files_resume.c goes on in a part or behind a file, files_copy.c copies and joins. */
+#pragma once
+#include "store/files_inside.h"
+
+struct upload {
+        struct step step; /* first */
+        struct root *root;
+        struct tally *tally; /* the root's */
+        enum upload_how how;
+        char *path;
+        const char *unique; /* of UPLOAD_UNIQUE, in path */
+        struct spot spot;
+        int fd;               /* of the part; -1: none yet */
+        char part[PART_NAME]; /* empty: none, or it has got its name */
+        struct buf first;     /* what came, as long as there is no part */
+        struct buf facts;
+        uint64_t at, end; /* where it began, how far it goes */
+        uint64_t charged; /* of the quota */
+        uint64_t credit;  /* octets of what it will replace */
+        uint64_t room;    /* octets for which the disk was asked */
+        uint64_t size;    /* at the end */
+        int64_t modified;
+        bool appends; /* it began with what the file holds */
+        bool synced, committed, keep;
+};
+struct upload *upload_new(struct root *r, struct str path, enum upload_how how);
+/* On a worker: */
+int upload_go_on(struct upload *u);   /* UPLOAD_APPEND */
+int upload_go_back(struct upload *u); /* UPLOAD_RESUME */
+int upload_make_part(struct upload *u);
+int upload_charge(struct upload *u, uint64_t size, bool slice);
+int upload_take_in(struct upload *u, int from,
+                   uint64_t n); /* copies [0, n) of a file to its end; in pieces */
+int upload_publish(struct upload *u);
