@@ -234,7 +234,7 @@ static int handshake(struct conn *c, nsec deadline)
         gnutls_transport_set_pull_function(s, pull);
         gnutls_transport_set_pull_timeout_function(s, pull_timeout);
         gnutls_transport_set_vec_push_function(s, push);
-        while ((rc = gnuhandshake(s)) < 0) {
+        while ((rc = gnutls_handshake(s)) < 0) {
                 if (rc == GNUTLS_E_AGAIN) {
                         rc = 0;
                         if (gnutls_record_get_direction(s) || !pull_timeout(c, 0))
