@@ -5,6 +5,8 @@
 #include "net/tls_private.h"
 #include <assert.h>
 #include <errno.h>
+#include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 #include <stdio.h>
 
