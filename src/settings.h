@@ -40,6 +40,22 @@ struct settings {
         bool refuse_unmarked_8bit;
         char *bare_lf_mended; /* addresses whose bare LF is mended */
         char *subaddress_separator;
+        /* sending */
+        char *routes;                                /* proto/smtp/route.h */
+        bool hold_unrouted;                          /* the demo: what has no rule is held */
+        char *relay_passwords;                       /* file: "HOST USER PASSWORD" a line */
+        char *resolver, *trust_anchors, *stub_zones; /* net/dns.h */
+        char *tls_authorities;                       /* file; empty: the system's */
+        bool dane, mta_sts;
+        long sender_connections; /* at once, all together */
+        long sender_connections_per_domain;
+        long retry_first, retry_most; /* between attempts */
+        long max_queue_time;          /* then it is given up */
+        long delay_notice_after;      /* 0: no notices */
+        char *send_from;              /* own addresses to send from, by space */
+        long lmtp_port, atrn_port;
+        char *relay_for; /* domains we are backup MX for: accepted, passed on to the better MX */
+        long history_days, history_size;
         /* POP3 */
         long pop3_command_timeout;
         /* IMAP */
