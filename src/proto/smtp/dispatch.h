@@ -15,6 +15,7 @@
  * carrier_tls.c  DANE, MTA-STS, or whatever comes   sts.c       MTA-STS policies (RFC 8461), fetched and kept
  * verdict.c    outcome, time of the next attempt, reports      route.c   the setting `routes` */
 #pragma once
+#include "net/conn.h"
 #include "net/dns.h"
 #include "settings.h"
 #include "store/directory.h"

@@ -1,0 +1,281 @@
+#include "proto/smtp/dispatch.h"
+#include "base/mem.h"
+#include "proto/smtp/dispatch_inside.h"
+#include "run/log.h"
+#include <errno.h>
+#include <stdio.h>
+
+#define SWEEP_EVERY (60 * SECOND) /* for what is overdue */
+#define LOOK_AGAIN  (5 * SECOND)  /* after trouble with the outbox */
+enum { DUE_MOST = 256, LIMIT_FIRST = 2, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
+
+/* ---- lanes ---- */
+
+static struct lane *lane_of(struct dispatch *d, const struct outbox_destination *to)
+{
+        struct lane *l = d->lanes;
+
+        while (l && l->destination != to->id)
+                l = l->next;
+        if (l)
+                return l;
+        l = mem_new(struct lane);
+        *l = (struct lane){ .next = d->lanes,
+                            .dispatch = d,
+                            .destination = to->id,
+                            .name = mem_string(to->name),
+                            .limit = to->failures ? 1 : LIMIT_FIRST,
+                            .failures = to->failures };
+        d->lanes = l;
+        d->lane_count++;
+        return l;
+}
+
+static void lane_free(struct lane *l)
+{
+        struct lane **at = &l->dispatch->lanes;
+
+        while (*at != l)
+                at = &(*at)->next;
+        *at = l->next;
+        l->dispatch->lane_count--;
+        mem_free(l->name);
+        mem_free(l);
+}
+
+static bool may_begin(const struct lane *l)
+{
+        const struct dispatch *d = l->dispatch;
+
+        return !d->stopping && l->carriers < l->limit &&
+               d->carriers < (unsigned)d->how.settings->sender_connections;
+}
+
+static void begin_carrier(struct lane *l)
+{
+        if (fiber_spawn("carrier", carrier, l) < 0)
+                return;
+        l->carriers++;
+        l->dispatch->carriers++;
+        l->dispatch->fibers++;
+}
+
+void lane_grows(struct lane *l)
+{
+        if (l->limit < (unsigned)l->dispatch->how.settings->sender_connections_per_domain)
+                l->limit++;
+        if (!l->drained && may_begin(l) && l->count > l->carriers)
+                begin_carrier(l);
+}
+
+void lane_give_back(struct lane *l)
+{
+        while (l->count) {
+                struct outbox_job *j = &l->jobs[l->first++];
+
+                l->count--;
+                if (outbox_give_back(l->dispatch->how.outbox, j) < 0)
+                        log_warn("outbox", "letter=%llu what=\"it waits for the next start\"",
+                                 (unsigned long long)j->letter);
+                outbox_job_free(j);
+        }
+        l->drained = true;
+}
+
+void lane_carrier_ends(struct lane *l)
+{
+        struct dispatch *d = l->dispatch;
+
+        l->carriers--;
+        d->carriers--;
+        d->fibers--;
+        if (!l->carriers) {
+                if (d->stopping)
+                        lane_give_back(l);
+                if (!l->count && !l->taking.held && l->drained)
+                        lane_free(l);
+        }
+        d->again = true; /* another lane may have waited for the place */
+        wake_all(&d->news);
+}
+
+bool lane_next(struct lane *l, struct outbox_job *out)
+{
+        struct dispatch *d = l->dispatch;
+        size_t n = sizeof(l->jobs) / sizeof(*l->jobs);
+        int rc;
+
+        if (lock_take(&l->taking, "letters", in_seconds(600)) < 0)
+                return false;
+        if (!l->count && !l->drained) {
+                rc =
+                    outbox_take(d->how.outbox, l->destination, wall_usec(), l->jobs, &n, RECIPIENTS_A_LETTER);
+                l->first = 0;
+                l->count = rc < 0 ? 0 : n;
+                l->drained = rc < 0 || !n;
+                if (l->count > l->carriers && may_begin(l))
+                        begin_carrier(l);
+        }
+        if (l->count) {
+                *out = l->jobs[l->first++];
+                l->count--;
+                lock_drop(&l->taking);
+                return true;
+        }
+        lock_drop(&l->taking);
+        return false;
+}
+
+/* ---- the look ---- */
+
+static int64_t look(struct dispatch *d)
+{
+        auto_arena struct arena a = { 0 };
+        struct outbox_destination *list;
+        int64_t next = INT64_MAX;
+        size_t n = DUE_MOST;
+        int rc;
+
+        arena_init(&a, 4 << 20);
+        list = arena_array(&a, struct outbox_destination, DUE_MOST);
+        rc = outbox_due(d->how.outbox, wall_usec(), &a, list, &n, &next);
+        if (rc < 0)
+                return wall_usec() + LOOK_AGAIN / 1000;
+        for (size_t i = 0; i < n; i++) {
+                struct lane *l;
+
+                if (d->carriers >= (unsigned)d->how.settings->sender_connections)
+                        break;
+                l = lane_of(d, &list[i]);
+                l->drained = false;
+                if (!l->carriers)
+                        begin_carrier(l);
+                if (!l->carriers) { /* no memory for a fiber */
+                        l->drained = true;
+                        lane_free(l);
+                        next = wall_usec() + LOOK_AGAIN / 1000;
+                }
+        }
+        return next;
+}
+
+static void sweep_one(struct dispatch *d, enum overdue what, int64_t before)
+{
+        struct outbox_job jobs[OVERDUE_MOST];
+        size_t n, told = 1;
+
+        while (told && !d->stopping) {
+                n = OVERDUE_MOST;
+                if (outbox_overdue(d->how.outbox, what, before, jobs, &n) < 0)
+                        return;
+                told = 0;
+                for (size_t i = 0; i < n; i++) {
+                        told += jobs[i].count;
+                        if (jobs[i].count)
+                                verdict_overdue(d, &jobs[i], what);
+                        outbox_job_free(&jobs[i]);
+                }
+        }
+}
+
+static void sweep(struct dispatch *d)
+{
+        const struct settings *s = d->how.settings;
+        int64_t at = wall_usec(), most = s->max_queue_time * INT64_C(1000000),
+                delay = s->delay_notice_after * INT64_C(1000000);
+
+        sweep_one(d, OVERDUE_CONDEMNED, 0);
+        sweep_one(d, OVERDUE_NOTICE, at - (delay && delay < most ? delay : most));
+        sweep_one(d, OVERDUE_EXPIRED, at - most);
+}
+
+static void engine(void *arg)
+{
+        struct dispatch *d = arg;
+        nsec sweep_at = 0;
+
+        while (!d->stopping) {
+                nsec until = now() + SWEEP_EVERY;
+                int64_t next, away;
+
+                d->again = false;
+                if (now() >= sweep_at) {
+                        sweep(d);
+                        sweep_at = now() + SWEEP_EVERY;
+                }
+                idles_end(d, now());
+                next = look(d);
+                away = next - wall_usec();
+                if (away < SWEEP_EVERY / 1000)
+                        until = now() + (away > 0 ? away * 1000 : 0);
+                for (unsigned i = 0; i < IDLES; i++)
+                        if (d->idles[i].client && d->idles[i].until < until)
+                                until = d->idles[i].until;
+                while (!d->again && !d->stopping && now() < until)
+                        if (wait_on(&d->news, "something to send", until) == -ECANCELED)
+                                d->stopping = true;
+        }
+        d->fibers--;
+        wake_all(&d->news);
+}
+
+/* ---- for the role ---- */
+
+int dispatch_start(struct dispatch **out, const struct dispatch_how *how)
+{
+        struct dispatch *d = mem_new(struct dispatch);
+        int rc;
+
+        d->how = *how;
+        rc = outbox_begin(how->outbox);
+        if (rc == 0)
+                rc = fiber_spawn("dispatch", engine, d);
+        if (rc < 0) {
+                mem_free(d);
+                d = NULL;
+        } else {
+                d->fibers = 1;
+        }
+        *out = d;
+        return rc;
+}
+
+void dispatch_settings(struct dispatch *d, const struct settings *s)
+{
+        d->how.settings = s;
+        dispatch_bell(d);
+}
+
+void dispatch_bell(struct dispatch *d)
+{
+        d->again = true;
+        wake_all(&d->news);
+}
+
+void dispatch_stop(struct dispatch **dp)
+{
+        struct dispatch *d = *dp;
+
+        if (!d)
+                return;
+        d->stopping = true;
+        wake_all(&d->news);
+        while (d->fibers)
+                if (wait_on(&d->news, "carriers", now() + SECOND) == -ECANCELED)
+                        fiber_yield();
+        idles_end(d, NEVER);
+        while (d->lanes) {
+                lane_give_back(d->lanes);
+                lane_free(d->lanes);
+        }
+        sts_free(&d->sts);
+        mem_free(d);
+        *dp = NULL;
+}
+
+void dispatch_dump(const struct dispatch *d, int fd)
+{
+        for (const struct lane *l = d->lanes; l; l = l->next)
+                dprintf(fd, "lane %s: %u of %u carriers, %zu letters at hand, %u failures\n", l->name,
+                        l->carriers, l->limit, l->count, l->failures);
+}
