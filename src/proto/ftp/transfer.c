@@ -280,6 +280,7 @@ void ftp_transfer_abort(struct session *s)
         if (!t || t->ended || t->aborted)
                 return;
         t->aborted = true;
+        wake_all(&t->told);
         if (t->stream)
                 stream_cancel(t->stream);
         else if (t->opening) /* nothing is left for it to do but to end */
@@ -300,7 +301,6 @@ void ftp_transfer_end(struct session *s)
         if (!t)
                 return;
         ftp_transfer_abort(s);
-        wake_all(&t->told);
         while (!t->ended)
                 if (wait_on(&t->waiters, "the transfer to end", NEVER) == -ECANCELED && !t->ended)
                         offload(QUICK, nap, NULL);

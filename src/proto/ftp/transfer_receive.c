@@ -128,7 +128,7 @@ static int begin(struct transfer *t)
         if (t->coder && upload_at(t->upload) != t->at) /* it has changed since we looked */
                 return transfer_failed(t, END_RESTART, -ESTALE);
         t->at = upload_at(t->upload);
-        rc = t->allotted ? upload_room(t->upload, t->at, t->allotted) : 0;
+        rc = t->allotted > TRANSFER_SMALL ? upload_room(t->upload, t->at, t->allotted) : 0;
         return rc < 0 ? transfer_failed(t, END_TROUBLE, rc) : 0;
 }
 
@@ -261,11 +261,22 @@ static int receive_coded(struct transfer *t)
 
 /* --- STOR, STOU, APPE ---------------------------------------------------------------------------------------- */
 
+/* MODE S without TLS has no end of a file but the connection's, and a client that dies ends that too: but also its control connection,
+ * mostly before. So the loop looks whether there is word of it. */
+static void listen_for_the_end(struct transfer *t)
+{
+        bool known = (t->coder && coder_ended(t->coder)) || stream_has_tls(t->stream);
+
+        if (!known)
+                fiber_yield();
+}
+
 static int commit(struct transfer *t)
 {
         struct str facts = t->coder ? coder_facts(t->coder) : S("");
         int rc;
 
+        listen_for_the_end(t);
         if (t->aborted || !conn_ok(t->s->conn))
                 return transfer_failed(t, END_CUT, -ECANCELED);
         if (facts.n)
