@@ -13,6 +13,7 @@ static const struct {
         int (*run)(void);
 } roles[] = {
         { "mail", role_mail },
+        { "sender", role_sender },
         { "keeper", role_keeper },
 };
 

@@ -75,7 +75,7 @@ const struct setting settings_table[] = {
           "where a domain's mail goes, the first rule that fits: \"hamburger.edu=127.0.0.4:20025 .example.org=hold *=relay.example.net:587\"; "
           "without a rule: to its MX" },
         { "hold-unrouted", FLAG, AT(hold_unrouted), "no", 0, 0, "letters to domains without a rule are held, not sent" },
-        { "relay-passwords", TEXT, AT(relay_passwords), "", 0, 0, "a file of lines: HOST USER PASSWORD, for relays that want a sign-in" },
+        { "relay-passwords", TEXT, AT(relay_passwords), "", 0, 0, "a file of lines: HOST USER PASSWORD, for relays that want a sign-in", AT_START },
         { "resolver", TEXT, AT(resolver), "recursive", 0, 0,
           "recursive: ask from the root servers on, DNSSEC validated; system: as /etc/resolv.conf says; or addresses: \"192.0.2.1@53\"", AT_START },
         { "trust-anchors", TEXT, AT(trust_anchors), "/usr/share/dns/root.key", 0, 0, "files with DNSSEC trust anchors", AT_START },

@@ -29,3 +29,4 @@ int verb_queue(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_manual(int argc, char **argv);
 int manual_protocols(void); /* docs/protocols.md */
+int manual_ftp(void);       /* docs/ftp.md */

@@ -46,8 +46,10 @@ int verb_manual(int argc, char **argv)
 
         if (argc == 2 && !strcmp(argv[1], "protocols"))
                 return manual_protocols();
+        if (argc == 2 && !strcmp(argv[1], "ftp"))
+                return manual_ftp();
         if (argc != 1) {
-                fprintf(stderr, "usage: pail manual [protocols]\n");
+                fprintf(stderr, "usage: pail manual [protocols|ftp]\n");
                 return EX_USAGE;
         }
         buf_init(&page, 1 << 20);

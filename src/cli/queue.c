@@ -9,6 +9,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+enum { PAGE = 1000 };
+
 static int open_outbox(struct tool *t, struct outbox **out)
 {
         int fd = open("outbox", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -71,24 +73,29 @@ static int list_unfiled(struct tool *t)
 
 static int list(struct tool *t)
 {
-        struct outbox_letter *letters;
+        static struct outbox_letter letters[PAGE];
+        static const struct outbox_filter any;
         struct outbox *outbox;
-        size_t n;
+        uint64_t after = 0;
+        size_t n = PAGE;
         int rc = open_outbox(t, &outbox);
 
         if (rc)
                 return rc;
-        rc = outbox_list(outbox, &t->arena, &letters, &n);
+        json_open(&t->out, NULL, '{');
+        json_open(&t->out, "outbox", '[');
+        while (rc >= 0 && n == PAGE) {
+                rc = outbox_list(outbox, &any, after, &t->arena, letters, &n);
+                for (size_t i = 0; i < n; i++) {
+                        after = letters[i].id;
+                        json_open(&t->out, NULL, '{');
+                        show_letter(t, &letters[i]);
+                        json_close(&t->out, '}');
+                }
+        }
         outbox_close(&outbox);
         if (rc < 0)
                 return tool_fail(t, rc, S("outbox"), NULL);
-        json_open(&t->out, NULL, '{');
-        json_open(&t->out, "outbox", '[');
-        for (size_t i = 0; i < n; i++) {
-                json_open(&t->out, NULL, '{');
-                show_letter(t, &letters[i]);
-                json_close(&t->out, '}');
-        }
         json_close(&t->out, ']');
         json_open(&t->out, "unfiled", '[');
         rc = list_unfiled(t);
@@ -99,7 +106,9 @@ static int list(struct tool *t)
 
 static int show(struct tool *t)
 {
+        struct outbox_attempt *attempts;
         struct outbox_letter letter;
+        size_t attempt_count;
         struct buf auto_buf text = { 0 };
         struct outbox *outbox;
         uint64_t id;
@@ -111,7 +120,7 @@ static int show(struct tool *t)
         if (rc)
                 return rc;
         buf_init(&text, (size_t)4 << 30);
-        rc = outbox_show(outbox, id, &t->arena, &letter, &text);
+        rc = outbox_show(outbox, id, &t->arena, &letter, &attempts, &attempt_count, &text);
         outbox_close(&outbox);
         if (rc < 0)
                 return tool_fail(t, rc, t->words[0], rc == -ENOENT ? "no such letter" : NULL);
@@ -119,6 +128,9 @@ static int show(struct tool *t)
         show_letter(t, &letter);
         json_str(&t->out, "text", buf_str(&text));
         json_close(&t->out, '}');
+        for (size_t i = 0; i < attempt_count && !t->json; i++)
+                printf("\n%s  " PRS "\n" PRS, tool_when(attempts[i].at / 1000000).z, STR(attempts[i].peer),
+                       STR(attempts[i].conversation));
         if (!t->json) {
                 printf("\n");
                 fwrite(text.p, 1, text.n, stdout);
@@ -128,8 +140,13 @@ static int show(struct tool *t)
 
 static int remove_one(struct tool *t, struct outbox *outbox, int intake, struct str name)
 {
-        uint64_t id;
-        int rc = str_u64(name, &id) ? outbox_remove(outbox, id) : intake_unfiled_remove(intake, name);
+        struct outbox_filter one = { 0 };
+        uint64_t n = 1;
+        int rc = str_u64(name, &one.letter) ? outbox_order(outbox, ORDER_REMOVE, &one, &n)
+                                            : intake_unfiled_remove(intake, name);
+
+        if (rc == 0 && !n)
+                rc = -ENOENT;
 
         return rc < 0 ? tool_fail(t, rc, name, rc == -ENOENT ? "no such letter" : NULL) : 0;
 }

@@ -66,7 +66,7 @@ const struct verb verbs[] = {
           "check",
           "looks at everything in the folder and says what is wrong\n"
           "Repairs nothing. Exit code 65 if something is." },
-        { "manual", verb_manual, "manual [protocols]",
+        { "manual", verb_manual, "manual [protocols|ftp]",
           "prints the manual page, in mdoc(7)\nor, in Markdown, the commands and capabilities of each protocol" },
         { 0 },
 };

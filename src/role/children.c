@@ -19,7 +19,7 @@
 extern char **environ;
 
 static const char *const role_names[] = {
-        [CHILD_KEEPER] = "keeper", [CHILD_MAIL] = "mail", [CHILD_FILES] = "files"
+        [CHILD_KEEPER] = "keeper", [CHILD_MAIL] = "mail", [CHILD_FILES] = "files", [CHILD_SENDER] = "sender"
 };
 
 struct child *children_keeper(struct children *all)
@@ -59,6 +59,14 @@ static void role_changed(struct channel_message *m)
                 channel_nonsense(m);
 }
 
+/* Something was put into the outbox. */
+static void role_sends(struct channel_message *m)
+{
+        struct child *c = m->context;
+
+        children_tell(c->all, ROLE_SENDING, S(""), -1, TO(CHILD_SENDER));
+}
+
 static void role_binds(struct channel_message *m)
 {
         if (!children_bind_for(m->context, m))
@@ -70,6 +78,7 @@ static const struct channel_kind from_mail[] = {
         { ROLE_READY, "ready", role_ready },
         { ROLE_WATCH, "watch", role_watches },
         { ROLE_CHANGED, "changed", role_changed },
+        { ROLE_SENDING, "sending", role_sends },
         { 0 },
 };
 static const struct channel_kind from_files[] = {
@@ -77,9 +86,11 @@ static const struct channel_kind from_files[] = {
         { ROLE_BIND, "bind", role_binds },
         { 0 },
 };
-static const struct channel_kind *const from[] = {
-        [CHILD_KEEPER] = from_keeper, [CHILD_MAIL] = from_mail, [CHILD_FILES] = from_files
-};
+static const struct channel_kind from_sender[] = { { ROLE_READY, "ready", role_ready }, { 0 } };
+static const struct channel_kind *const from[] = { [CHILD_KEEPER] = from_keeper,
+                                                   [CHILD_MAIL] = from_mail,
+                                                   [CHILD_FILES] = from_files,
+                                                   [CHILD_SENDER] = from_sender };
 
 /* A role ends its channel by ending, or by sending what it may not: then it is broken, or not ours any more. */
 static void role_left(struct channel *c, void *context)
@@ -114,6 +125,9 @@ static unsigned front_number(const struct child *c)
 
 static bool talk(const struct child *a, const struct child *b)
 {
+        if (a->kind == CHILD_SENDER ||
+            b->kind == CHILD_SENDER) /* it signs nothing, and nobody signs in there */
+                return false;
         return a->kind == CHILD_KEEPER || b->kind == CHILD_KEEPER ||
                (a->kind == CHILD_MAIL && b->kind == CHILD_MAIL);
 }
@@ -174,7 +188,9 @@ static int send_start(struct children *all, struct child *c, int socket)
 {
         struct start *s = &(struct start){
                 .index = c->index,
-                .processes = c->kind == CHILD_FILES ? all->files : all->mail,
+                .processes = c->kind == CHILD_FILES    ? all->files
+                             : c->kind == CHILD_SENDER ? 1
+                                                       : all->mail,
                 .uid = all->how->uid,
                 .gid = all->how->gid,
                 .drop = all->how->drop,
@@ -185,7 +201,7 @@ static int send_start(struct children *all, struct child *c, int socket)
         rc |= start_send_fd(socket, START_DATA, 0, all->data);
         if (c->kind == CHILD_KEEPER && all->key >= 0)
                 rc |= start_send_fd(socket, START_KEY, 0, all->key);
-        if (c->kind != CHILD_KEEPER && all->certificate >= 0)
+        if ((c->kind == CHILD_MAIL || c->kind == CHILD_FILES) && all->certificate >= 0)
                 rc |= start_send_fd(socket, START_CERTIFICATE, 0, all->certificate);
         for (unsigned i = 0; i < all->listening_count; i++)
                 if (all->listening[i].role == c->kind && all->listening[i].worker == c->index)
@@ -265,6 +281,7 @@ void children_start(struct children *all)
                 start_first(all, &all->list[1 + i], CHILD_MAIL, i);
         for (unsigned i = 0; i < all->files; i++)
                 start_first(all, &all->list[1 + all->mail + i], CHILD_FILES, i);
+        start_first(all, &all->list[1 + all->mail + all->files], CHILD_SENDER, 0);
 }
 
 static void say_how_it_ended(const struct child *c, int status)

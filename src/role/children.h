@@ -8,9 +8,9 @@
 #include <sys/types.h>
 
 struct switchboard;
-enum child_kind { CHILD_KEEPER, CHILD_MAIL, CHILD_FILES };
+enum child_kind { CHILD_KEEPER, CHILD_MAIL, CHILD_FILES, CHILD_SENDER };
 #define TO(kind)  (1U << (kind))
-#define TO_FRONTS (TO(CHILD_MAIL) | TO(CHILD_FILES))
+#define TO_FRONTS (TO(CHILD_MAIL) | TO(CHILD_FILES) | TO(CHILD_SENDER))
 #define TO_ALL    (TO(CHILD_KEEPER) | TO_FRONTS)
 
 struct child {
@@ -33,7 +33,7 @@ struct listening {
 };
 struct children {
         const struct supervise *how;
-        struct child *list;          /* the keeper first, then mail.0 .., files.0 .. */
+        struct child *list;          /* the keeper first, then mail.0 .., files.0 .., sender.0 */
         unsigned count, mail, files; /* of all, and of each kind */
         struct listening *listening;
         unsigned listening_count;

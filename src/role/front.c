@@ -298,7 +298,8 @@ static void housekeeping(void *arg)
 static void begin(void *arg)
 {
         (void)arg;
-        fetch_ticket_key();
+        if (front.start.keeper >= 0)
+                fetch_ticket_key();
         if (front.start.certificate >= 0)
                 certificate_new(front.start.certificate);
         if (front.hooks->begin)

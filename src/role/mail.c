@@ -12,13 +12,15 @@
 #include "role/sandbox.h"
 #include "run/fiber.h"
 #include "run/log.h"
+#include "run/loop.h"
 #include "store/boot.h"
 #include "store/search.h"
 #include "store/sharing.h"
 
-#define UNUSED_FOR (10 * SECOND)
-#define PEERS_WAIT (20 * SECOND) /* the supervisor kills after 30 */
-#define DRAIN_WAIT (10 * SECOND)
+#define TELL_SENDER_AFTER (2 * MSECOND)
+#define UNUSED_FOR        (10 * SECOND)
+#define PEERS_WAIT        (20 * SECOND) /* the supervisor kills after 30 */
+#define DRAIN_WAIT        (10 * SECOND)
 
 static struct peers *peers;
 
@@ -68,6 +70,22 @@ static void account_changed(void *context, struct str account)
         indexer_note(front.server.indexer, account); /* NULL until we serve */
 }
 
+/* The sender hears that there is something in the outbox, some hundred times a second at most. */
+static void tell_sender(struct timer *t)
+{
+        (void)t;
+        channel_tell(front.supervisor, ROLE_SENDING, S(""), -1);
+}
+
+static void put_out(void *context)
+{
+        static struct timer soon = { .fire = tell_sender };
+
+        (void)context;
+        if (!soon.slot)
+                timer_set(&soon, now() + TELL_SENDER_AFTER);
+}
+
 /* An open account has three descriptors. */
 static long accounts_most(void)
 {
@@ -101,6 +119,7 @@ static void open_store(void)
         front_must(sharing_open(&server->sharing, "sharing/sharing.db"), "sharing/");
         accounts_share(server->accounts, server->sharing);
         front_must(outbox_open(&server->outbox, front_open_folder("outbox")), "outbox/");
+        outbox_on_put(server->outbox, put_out, NULL);
         front_open_directory();
         front_must(intake_open(&server->intake, front_open_folder("intake"), server->accounts, server->outbox,
                                &limits, &hooks),

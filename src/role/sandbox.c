@@ -84,7 +84,8 @@ static int enter_landlock(const struct sandbox_path *paths, size_t n, unsigned a
         if (abi >= 3)
                 r.fs |= FS_TRUNCATE;
         if (abi >= 4) {
-                r.net = NET_BIND_TCP | (also & SANDBOX_CONNECT ? 0 : NET_CONNECT_TCP);
+                r.net = (also & SANDBOX_DIAL ? 0 : NET_BIND_TCP) |
+                        (also & (SANDBOX_CONNECT | SANDBOX_DIAL) ? 0 : NET_CONNECT_TCP);
                 size += sizeof(r.net);
         }
         if (abi >= 5)
@@ -301,6 +302,22 @@ static int add_requests(scmp_filter_ctx f, int call, const unsigned *requests, s
         return bad;
 }
 
+/* Who dials binds too: to the address it sends from, and for DNS; it listens to nobody. */
+static int add_dialling(scmp_filter_ctx f)
+{
+        static const int calls[] = { SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(sendmmsg),
+                                     SCMP_SYS(recvmmsg) };
+        static const unsigned families[] = { AF_INET, AF_INET6 };
+        int bad = 0;
+
+        for (size_t i = 0; i < COUNT(calls); i++)
+                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
+        for (size_t i = 0; i < COUNT(families); i++)
+                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                                        SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_HALF, families[i]));
+        return bad;
+}
+
 static int add_file_server(scmp_filter_ctx f)
 {
         int bad = 0;
@@ -351,6 +368,8 @@ static bool add_rules(scmp_filter_ctx f, unsigned also)
         bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_VMA));
         if (also & SANDBOX_CONNECT)
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+        if (also & SANDBOX_DIAL)
+                bad |= add_dialling(f);
         if (also & SANDBOX_FILE_SERVER)
                 bad |= add_file_server(f);
         if (SANITIZED) { /* what the sanitizers' own runtime asks for */

@@ -57,6 +57,7 @@ enum role_kind {
         ROLE_WATCH,       /* mail: accounts it watches from now on, or no more (role/bells.h) */
         ROLE_CHANGED,     /* mail: accounts it has changed */
         ROLE_BIND,        /* files: a socket bound to an address and port, see below */
+        ROLE_SENDING,     /* mail, and on to the sender: something was put into the outbox, or a verb gave an order */
         /* supervisor to role */
         ROLE_STOP,        /* finish your commands and end */
         ROLE_PEER,        /* u32 index, and the descriptor: a mail process was restarted */
@@ -84,4 +85,5 @@ void start_pack_bind(struct buf *out, const struct addr *a);
 /* The roles' mains: called by `pail -x NAME`. */
 int role_mail(void);
 int role_files(void);
+int role_sender(void);
 int role_keeper(void);

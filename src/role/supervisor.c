@@ -118,7 +118,7 @@ static void on_hangup(int signo)
         children_tell(&children, ROLE_SETTINGS, buf_str(&b), -1, TO_ALL);
         children_open_keys(&children);
         if (children.certificate >= 0)
-                children_tell(&children, ROLE_CERTIFICATE, S(""), children.certificate, TO_FRONTS);
+                children_tell(&children, ROLE_CERTIFICATE, S(""), children.certificate, TO(CHILD_MAIL) | TO(CHILD_FILES));
         if (children.key >= 0)
                 children_tell(&children, ROLE_KEY, S(""), children.key, TO(CHILD_KEEPER));
         say_reread(buf_str(&later));
@@ -143,7 +143,7 @@ int supervise(const struct supervise *how)
         children = (struct children){ .how = how, .certificate = -1, .key = -1 };
         children.mail = supervise_workers(how->settings);
         children.files = 0;
-        children.count = 1 + children.mail + children.files;
+        children.count = 1 + children.mail + children.files + 1;
         children.list = mem_array(children.count, sizeof(*children.list));
         close_range(STDERR_FILENO + 1, ~0U,
                     CLOSE_RANGE_CLOEXEC); /* what our caller left open is not for the roles */

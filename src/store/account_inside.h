@@ -50,7 +50,7 @@ struct account {
         atomic_bool bodies_dirty; /* a name there may not be durable; set after the link, before the commit */
         int bodies;               /* descriptor of bodies/, -1: not yet needed */
         unsigned wal_pages;       /* when it was closed */
-        uint64_t told;      /* octets of letters, last said to the files role */
+        uint64_t told;            /* octets of letters, last said to the files role */
         unsigned wal_tried; /* pages in the WAL when somebody tried to checkpoint it at WAL_PAGES_MOST */
 };
 

@@ -45,6 +45,11 @@ static int make_folder(struct files *f)
         return rc && rc != -EEXIST ? rc : folder(f);
 }
 
+bool beside_any(struct files *f)
+{
+        return folder(f) >= 0;
+}
+
 uint64_t beside_size(struct files *f, const struct statx *x)
 {
         char name[NAME_ROOM];

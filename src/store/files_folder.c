@@ -14,6 +14,7 @@ struct reading {
         struct root *root;
         char *rel;
         bool facts, cached;
+        bool coded; /* some file may have facts beside it */
         int fd;
         char *names;
         struct file_entry *list;
@@ -58,7 +59,7 @@ static bool look_at_entry(struct reading *d, struct file_entry *e, unsigned char
         if (d->facts || type == DT_UNKNOWN) {
                 if (look_at(d->fd, e->name.p, &x))
                         return false;
-                facts_from(d->root->files, &x, &e->facts);
+                facts_from(d->coded ? d->root->files : NULL, &x, &e->facts);
         }
         if (e->facts.kind != FILE_LINK)
                 return true;
@@ -83,6 +84,7 @@ static int read_some(void *arg)
         long got = syscall(SYS_getdents64, d->fd, d->names, NAMES_ROOM);
 
         d->n = 0;
+        d->coded = d->facts && beside_any(d->root->files);
         arena_reset(&d->targets);
         if (got <= 0)
                 return got < 0 ? -errno : 0;

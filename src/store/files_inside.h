@@ -64,11 +64,13 @@ int spot_reopen(struct root *r, struct spot *s, bool cached);                /* 
 void spot_close(struct spot *s);
 int look_at(int dir, const char *name,
             struct statx *x); /* not of what a link leads to; name "": of dir itself */
-void facts_from(struct files *f, const struct statx *x, struct file_facts *out);
+void facts_from(struct files *f, const struct statx *x,
+                struct file_facts *out);   /* f NULL: coded is not asked for */
 bool leads_out(int root, const char *rel); /* a link, out of the root */
 bool spot_leads_out(struct root *r, const struct spot *s);
 
 /* --- files_beside.c: facts beside a file --- */
+bool beside_any(struct files *f); /* has any file of anybody's facts? */
 uint64_t beside_size(struct files *f, const struct statx *x);
 int beside_read(struct files *f, const struct statx *x, struct buf *out);
 int beside_write(struct files *f, const struct statx *x, struct str facts);

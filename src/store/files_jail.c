@@ -125,7 +125,7 @@ void facts_from(struct files *f, const struct statx *x, struct file_facts *out)
                 .uid = x->stx_uid,
                 .gid = x->stx_gid,
         };
-        if (out->kind == FILE_REGULAR)
+        if (f && out->kind == FILE_REGULAR)
                 out->coded = beside_size(f, x);
 }
 

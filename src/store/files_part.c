@@ -232,7 +232,9 @@ static void drop_part(struct files *f, const char *name)
 /* Of this boot: all that was written is there, so it is as good as kept. */
 static void adopt(struct files *f, const char *name)
 {
-        char kept[PART_NAME];
+        char kept[PART_NAME], tag[ID_DIGITS + 1] = "";
+        struct stat older;
+        struct tally *t;
         struct statx x;
         int fd, rc = 0;
 
@@ -246,9 +248,19 @@ static void adopt(struct files *f, const char *name)
                 drop_part(f, name);
                 return;
         }
+        mem_copy(tag, ID_DIGITS, str_sub(str_of(name), 0, ID_DIGITS));
+        if (tally_by_tag(f, tag, &t)) {
+                drop_part(f, name);
+                return;
+        }
         beside_drop(f, &x);
         snprintf(kept, sizeof kept, "%.*s" KEPT, KEPT_AT, name);
-        (void)disk_rename(f->parts, name, f->parts, kept);
+        if (!fstatat(f->parts, kept, &older, AT_SYMLINK_NOFOLLOW))
+                drop_kept(f, NULL, t, kept);
+        tally_begin(t);
+        rc = disk_rename(f->parts, name, f->parts, kept);
+        tally_end(NULL, t, rc ? 0 : (int64_t)x.stx_size, 0);
+        tally_put(f, &t);
 }
 
 /* A-P-ID-N.new */

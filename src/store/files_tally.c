@@ -57,7 +57,8 @@ static void free_the_dead(struct tally *t)
                 struct slot *s = &t->page->slots[i];
                 int64_t charged;
 
-                if (!atomic_load(&s->taken) || lock_byte(t->fd, F_WRLCK, LOCK_SLOT + i, false))
+                if (s == t->mine || !atomic_load(&s->taken) ||
+                    lock_byte(t->fd, F_WRLCK, LOCK_SLOT + i, false))
                         continue;
                 charged = atomic_load(&s->charged);
                 if (charged || atomic_load(&s->changing))
@@ -224,23 +225,27 @@ bool tally_counted(const struct tally *t)
 
 uint64_t quota_of(struct root *r)
 {
+        uint64_t quota;
+
         if (!r->quota)
                 return UINT64_MAX;
-        if (r->files->how.usage && (!r->letters_at || now() - r->letters_at > SECOND)) {
+        if (!r->files->how.usage)
+                return r->quota;
+        pthread_mutex_lock(&r->files->lock);
+        if (!r->letters_at || now() - r->letters_at > SECOND) {
                 r->letters = usage_get(r->files->how.usage, str_of(r->account), USAGE_LETTERS);
                 r->letters_at = now();
         }
-        return r->letters < r->quota ? r->quota - r->letters : 0;
+        quota = r->letters < r->quota ? r->quota - r->letters : 0;
+        pthread_mutex_unlock(&r->files->lock);
+        return quota;
 }
 
-int tally_charge(struct root *r, struct tally *t, uint64_t octets)
+static int charge(struct tally *t, uint64_t most, uint64_t octets)
 {
-        uint64_t most = quota_of(r);
         int64_t total = atomic_load(&t->page->total);
         int rc = 0;
 
-        if (octets > INT64_MAX / 4)
-                return -EDQUOT;
         atomic_fetch_add(&t->mine->changing, 1);
         do {
                 if (most != UINT64_MAX && (total < 0 ? 0 : (uint64_t)total) + octets > most)
@@ -249,6 +254,20 @@ int tally_charge(struct root *r, struct tally *t, uint64_t octets)
         if (!rc)
                 atomic_fetch_add(&t->mine->charged, (int64_t)octets);
         atomic_fetch_sub(&t->mine->changing, 1);
+        return rc;
+}
+
+/* Refused, if also what the dead had charged does not help. */
+int tally_charge(struct root *r, struct tally *t, uint64_t octets)
+{
+        uint64_t most = quota_of(r);
+        int rc = octets > INT64_MAX / 4 ? -EDQUOT : charge(t, most, octets);
+
+        if (rc && !lock_byte(t->fd, F_WRLCK, LOCK_OPEN, true)) {
+                free_the_dead(t);
+                lock_byte(t->fd, F_UNLCK, LOCK_OPEN, false);
+                rc = octets > INT64_MAX / 4 ? -EDQUOT : charge(t, most, octets);
+        }
         return rc;
 }
 

@@ -320,8 +320,17 @@ static int put_all(struct db *d, void *arg)
 int outbox_put(struct outbox *o, struct outbox_put *list, size_t n)
 {
         struct putting g = { o, list, n };
+        int rc = db_transact(o->db, "outbox put", put_all, &g, DB_WRITE);
 
-        return db_transact(o->db, "outbox put", put_all, &g, DB_WRITE);
+        if (rc >= 0 && o->put)
+                o->put(o->put_context);
+        return rc;
+}
+
+void outbox_on_put(struct outbox *o, void (*put)(void *context), void *context)
+{
+        o->put = put;
+        o->put_context = context;
 }
 
 static int sync_bodies(void *arg)

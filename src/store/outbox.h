@@ -43,6 +43,9 @@ struct outbox_put {
 [[nodiscard]] int outbox_settle(
     struct outbox *o); /* all that was put, by any process, survives a power cut */
 
+/* Called on the fiber that has put something, when it is committed. */
+void outbox_on_put(struct outbox *o, void (*put)(void *context), void *context);
+
 /* ---- out: the sender, one process ---- */
 enum recipient_state {
         RECIPIENT_QUEUED = 1, /* due at `next` */

@@ -31,6 +31,8 @@ struct outbox {
         int dir, bodies;
         bool (*exists)(void *context, uint64_t segment);
         void *context;
+        void (*put)(void *context);
+        void *put_context;
         struct taken taken;
         struct fiber_lock taking;             /* from the look for what is free to its entry in `taken` */
         struct outbox_waiting *first, **last; /* outbox_done: gathered for the next commit */

@@ -255,10 +255,11 @@ def test_help_and_the_manual_page_tell_of_every_verb():
     assert subprocess.run([PAIL, 'help', 'frob'], capture_output=True).returncode == 64
 
 
-def test_the_document_of_the_protocols_is_what_the_tables_say():
-    printed = subprocess.run([PAIL, 'manual', 'protocols'], capture_output=True, text=True, check=True).stdout
-    with open(os.path.join(os.path.dirname(__file__), '..', '..', 'docs', 'protocols.md')) as f:
-        assert f.read() == printed, 'pail manual protocols > docs/protocols.md'
+def test_the_documents_of_the_protocols_are_what_the_tables_say():
+    for name in 'protocols', 'ftp':
+        printed = subprocess.run([PAIL, 'manual', name], capture_output=True, text=True, check=True).stdout
+        with open(os.path.join(os.path.dirname(__file__), '..', '..', 'docs', name + '.md')) as f:
+            assert f.read() == printed, f'pail manual {name} > docs/{name}.md'
 
 
 def test_the_settings_say_where_a_subaddress_begins():

@@ -301,6 +301,16 @@ static void lists(const struct ftp_listing *l, const char *want)
         buf_free(&got);
 }
 
+static void starts(const struct ftp_listing *l, const char *want)
+{
+        struct buf got;
+
+        buf_init(&got, 1 << 20);
+        assert_int_equal(ftp_listing_run(place.root, l, gather, &got), 0);
+        assert_str(str_sub(buf_str(&got), 0, strlen(want)), str_of(want));
+        buf_free(&got);
+}
+
 enum { LONG_AGO = 1032825600 /* 24 September 2002 */ };
 
 static void list_lines(void **state)
@@ -339,6 +349,11 @@ static void list_links(void **state)
 
         (void)state;
         buf_init(&got, 4096);
+        assert_int_equal(ftp_listing_run(place.root, &l, gather, &got), 0);
+        assert_true(str_starts(buf_str(&got), S("lrwxrwxrwx   1 ")));
+        assert_true(str_ends(buf_str(&got), S(" link -> a\r\n")));
+        buf_clear(&got);
+        l = (struct ftp_listing){ .form = LISTING_LIST, .path = S("/link"), .named_at = 1 };
         assert_int_equal(ftp_listing_run(place.root, &l, gather, &got), 0);
         assert_true(str_starts(buf_str(&got), S("lrwxrwxrwx   1 ")));
         assert_true(str_ends(buf_str(&got), S(" link -> a\r\n")));
@@ -405,13 +420,22 @@ static void facts(void **state)
         struct buf got;
 
         (void)state;
-        lists(&l, " y\r\n"); /* no facts at all */
+        lists(&l, " .\r\n ..\r\n y\r\n"); /* no facts at all */
         l.facts = FACT_TYPE;
-        lists(&l, "Type=dir; y\r\n");
+        lists(&l, "Type=cdir; .\r\nType=pdir; ..\r\nType=dir; y\r\n");
+        set_time("business", LONG_AGO);
+        set_time("business/x", LONG_AGO);
         l.facts = FACT_TYPE | FACT_SIZE | FACT_MODIFY | FACT_PERM;
-        lists(&l, "Type=dir;Modify=20020924000000;Perm=cdeflmp; y\r\n");
+        lists(&l, "Type=cdir;Modify=20020924000000;Perm=cdeflmp; "
+                  ".\r\nType=pdir;Modify=20020924000000;Perm=cdeflmp; ..\r\n"
+                  "Type=dir;Modify=20020924000000;Perm=cdeflmp; y\r\n");
+        l.facts = FACT_PERM;
         l.read_only = true;
-        lists(&l, "Type=dir;Modify=20020924000000;Perm=el; y\r\n");
+        lists(&l, "Perm=el; .\r\nPerm=el; ..\r\nPerm=el; y\r\n");
+        l.path = S("/");
+        l.facts = FACT_TYPE;
+        starts(&l, "Type=cdir; .\r\nType="); /* nothing is above */
+        l.path = S("/business/x");
         buf_init(&got, 4096);
         put_mlst_facts(&got, 255, false, &one, S(""));
         assert_str(buf_str(&got),

@@ -28,8 +28,11 @@ static void put_hashes(struct buf *out, unsigned chosen)
 /* "EN*;DE;FR" -- RFC 2640 §4.1 */
 static void put_languages(struct buf *out, unsigned chosen)
 {
-        for (unsigned i = 0; i < LANGUAGES; i++)
-                buf_printf(out, "%s%s%s", i ? ";" : "", languages[i].tag, i == chosen ? "*" : "");
+        for (unsigned i = 0; i < LANGUAGES; i++) {
+                const char *tag = languages[i].tag;
+
+                buf_printf(out, "%s%c%c%s", i ? ";" : "", tag[0] & ~32, tag[1] & ~32, i == chosen ? "*" : "");
+        }
 }
 
 /* --- FEAT (RFC 2389 §3) -------------------------------------------------------------------------------------- */
@@ -82,7 +85,7 @@ int ftp_feat(struct session *s, struct scan *a)
 /* Names are bytes here, and those of clients are UTF-8 (RFC 2640): that cannot be turned off. */
 static int opts_utf8(struct session *s, struct str rest)
 {
-        if (!rest.n || str_ieq(rest, S("ON")) || str_ieq(rest, S("NLST")))
+        if (!rest.n || str_ieq(rest, S("ON")))
                 return ftp_reply(s, "200 Names are in UTF-8.");
         return ftp_reply(s, "504 Names are in UTF-8, always.");
 }

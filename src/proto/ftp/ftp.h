@@ -9,7 +9,7 @@
  *   feat.c      FEAT OPTS LANG CLNT CSID SYST HELP NOOP       path.c    CWD CDUP PWD SMNT MKD RMD DELE RNFR RNTO
  *   facts.c     SIZE MDTM MLST MFMT MFF MFCT AVBL             site.c    SITE and its own table of commands
  *   time.c      YYYYMMDDHHMMSS
- *   hash.c      HASH RANG's use in it, XCRC and its kin, COMB list.c    LIST NLST MLSD STAT path: the lines   glob.c  patterns
+ *   hash.c      HASH RANG's use in it, XCRC and its kin, COMB list.c    LIST NLST MLSD STAT; listing.c, lines.c, glob.c: their lines
  *   data.c      PORT PASV EPRT EPSV; the data connection made, kept (MODE B, C), ended
  *   coding.c    TYPE STRU MODE ALLO REST RANG: how the next transfer goes
  *   transfer.c  the transfer's fiber and its ends: RETR STOR STOU APPE, listings; ABOR, STAT meanwhile
@@ -146,7 +146,7 @@ void ftp_help_list(struct session *s, const struct command *list, size_t n); /* 
 int ftp_site_help(struct session *s, struct str verb);                       /* "": which there are */
 extern const struct dialect ftp_site_dialect; /* its table of commands, for HELP and docs/ftp.md */
 
-/* --- list.c: the lines of a listing, for the data connection or the control connection --- */
+/* --- listing.c, lines.c: the lines of a listing, for the data connection or the control connection --- */
 enum ftp_listing_form { LISTING_LIST, LISTING_NLST, LISTING_MLSD };
 struct ftp_listing {
         enum ftp_listing_form form;

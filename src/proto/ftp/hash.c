@@ -36,11 +36,12 @@ static int within(struct session *s, struct str path, uint64_t *from, uint64_t *
 static int hash_trouble(struct session *s, struct str path, int error)
 {
         if (error == -ERANGE)
-                return ftp_reply(s, "551 The file is not so long.");
+                return ftp_reply(s, "501 The file is not so long.");
         return ftp_trouble(s, path, error);
 }
 
-/* HASH path -- draft-ietf-ftpext2-hash §3, of the octets that RANG named before: "213 SHA-256 0-49 6bf6... name", both octets included */
+/* HASH path -- draft-ietf-ftpext2-hash §3, of the octets that RANG named before: "213 SHA-256 0-49 6bf6... name", the second number being
+ * that of the octet behind the last */
 int ftp_hash(struct session *s, struct scan *a)
 {
         auto_buf struct buf hex = { 0 };
@@ -63,8 +64,7 @@ int ftp_hash(struct session *s, struct scan *a)
         if (rc < 0)
                 return hash_trouble(s, path, rc);
         return ftp_reply(s, "213 %s %llu-%llu " PRS " " PRS, ftp_hash_names[p->hash],
-                         (unsigned long long)from, (unsigned long long)(to > from ? to - 1 : from),
-                         STR(buf_str(&hex)), STR(given));
+                         (unsigned long long)from, (unsigned long long)to, STR(buf_str(&hex)), STR(given));
 }
 
 /* --- XCRC and its kin: path [from [to]] ---------------------------------------------------------------------- */

@@ -64,7 +64,9 @@ static bool take_path(struct session *s, struct str given, struct ftp_listing *l
         if (found == 0 && facts.kind != FILE_FOLDER && l->pattern.n)
                 found = -ENOTDIR;
         if (found < 0) {
-                *rc = ftp_trouble(s, l->path, found);
+                *rc = s->running->handle == ftp_stat && found == -ENOENT
+                          ? ftp_reply(s, "450 " PRS ": No such file or directory.", STR(l->path))
+                          : ftp_trouble(s, l->path, found);
                 return false;
         }
         l->named_at = named_at(s, l->path);
@@ -179,15 +181,12 @@ static int put_here(void *context, struct str lines)
         struct session *s = context;
         struct str part;
 
-        while (str_cut(&lines, '\xff', &part)) { /* Telnet's IAC, said twice */
-                conn_put(s->conn, part);
-                conn_put(s->conn, S("\xff\xff"));
-        }
-        conn_put(s->conn, part);
+        while (lines.n && str_cut(&lines, '\n', &part))
+                ftp_reply_line(s, PRS, STR(str_sub(part, 0, part.n - 1)));
         return conn_ok(s->conn) ? 0 : -EPIPE;
 }
 
-/* With one: what LIST would say, here. Its lines begin with a letter or '-', never with a code. */
+/* With one: what LIST would say, here. RFC 959 §5.4 knows 450 for what is not there. */
 int ftp_stat(struct session *s, struct scan *a)
 {
         struct ftp_listing l = { .form = LISTING_LIST };
@@ -196,7 +195,7 @@ int ftp_stat(struct session *s, struct scan *a)
         if (scan_end(a))
                 return stat_session(s);
         take_options(a, &l);
-        l.recursive = false; /* its headings could look like codes */
+        l.recursive = false;
         if (!take_path(s, scan_rest(a), &l, &rc))
                 return rc;
         ftp_reply_begin(s, "213-Status of " PRS ":", STR(l.path));

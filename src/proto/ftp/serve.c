@@ -3,7 +3,15 @@
 #include "base/mem.h"
 #include "run/log.h"
 
-enum { LINE_MOST = PATH_MOST + 17, HELD_MOST = 32 << 10, ANSWERS_ROOM = 64 };
+enum {
+        LINE_MOST = PATH_MOST + 17,
+        RAW_MOST = 4 * LINE_MOST, /* with what Telnet adds */
+        HELD_MOST = 32 << 10,
+        ANSWERS_ROOM = 64
+};
+
+/* Stands for a line that was too long, until it is its turn to be answered. */
+#define TOO_LONG S("\n")
 
 /* Commands that came while a transfer runs, in order: packed strings. */
 struct ftp_held {
@@ -56,7 +64,10 @@ static void carry_out(struct session *s, struct str line)
                 command_done(s, &ftp_dialect, ftp_reply(s, "501 No line may have a NUL in it."));
                 return;
         }
-        command_run(s, &ftp_dialect, line);
+        if (str_eq(line, TOO_LONG))
+                command_done(s, &ftp_dialect, ftp_reply(s, "500 Line too long."));
+        else
+                command_run(s, &ftp_dialect, line);
         use_up(s, line);
 }
 
@@ -78,7 +89,7 @@ static void hold(struct session *s, struct str line)
 
         if (!p->held) {
                 p->held = mem_new(struct ftp_held);
-                buf_init(&p->held->lines, 2 * (HELD_MOST + 2 * LINE_MOST));
+                buf_init(&p->held->lines, 2 * (HELD_MOST + RAW_MOST));
         }
         command_hide(s, &ftp_dialect, line);
         if (p->held->at > HELD_MOST) { /* now and then, so that each byte moves once at most */
@@ -141,6 +152,8 @@ static void heard(struct session *s, struct str line)
         struct ftp *p = ftp_of(s);
         bool at_once = !p->transfer && !ftp_holds(p);
 
+        if (line.n > LINE_MOST)
+                line = TOO_LONG;
         if (p->transfer && meanwhile(line))
                 at_once = !ftp_holds(p) || conn_urgent(s->conn);
         if (at_once)
@@ -156,7 +169,7 @@ static struct str plain_line(struct session *s, struct str line)
 
         if (!telnet_in(line))
                 return line;
-        buf_init(&out, LINE_MOST);
+        buf_init(&out, RAW_MOST);
         buf_init(&answers, ANSWERS_ROOM);
         telnet_take(line, &out, &answers);
         line = arena_str(&s->command, buf_str(&out));
@@ -186,9 +199,9 @@ static enum got next_line(struct session *s, struct str *line)
 
         session_parking(s, !p->transfer);
         if (!p->transfer)
-                return conn_line(s->conn, line, LINE_MOST, session_next_command(s, patience));
+                return conn_line(s->conn, line, RAW_MOST, session_next_command(s, patience));
         s->deadline = 0;
-        return held_full(p) ? conn_await_call(s->conn, NEVER) : conn_line(s->conn, line, LINE_MOST, NEVER);
+        return held_full(p) ? conn_await_call(s->conn, NEVER) : conn_line(s->conn, line, RAW_MOST, NEVER);
 }
 
 /* A client that has said QUIT and then closes its half wants what it asked for; any other whose connection ends has gone, and half a file shall
@@ -244,7 +257,7 @@ static enum served ftp_serve(struct session *s)
                 switch (next_line(s, &line)) {
                 case GOT_BARE: /* harmless here, and what people type */
                 case GOT_LINE: heard(s, plain_line(s, line)); break;
-                case GOT_LONG: heard(s, S("long")); break;
+                case GOT_LONG: heard(s, TOO_LONG); break;
                 case GOT_QUIET: return PARKED;
                 case GOT_LATE: late(s); break;
                 case GOT_END: goodbye(s); break;
@@ -285,7 +298,8 @@ void ftp_forget(struct session *s)
         p->umask_bits = 022;
         p->quota = 0;
         p->anonymous = p->read_only = p->epsv_all = p->data_told = false;
-        p->private_data = p->pbsz = s->implicit_tls; /* whoever came by TLS expects it everywhere */
+        p->private_data = s->implicit_tls; /* whoever came by TLS expects it everywhere */
+        p->pbsz = false;
 }
 
 static void ftp_parking(struct session *s)

@@ -224,10 +224,12 @@ static int site_quota(struct session *s, struct scan *a)
         rc = root_room(ftp_of(s)->root, &room);
         if (rc < 0)
                 return ftp_trouble(s, S("/"), rc);
-        if (!room.quota)
-                return ftp_reply(s, "200 %llu octets used, no quota.", (unsigned long long)room.used);
-        return ftp_reply(s, "200 %llu of %llu octets used.", (unsigned long long)room.used,
-                         (unsigned long long)room.quota);
+        ftp_reply_begin(s, "200-Octets of your files:");
+        ftp_reply_line(s, "used %llu", (unsigned long long)room.used);
+        if (room.quota)
+                ftp_reply_line(s, "quota %llu", (unsigned long long)room.quota);
+        ftp_reply_line(s, "available %llu", (unsigned long long)room.available);
+        return ftp_reply(s, "200 End");
 }
 
 static int site_help(struct session *s, struct scan *a)

@@ -217,22 +217,33 @@ static void let_go(struct transfer *t)
         t->awaited = false;
 }
 
+/* NULL: the reply has been given. */
+static struct transfer *make_ready(struct session *s, const struct ftp_asked *asked, int *rc)
+{
+        struct ftp *p = ftp_of(s);
+        struct transfer *t = NULL;
+        const char *why;
+
+        if (s->server->settings->ftp_private_data && !p->private_data) {
+                *rc = ftp_reply(s, "521 Data connections here need PROT P.");
+        } else if (!coding_allowed(&p->coding, &why)) {
+                *rc = ftp_reply(s, "504 %s", ftp_text(p, why));
+        } else if (ftp_root(s, rc)) {
+                t = transfer_new(s, asked);
+                if (!prepare(t, rc))
+                        transfer_free(&t);
+        }
+        return t;
+}
+
 int ftp_transfer_start(struct session *s, const struct ftp_asked *asked)
 {
         struct ftp *p = ftp_of(s);
-        struct transfer *t;
-        const char *why;
-        int rc;
+        int rc = FAIL;
+        struct transfer *t = make_ready(s, asked, &rc);
 
-        if (s->server->settings->ftp_private_data && !p->private_data)
-                return ftp_reply(s, "521 Data connections here need PROT P.");
-        if (!coding_allowed(&p->coding, &why))
-                return ftp_reply(s, "504 %s", ftp_text(p, why));
-        if (!ftp_root(s, &rc))
-                return rc;
-        t = transfer_new(s, asked);
-        if (!prepare(t, &rc)) {
-                transfer_free(&t);
+        if (!t) {
+                lease_end(&p->lease); /* and the connection that came by it, if one did */
                 return rc;
         }
         take_data(t);
@@ -280,6 +291,7 @@ void ftp_transfer_abort(struct session *s)
         if (!t || t->ended || t->aborted)
                 return;
         t->aborted = true;
+        wake_all(&t->told);
         if (t->stream)
                 stream_cancel(t->stream);
         else if (t->opening) /* nothing is left for it to do but to end */
@@ -300,7 +312,6 @@ void ftp_transfer_end(struct session *s)
         if (!t)
                 return;
         ftp_transfer_abort(s);
-        wake_all(&t->told);
         while (!t->ended)
                 if (wait_on(&t->waiters, "the transfer to end", NEVER) == -ECANCELED && !t->ended)
                         offload(QUICK, nap, NULL);

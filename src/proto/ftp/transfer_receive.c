@@ -11,7 +11,7 @@ enum {
 
 /* --- before there is a data connection ----------------------------------------------------------------------- */
 
-/* The folder must be there, and the name no folder's: what can be known for little. */
+/* The folder must be there, and the name no folder's. */
 static int check_target(struct transfer *t)
 {
         struct str path = t->asked.path, folder;
@@ -28,13 +28,13 @@ static int check_target(struct transfer *t)
         return rc == 0 && facts.kind != FILE_FOLDER ? -ENOTDIR : rc;
 }
 
-/* STOU tells its name before the data come, so its part is begun first; nothing of it shows. */
-static int reserve_name(struct transfer *t)
+/* A new file: that it is begun costs little, finds most of what may be wrong, and leaves no trace. STOU tells its name before the data come. */
+static int begin_new(struct transfer *t)
 {
         struct str path = t->asked.path;
-        int rc = upload_begin(t->root, path, UPLOAD_UNIQUE, 0, &t->upload);
+        int rc = upload_begin(t->root, path, t->asked.how, 0, &t->upload);
 
-        if (rc == 0)
+        if (rc == 0 && t->asked.how == UPLOAD_UNIQUE)
                 t->asked.path =
                     arena_printf(&t->memory, PRS "/" PRS, STR(str_sub(path, 0, str_rfind(path, '/'))),
                                  STR(upload_name(t->upload)));
@@ -64,8 +64,8 @@ static int look_first(struct transfer *t)
 {
         int rc;
 
-        if (t->asked.how == UPLOAD_UNIQUE)
-                return reserve_name(t);
+        if (t->asked.how == UPLOAD_UNIQUE || t->asked.how == UPLOAD_NEW)
+                return begin_new(t);
         rc = check_target(t);
         if (rc == 0 && t->asked.how == UPLOAD_APPEND && !coding_plain(&t->coding))
                 rc = look_behind(t);
@@ -114,21 +114,28 @@ bool transfer_prepare_receive(struct transfer *t, const struct ftp_next *next, i
 
 /* --- the bytes ----------------------------------------------------------------------------------------------- */
 
+/* What goes on with a file: not before the data connection stands, since it may have to be copied. */
+static int begin_behind(struct transfer *t)
+{
+        int rc = upload_begin(t->root, t->asked.path, t->asked.how, t->at, &t->upload);
+
+        if (rc == -EINVAL && t->asked.how == UPLOAD_RESUME)
+                return transfer_failed(t, END_RESTART, rc);
+        if (rc < 0)
+                return transfer_failed(t, END_TROUBLE, rc);
+        if (t->coder && upload_at(t->upload) != t->at) /* it has changed since we looked */
+                return transfer_failed(t, END_RESTART, -ESTALE);
+        t->at = upload_at(t->upload);
+        return 0;
+}
+
 static int begin(struct transfer *t)
 {
         int rc;
 
-        if (!t->upload) {
-                rc = upload_begin(t->root, t->asked.path, t->asked.how, t->at, &t->upload);
-                if (rc == -EINVAL && t->asked.how == UPLOAD_RESUME)
-                        return transfer_failed(t, END_RESTART, rc);
-                if (rc < 0)
-                        return transfer_failed(t, END_TROUBLE, rc);
-        }
-        if (t->coder && upload_at(t->upload) != t->at) /* it has changed since we looked */
-                return transfer_failed(t, END_RESTART, -ESTALE);
-        t->at = upload_at(t->upload);
-        rc = t->allotted ? upload_room(t->upload, t->at, t->allotted) : 0;
+        if (!t->upload && begin_behind(t) < 0)
+                return -1;
+        rc = t->allotted > TRANSFER_SMALL ? upload_room(t->upload, t->at, t->allotted) : 0;
         return rc < 0 ? transfer_failed(t, END_TROUBLE, rc) : 0;
 }
 
@@ -136,8 +143,6 @@ static int store(struct transfer *t, struct str bytes)
 {
         int rc;
 
-        if (!t->upload && begin(t) < 0)
-                return -1;
         rc = bytes.n ? upload_write(t->upload, t->at + t->done, bytes) : 0;
         if (rc < 0)
                 return transfer_failed(t, END_TROUBLE, rc);
@@ -261,11 +266,22 @@ static int receive_coded(struct transfer *t)
 
 /* --- STOR, STOU, APPE ---------------------------------------------------------------------------------------- */
 
+/* MODE S without TLS has no end of a file but the connection's, and a client that dies ends that too: but also its control connection,
+ * mostly before. So the loop looks whether there is word of it. */
+static void listen_for_the_end(struct transfer *t)
+{
+        bool known = (t->coder && coder_ended(t->coder)) || stream_has_tls(t->stream);
+
+        if (!known)
+                fiber_yield();
+}
+
 static int commit(struct transfer *t)
 {
         struct str facts = t->coder ? coder_facts(t->coder) : S("");
         int rc;
 
+        listen_for_the_end(t);
         if (t->aborted || !conn_ok(t->s->conn))
                 return transfer_failed(t, END_CUT, -ECANCELED);
         if (facts.n)
@@ -276,7 +292,10 @@ static int commit(struct transfer *t)
 
 int transfer_receive(struct transfer *t)
 {
-        int rc = t->coder ? receive_coded(t) : receive_plain(t);
+        int rc = begin(t);
+
+        if (rc == 0)
+                rc = t->coder ? receive_coded(t) : receive_plain(t);
 
         return rc < 0 ? rc : commit(t);
 }

@@ -118,10 +118,9 @@ static void heard(struct conn_tap *t, char from, struct str line, uint64_t bytes
         transcript_write(&c->conversation, from == 'C' ? TRANSCRIPT_CLIENT : TRANSCRIPT_SERVER, 1, line);
 }
 
-/* A line of the setting's file; the supervisor has read it for us into the setting itself. */
-static bool password_for(const struct settings *s, struct str host, struct str *user, struct str *password)
+static bool password_for(const struct dispatch *d, struct str host, struct str *user, struct str *password)
 {
-        struct str rest = str_of(s->relay_passwords), line, word;
+        struct str rest = str_of(d->how.relay_passwords), line, word;
 
         while (rest.n) {
                 str_cut(&rest, '\n', &line);
@@ -172,7 +171,7 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
 
         if (rc < 0)
                 return rc;
-        if (w->route.kind == ROUTE_RELAY && password_for(s, w->name, &how.user, &how.password)) {
+        if (w->route.kind == ROUTE_RELAY && password_for(c->lane->dispatch, w->name, &how.user, &how.password)) {
                 relay = w->want; /* a password goes to nobody but the right one */
                 relay.trust = TRUST_NAMES;
                 relay.names = &c->way.name;

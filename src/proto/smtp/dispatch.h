@@ -29,6 +29,7 @@ struct dispatch_how {
         struct dns *dns;
         struct directory *directory; /* which domains are ours */
         struct history *history;     /* NULL: none */
+        const char *relay_passwords; /* lines: HOST USER PASSWORD */
         /* A connection to our own SMTP server, for letters to domains of ours. Waits. */
         int (*self)(void *context, struct conn **out);
         void *context;

@@ -1,0 +1,332 @@
+#include "store/history.h"
+#include "base/mem.h"
+#include "run/fiber.h"
+#include "run/log.h"
+#include "run/loop.h"
+#include "run/offload.h"
+#include "store/disk.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Gathered for a while, then written by a worker: a day's file of this process. */
+#define WRITE_AFTER (500 * MSECOND)
+enum { GATHER_MOST = 4 << 20, LINE_MOST = 8192, PIECE = 1 << 20, LETTERS_MOST = 10000 };
+
+struct history {
+        int dir;
+        char *writer; /* NULL: only read */
+        long keep_days;
+        uint64_t most;
+        struct buf lines, writing;
+        struct timer soon;
+        bool busy; /* a fiber writes */
+        uint64_t lost;
+        int today; /* the day whose file was written last; then old ones go */
+};
+
+/* "20261121.mail.0" */
+static int day_of(int64_t usec)
+{
+        time_t t = (time_t)(usec / 1000000);
+        struct tm tm;
+
+        gmtime_r(&t, &tm);
+        return (tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 + tm.tm_mday;
+}
+
+static bool is_file(const char *name, int *day)
+{
+        char *end;
+        long n = strtol(name, &end, 10);
+
+        *day = (int)n;
+        return n >= 19700101 && n <= 99991231 && *end == '.' && end[1];
+}
+
+/* ---- the files there are, oldest first ---- */
+
+struct files {
+        struct one {
+                char name[40];
+                int day;
+                uint64_t size;
+        } * list;
+        size_t n;
+};
+
+static int older(const void *a, const void *b)
+{
+        const struct one *x = a, *y = b;
+
+        return x->day != y->day ? (x->day > y->day) - (x->day < y->day) : strcmp(x->name, y->name);
+}
+
+static int list_files(int dir, struct files *f)
+{
+        int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *e;
+        size_t room = 0;
+
+        *f = (struct files){ 0 };
+        if (!d) {
+                if (fd >= 0)
+                        close(fd);
+                return -errno;
+        }
+        while ((e = readdir(d))) {
+                struct one one;
+                struct stat st;
+
+                if (!is_file(e->d_name, &one.day) || strlen(e->d_name) >= sizeof(one.name) ||
+                    fstatat(fd, e->d_name, &st, 0) < 0)
+                        continue;
+                snprintf(one.name, sizeof(one.name), "%s", e->d_name);
+                one.size = (uint64_t)st.st_size;
+                if (f->n == room) {
+                        room = room ? 2 * room : 64;
+                        f->list = mem_grow(f->list, room, sizeof(*f->list));
+                }
+                f->list[f->n++] = one;
+        }
+        closedir(d);
+        if (f->n)
+                qsort(f->list, f->n, sizeof(*f->list), older);
+        return 0;
+}
+
+static void drop_old(struct history *h)
+{
+        int first = day_of(wall_usec() - h->keep_days * INT64_C(86400000000));
+        struct files f;
+        uint64_t all = 0;
+
+        if (list_files(h->dir, &f) < 0)
+                return;
+        for (size_t i = 0; i < f.n; i++)
+                all += f.list[i].size;
+        for (size_t i = 0; i + 1 < f.n && (f.list[i].day < first || all > h->most); i++) {
+                all -= f.list[i].size;
+                unlinkat(h->dir, f.list[i].name, 0);
+        }
+        mem_free(f.list);
+}
+
+/* ---- writing ---- */
+
+static int write_lines(void *arg)
+{
+        struct history *h = arg;
+        int day = day_of(wall_usec()), fd;
+        char name[40];
+        ssize_t n;
+
+        if (day != h->today)
+                drop_old(h);
+        h->today = day;
+        snprintf(name, sizeof(name), "%d.%s", day, h->writer);
+        fd = openat(h->dir, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        n = write(fd, h->writing.p, h->writing.n);
+        close(fd);
+        return n < 0 ? -errno : 0;
+}
+
+static void flush(struct history *h)
+{
+        struct buf swap = h->writing;
+        int rc;
+
+        if (!h->lines.n)
+                return;
+        if (h->lost)
+                log_warn("history", "lost=%llu what=\"lines that came too fast\"",
+                         (unsigned long long)h->lost);
+        h->lost = 0;
+        h->writing = h->lines;
+        h->lines = swap;
+        buf_clear(&h->lines);
+        rc = offload(LONG, write_lines, h);
+        if (rc < 0)
+                log_warn("history", "why=\"%s\"", strerrordesc_np(-rc));
+}
+
+static void flusher(void *arg)
+{
+        struct history *h = arg;
+
+        flush(h);
+        h->busy = false;
+        if (h->lines.n)
+                timer_set(&h->soon, now() + WRITE_AFTER);
+}
+
+static void soon(struct timer *t)
+{
+        struct history *h = (struct history *)(void *)((char *)t - offsetof(struct history, soon));
+
+        if (h->busy)
+                return;
+        h->busy = fiber_spawn("history", flusher, h) == 0;
+        if (!h->busy)
+                timer_set(t, now() + WRITE_AFTER);
+}
+
+/* In one piece or not at all; control characters have been taken out by whoever quoted (log_str). */
+void history_note(struct history *h, const char *format, ...)
+{
+        int64_t at = wall_usec();
+        size_t before = h->lines.n;
+        time_t t = (time_t)(at / 1000000);
+        struct tm tm;
+        va_list args;
+
+        gmtime_r(&t, &tm);
+        buf_printf(&h->lines, "time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ", tm.tm_year + 1900, tm.tm_mon + 1,
+                   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(at / 1000 % 1000));
+        va_start(args, format);
+        buf_vprintf(&h->lines, format, args);
+        va_end(args);
+        if (!buf_puts(&h->lines, S("\n"))) {
+                h->lines.n = before;
+                h->lines.full = false;
+                h->lost++;
+        }
+        if (!h->soon.slot && !h->busy)
+                timer_set(&h->soon, now() + WRITE_AFTER);
+}
+
+int history_open(struct history **out, int dir, const char *writer, long keep_days, uint64_t most)
+{
+        struct history *h = mem_new(struct history);
+
+        h->dir = dir;
+        h->writer = writer ? mem_string(str_of(writer)) : NULL;
+        h->keep_days = keep_days;
+        h->most = most;
+        h->soon.fire = soon;
+        buf_init(&h->lines, GATHER_MOST);
+        buf_init(&h->writing, GATHER_MOST);
+        *out = h;
+        return 0;
+}
+
+void history_close(struct history **hp)
+{
+        struct history *h = *hp;
+
+        *hp = NULL;
+        if (!h)
+                return;
+        if (h->soon.slot)
+                timer_stop(&h->soon);
+        while (h->busy)
+                fiber_yield();
+        if (h->writer)
+                flush(h);
+        buf_free(&h->lines);
+        buf_free(&h->writing);
+        mem_free(h->writer);
+        close(h->dir);
+        mem_free(h);
+}
+
+/* ---- finding ---- */
+
+struct finding {
+        struct str needle;
+        int64_t since;
+        struct arena letters; /* "letter=..." words of lines that fit */
+        struct str list[LETTERS_MOST];
+        size_t n;
+        bool (*each)(void *context, struct str line);
+        void *context;
+        bool over;
+};
+
+static struct str letter_in(struct str line)
+{
+        size_t at = str_search(line, S(" letter="));
+        struct str word, rest;
+
+        if (at == STR_NONE)
+                return S("");
+        rest = str_from_at(line, at + 1);
+        str_cut(&rest, ' ', &word);
+        return word;
+}
+
+static bool known(const struct finding *f, struct str letter)
+{
+        for (size_t i = 0; i < f->n; i++)
+                if (str_eq(f->list[i], letter))
+                        return true;
+        return false;
+}
+
+/* First pass: which letters; second: their lines. */
+static void see(struct finding *f, struct str line, bool second)
+{
+        struct str letter = letter_in(line);
+
+        if (second) {
+                if (!f->over && ((letter.n && known(f, letter)) ||
+                                 (!letter.n && str_search(line, f->needle) != STR_NONE)))
+                        f->over = !f->each(f->context, line);
+                return;
+        }
+        if (letter.n && f->n < LETTERS_MOST && str_search(line, f->needle) != STR_NONE && !known(f, letter))
+                f->list[f->n++] = arena_str(&f->letters, letter);
+}
+
+static int read_file(int dir, const char *name, struct finding *f, bool second)
+{
+        int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+        struct buf text = { 0 };
+        ssize_t n = 1;
+
+        if (fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        buf_init(&text, PIECE + LINE_MOST);
+        while (n > 0 && !f->over) {
+                struct str rest, line;
+
+                n = read(fd, buf_room(&text, PIECE), PIECE);
+                if (n > 0)
+                        buf_added(&text, (size_t)n);
+                rest = buf_str(&text);
+                while (str_find(rest, '\n') != STR_NONE) {
+                        str_cut(&rest, '\n', &line);
+                        see(f, line, second);
+                }
+                buf_drop(&text, rest.n < LINE_MOST ? text.n - rest.n : text.n);
+        }
+        buf_free(&text);
+        close(fd);
+        return n < 0 ? -errno : 0;
+}
+
+int history_find(struct history *h, struct str needle, int64_t since,
+                 bool (*each)(void *context, struct str line), void *context)
+{
+        struct finding *f = mem_new(struct finding);
+        struct files files;
+        int rc = list_files(h->dir, &files);
+
+        *f = (struct finding){ .needle = needle, .since = since, .each = each, .context = context };
+        arena_init(&f->letters, 64 << 20);
+        for (int pass = 0; pass < 2; pass++)
+                for (size_t i = 0; i < files.n && rc >= 0; i++)
+                        if (files.list[i].day >= day_of(since))
+                                rc = read_file(h->dir, files.list[i].name, f, pass == 1);
+        arena_finish(&f->letters);
+        mem_free(f);
+        mem_free(files.list);
+        return rc;
+}
