@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#define EDGES (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
+
 static void ready(struct watch *w, uint32_t events)
 {
         struct stream *s = (struct stream *)(void *)((char *)w - offsetof(struct stream, watch));
@@ -35,13 +37,14 @@ struct stream *stream_new(int fd)
         s->watch.fd = fd;
         s->watch.ready = ready;
         s->writable = true;
+        s->in_memory = -1;
         buf_init(&s->back, STREAM_BACK);
         /* a peer that does not talk acknowledges late: the end of a piece must not wait for that */
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         if (getpeername(fd, (struct sockaddr *)&sa, &n) == 0)
                 s->peer = addr_of((struct sockaddr *)&sa);
         if ((!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) ||
-            watch_add(&s->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0) {
+            watch_add(&s->watch, EDGES) < 0) {
                 close(fd);
                 mem_free(s);
                 return NULL;
@@ -179,54 +182,61 @@ int stream_connect(int fd, struct addr to, nsec deadline, struct stream **out)
         return 0;
 }
 
-ssize_t stream_recv(struct stream *s, void *p, size_t n)
+ssize_t socket_recv(int fd, void *p, size_t n)
 {
         ssize_t got;
 
-        if (!s->readable)
-                return -EAGAIN;
         do {
-                got = recv(s->watch.fd, p, n, MSG_DONTWAIT);
+                got = recv(fd, p, n, MSG_DONTWAIT);
         } while (got < 0 && errno == EINTR);
-        if (got < 0) {
-                if (errno != EAGAIN)
-                        return -errno;
+        return got < 0 ? -errno : got;
+}
+
+ssize_t socket_send(int fd, const struct iovec *v, int count, bool more)
+{
+        struct msghdr m = { .msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)count };
+        ssize_t sent;
+
+        do {
+                sent = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        } while (sent < 0 && errno == EINTR);
+        return sent < 0 ? -errno : sent;
+}
+
+ssize_t stream_recv(struct stream *s, void *p, size_t n)
+{
+        ssize_t got = s->readable ? socket_recv(s->watch.fd, p, n) : -EAGAIN;
+
+        /* less than there was room for: what comes from now on makes a new edge */
+        if (got == -EAGAIN || (got > 0 && (size_t)got < n && !s->hung))
                 s->readable = false;
-                return -EAGAIN;
-        }
-        if (got > 0 && (size_t)got < n && !s->hung)
-                s->readable = false; /* what comes from now on makes a new edge */
         return got;
 }
 
 ssize_t stream_send(struct stream *s, const struct iovec *v, int count, bool more)
 {
-        struct msghdr m = { .msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)count };
-        ssize_t sent;
+        ssize_t sent = s->writable ? socket_send(s->watch.fd, v, count, more) : -EAGAIN;
 
-        if (!s->writable)
-                return -EAGAIN;
-        do {
-                sent = sendmsg(s->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-        } while (sent < 0 && errno == EINTR);
-        if (sent < 0) {
-                if (errno != EAGAIN)
-                        return -errno;
+        if (sent == -EAGAIN)
                 s->writable = false;
-                return -EAGAIN;
-        }
         return sent;
 }
 
-/* The flag goes down before: an edge that comes meanwhile must not be lost. */
+/* The flag goes down before: an edge that comes meanwhile must not be lost. Of a flood of bytes every packet is an edge, so
+ * none are told of meanwhile. */
 int stream_offload(struct stream *s, int (*fn)(void *arg), void *arg, bool *flag, const bool *dry)
 {
+        bool mute = s->bulk;
         int rc;
 
         *flag = false;
         s->at_work = true;
+        if (mute)
+                watch_change(&s->watch, 0);
         rc = offload(LONG, fn, arg);
         s->at_work = false;
+        if (mute)
+                watch_change(&s->watch, EDGES);
         if (!*dry)
                 *flag = true;
         return rc;

@@ -1,6 +1,7 @@
 /* A data connection: many bytes one way at a time, fast. No lines, no parking: it lives as long as a transfer, or in block mode some. One
  * fiber uses it; another may stream_cancel. The first error sticks. Files: what lies in the page cache the loop copies, for that is faster
- * here than sendfile; what does not, a worker sends by sendfile. A worker writes what comes. Slices of at most 4 MB, so that others go on.
+ * here than sendfile; what does not, a worker sends by sendfile. A worker writes what comes, and does the TLS of files. Slices of at most 4 MB,
+ * so that others go on.
  *
  * `patience`: the most between two moves of a byte; -ETIMEDOUT after that. stream_limit: bytes a second. */
 #pragma once
@@ -36,9 +37,9 @@ bool stream_has_tls(const struct stream *s);
 /* Gives back bytes that were read and belong to what comes next (MODE B): at most 256 KB. */
 void stream_unread(struct stream *s, struct str bytes);
 [[nodiscard]] int stream_write(struct stream *s, struct str bytes, nsec patience); /* all of it */
-/* Plain only (-EOPNOTSUPP with TLS): file to socket, n bytes from *at, which moves. Short without an error: the file ended. */
+/* File to socket, n bytes from *at, which moves. Short without an error: the file ended. */
 [[nodiscard]] int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec patience);
-/* Plain only: socket to file, at most `most` bytes, at `at`; returns when some came. *got 0: the end. *got counts also where it failed. */
+/* Socket to file, at most `most` bytes, at `at`; returns when some came. *got 0: the end. *got counts also where it failed. */
 [[nodiscard]] int stream_receive_file(struct stream *s, int file, uint64_t at, uint64_t most, uint64_t *got,
                                       nsec patience);
 /* The end of what we send: close_notify, shutdown, and it waits until the peer has it all; what they say meanwhile is forgotten. After an

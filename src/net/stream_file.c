@@ -1,20 +1,30 @@
 #include "net/stream_private.h"
 #include "base/mem.h"
-#include "run/offload.h"
 
 #include <errno.h>
 #include <linux/magic.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* What lies in the page cache is copied by the loop itself, through one buffer that all streams share: measured, it costs half of what sendfile
- * takes for pages one by one, and preadv2 with RWF_NOWAIT never waits for a disk. What does not lie there a worker sends with sendfile. */
+/* What lies in the page cache the loop copies itself, through one buffer that all streams share: measured, it costs half of what sendfile takes
+ * for pages one by one, and preadv2 with RWF_NOWAIT never waits for a disk. What does not lie there a worker sends. What comes a worker writes,
+ * unless the file lies in memory. TLS is a worker's business, so that others have the loop meanwhile. */
 static char shared[STREAM_PIECE];
 
-enum { PIECE_LEAST = 65536 };
+enum {
+        PIECE_LEAST = 65536,
+        BULK = 1 << 20, /* a slice of this size is followed by another, most likely */
+};
+
+/* Its calls never wait for a disk. Asked on a worker: where there is a server behind it, the question itself may wait. */
+static bool in_memory(int file)
+{
+        struct statfs f;
+
+        return fstatfs(file, &f) == 0 && (f.f_type == TMPFS_MAGIC || f.f_type == RAMFS_MAGIC);
+}
 
 struct sending {
         struct stream *s;
@@ -23,15 +33,41 @@ struct sending {
         size_t n;     /* asked for */
         ssize_t sent; /* or -errno */
         size_t piece; /* what the socket is likely to take: what it does not is read once more */
-        bool memory;  /* the file system has no RWF_NOWAIT, and is memory */
-        bool dry;
+        bool memory, dry;
 };
+
+/* The record that the socket had no room for is read again with the next slice: GnuTLS has it already. */
+static ssize_t send_records(struct sending *g)
+{
+        size_t size = g->n < STREAM_PIECE ? g->n : STREAM_PIECE, sent = 0;
+        char *room = mem_grow(NULL, size, 1);
+        ssize_t got = 1, n = 0;
+
+        while (sent < g->n && n >= 0 && got > 0) {
+                size_t want = g->n - sent < size ? g->n - sent : size;
+
+                got = pread(g->file, room, want, (off_t)(g->at + sent));
+                if (got <= 0)
+                        break;
+                n = stream_tls_write(g->s, room, (size_t)got);
+                sent += n > 0 ? (size_t)n : 0;
+        }
+        n = got < 0 ? -errno : n;
+        mem_free(room);
+        return sent > 0 ? (ssize_t)sent : n;
+}
 
 static int send_slice(void *arg)
 {
         struct sending *g = arg;
         off_t at = (off_t)g->at;
 
+        if (g->s->tls) {
+                g->sent = send_records(g);
+                g->dry = g->sent == -EAGAIN;
+                return 0;
+        }
+        g->memory = in_memory(g->file);
         do {
                 g->sent = sendfile(g->s->watch.fd, g->file, &at, g->n);
         } while (g->sent < 0 && errno == EINTR);
@@ -43,30 +79,18 @@ static int send_slice(void *arg)
 
 static void send_by_worker(struct sending *g)
 {
-        if (g->n > STREAM_SLICE)
-                g->n = STREAM_SLICE;
         stream_offload(g->s, send_slice, g, &g->s->writable, &g->dry);
+        g->s->bulk = g->sent >= BULK;
 }
 
-static bool in_memory(int file)
-{
-        struct statfs f;
-
-        return fstatfs(file, &f) == 0 && (f.f_type == TMPFS_MAGIC || f.f_type == RAMFS_MAGIC);
-}
-
-/* From the page cache: false if some of it is not there. */
+/* From the page cache: false if some of it is not there, or nobody knows. */
 static bool send_cached(struct sending *g)
 {
         size_t n = g->n < g->piece ? g->n : g->piece;
         struct iovec v = { shared, n };
         ssize_t got = preadv2(g->file, &v, 1, (off_t)g->at, g->memory ? 0 : RWF_NOWAIT);
 
-        if (got < 0 && errno == EOPNOTSUPP && !g->memory) {
-                g->memory = in_memory(g->file) || !fiber_self();
-                return g->memory && send_cached(g);
-        }
-        if (got < 0 && errno == EAGAIN)
+        if (got < 0 && (errno == EAGAIN || errno == EOPNOTSUPP))
                 return false;
         if (got <= 0) {
                 g->sent = got < 0 ? -errno : 0;
@@ -85,10 +109,7 @@ int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec 
 {
         struct sending g = { .s = s, .file = file, .piece = STREAM_PIECE };
         nsec until = stream_until(patience);
-        size_t turn = 0;
 
-        if (s->tls)
-                return -EOPNOTSUPP;
         s->wrote = s->wrote || n > 0;
         s->finished = false;
         while (n > 0 && !s->error) {
@@ -101,7 +122,7 @@ int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec 
                 g.n = stream_allowed(s, n < STREAM_SLICE ? (size_t)n : STREAM_SLICE);
                 if (g.n == 0)
                         break;
-                if (!send_cached(&g))
+                if (s->tls || !send_cached(&g))
                         send_by_worker(&g);
                 stream_passed(s, g.sent);
                 if (g.sent == 0)
@@ -109,25 +130,22 @@ int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec 
                 if (g.sent > 0) {
                         *at += (uint64_t)g.sent;
                         n -= (uint64_t)g.sent;
-                        turn += (size_t)g.sent;
                         until = stream_until(patience);
                 } else if (g.sent != -EAGAIN) {
                         stream_fail(s, (int)g.sent);
                 }
-                if (turn >= STREAM_TURN) {
-                        turn = 0;
-                        fiber_yield_if_due();
-                }
+                fiber_yield_if_due();
         }
         return s->error;
 }
 
 struct taking {
-        int socket, file;
+        struct stream *s;
+        int file;
         struct str back; /* read before, and given back */
         uint64_t at;
         size_t most, got;
-        bool dry, ended;
+        bool memory, dry, ended;
         int error;
 };
 
@@ -147,61 +165,82 @@ static int put(struct taking *t, const char *p, size_t n)
         return 0;
 }
 
-/* What is there now, at most a slice. Meanwhile the kernel's buffer takes what comes. */
+/* What is there now. Meanwhile the kernel's buffer takes what comes. */
+static void take(struct taking *t, char *room, size_t size)
+{
+        t->error = put(t, t->back.p, t->back.n);
+        while (t->error == 0 && t->got < t->most && !t->dry && !t->ended) {
+                size_t n = t->most - t->got < size ? t->most - t->got : size;
+                ssize_t came =
+                    t->s->tls ? stream_tls_read(t->s, room, n) : socket_recv(t->s->watch.fd, room, n);
+
+                if (came > 0)
+                        t->error = put(t, room, (size_t)came);
+                else if (came == 0)
+                        t->ended = true;
+                else if (came == -EAGAIN)
+                        t->dry = true;
+                else
+                        t->error = (int)came;
+        }
+}
+
 static int take_slice(void *arg)
 {
         struct taking *t = arg;
         size_t size = t->most < STREAM_PIECE ? t->most : STREAM_PIECE;
         char *room = mem_grow(NULL, size, 1);
 
-        t->error = put(t, t->back.p, t->back.n);
-        while (t->error == 0 && t->got < t->most && !t->dry && !t->ended) {
-                size_t n = t->most - t->got < size ? t->most - t->got : size;
-                ssize_t came = recv(t->socket, room, n, MSG_DONTWAIT);
-
-                if (came > 0)
-                        t->error = put(t, room, (size_t)came);
-                else if (came == 0)
-                        t->ended = true;
-                else if (errno == EAGAIN)
-                        t->dry = true;
-                else if (errno != EINTR)
-                        t->error = -errno;
-        }
+        t->memory = !t->s->tls && in_memory(t->file);
+        take(t, room, size);
         mem_free(room);
         return 0;
+}
+
+static void take_one(struct taking *t)
+{
+        struct stream *s = t->s;
+
+        t->back = str_sub(buf_str(&s->back), s->back_at, t->most);
+        if (t->file == s->in_memory && !s->tls) {
+                take(t, shared, STREAM_PIECE);
+                s->readable = !t->dry;
+        } else {
+                stream_offload(s, take_slice, t, &s->readable, &t->dry);
+                s->bulk = t->got >= BULK;
+                s->in_memory = t->memory ? t->file : -1;
+        }
+        s->back_at += t->back.n;
+        if (s->back_at == s->back.n) {
+                buf_free(&s->back);
+                s->back_at = 0;
+        }
 }
 
 int stream_receive_file(struct stream *s, int file, uint64_t at, uint64_t most, uint64_t *got, nsec patience)
 {
         nsec until = stream_until(patience);
+        size_t slice = file == s->in_memory ? STREAM_TURN : STREAM_SLICE;
         struct taking t;
 
         *got = 0;
-        if (s->tls)
-                return -EOPNOTSUPP;
         while (!s->error && !s->ended && *got == 0 && most > 0) {
-                if (!s->readable && s->back.n == 0) {
+                if (!s->readable && s->back.n == 0 && !(s->tls && stream_tls_ready(s))) {
                         if (stream_wait(s, EPOLLIN, "data", until) < 0)
                                 break;
                         continue;
                 }
-                t = (struct taking){ .socket = s->watch.fd, .file = file, .at = at };
-                t.most = stream_allowed(s, most < STREAM_SLICE ? (size_t)most : STREAM_SLICE);
+                t = (struct taking){ .s = s, .file = file, .at = at };
+                t.most = stream_allowed(s, most < slice ? (size_t)most : slice);
                 if (t.most == 0)
                         break;
-                t.back = str_sub(buf_str(&s->back), s->back_at, t.most);
-                stream_offload(s, take_slice, &t, &s->readable, &t.dry);
+                take_one(&t);
                 stream_passed(s, (ssize_t)t.got);
-                s->back_at += t.back.n;
-                if (s->back_at == s->back.n) {
-                        buf_free(&s->back);
-                        s->back_at = 0;
-                }
                 s->ended = t.ended;
                 *got = t.got;
                 if (t.error)
                         stream_fail(s, t.error);
+                fiber_yield_if_due();
         }
         return s->error;
 }

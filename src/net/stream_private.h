@@ -30,6 +30,7 @@ struct stream {
         nsec reserved[2]; /* in each, for `allowed` bytes */
         size_t allowed;
         struct addr peer;
+        int in_memory;           /* the file that was found to lie in memory, or -1 */
         uint32_t wants;          /* EPOLLIN or EPOLLOUT while `waiting` waits for it */
         int error;               /* the first */
         bool readable, writable; /* an edge came, and no -EAGAIN since */
@@ -38,6 +39,7 @@ struct stream {
         bool wrote;              /* something was sent, or tried */
         bool finished;           /* and is with the peer, whole */
         bool at_work;            /* in an offload */
+        bool bulk;               /* the last offload took much */
 };
 
 static inline nsec stream_until(nsec patience)
@@ -51,6 +53,8 @@ int stream_fail(struct stream *s, int error); /* the first error, which may be a
 int stream_pause(struct stream *s, uint32_t wants, const char *what, nsec until);
 /* The same, but that the time has come is wrong (-ETIMEDOUT). */
 int stream_wait(struct stream *s, uint32_t wants, const char *what, nsec until);
+ssize_t socket_recv(int fd, void *p, size_t n); /* > 0, 0: end, -errno */
+ssize_t socket_send(int fd, const struct iovec *v, int count, bool more);
 ssize_t stream_recv(struct stream *s, void *p, size_t n); /* > 0, 0: end, -EAGAIN, -errno */
 ssize_t stream_send(struct stream *s, const struct iovec *v, int count, bool more);
 /* fn on a worker thread, which may use the socket: it says in *dry whether it met EAGAIN. */
@@ -60,7 +64,7 @@ int stream_offload(struct stream *s, int (*fn)(void *arg), void *arg, bool *flag
 size_t stream_allowed(struct stream *s, size_t n);
 void stream_passed(struct stream *s, ssize_t n);
 
-/* stream_tls.c; results as stream_recv. None of them waits. */
+/* stream_tls.c; results as stream_recv. None of them waits. Reading and writing also work on a worker (at_work). */
 ssize_t stream_tls_read(struct stream *s, void *p, size_t n);
 ssize_t stream_tls_write(struct stream *s, const void *p, size_t n);
 bool stream_tls_ready(const struct stream *s); /* may stream_tls_read give bytes without a new edge? */

@@ -21,7 +21,31 @@ struct stream_tls {
         uint8_t idle;
         bool more;      /* the next record is not the last of what we know */
         bool meets_end; /* close_notify came */
+        bool dry;       /* on a worker: the socket met EAGAIN */
 };
+
+/* On a worker the flags of the stream are not touched. */
+static ssize_t from_socket(struct stream *s, void *p, size_t n)
+{
+        ssize_t got;
+
+        if (!s->at_work)
+                return stream_recv(s, p, n);
+        got = socket_recv(s->watch.fd, p, n);
+        s->tls->dry = got == -EAGAIN;
+        return got;
+}
+
+static ssize_t to_socket(struct stream *s, const struct iovec *v, int count)
+{
+        ssize_t sent;
+
+        if (!s->at_work)
+                return stream_send(s, v, count, s->tls->more);
+        sent = socket_send(s->watch.fd, v, count, s->tls->more);
+        s->tls->dry = sent == -EAGAIN;
+        return sent;
+}
 
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *p, size_t n)
 {
@@ -34,7 +58,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *p, size_t n)
                 if (!t->ahead)
                         t->ahead = mem_grow(NULL, AHEAD, 1);
                 t->at = t->n = 0;
-                got = stream_recv(s, t->ahead, AHEAD);
+                got = from_socket(s, t->ahead, AHEAD);
                 if (got <= 0) {
                         gnutls_transport_set_errno(t->session, (int)-got);
                         return got == 0 ? 0 : -1;
@@ -58,7 +82,7 @@ static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned ms)
 static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *v, int count)
 {
         struct stream *s = ptr;
-        ssize_t sent = stream_send(s, v, count, s->tls->more);
+        ssize_t sent = to_socket(s, v, count);
 
         if (sent < 0) {
                 gnutls_transport_set_errno(s->tls->session, (int)-sent);
@@ -79,7 +103,7 @@ static ssize_t read_record(struct stream *s, char *p, size_t n)
                         return got;
                 }
                 if (got == GNUTLS_E_AGAIN) {
-                        if (t->at == t->n && !s->readable)
+                        if (t->at == t->n && (s->at_work ? t->dry : !s->readable))
                                 return -EAGAIN;
                 } else if (got != GNUTLS_E_INTERRUPTED && got != GNUTLS_E_WARNING_ALERT_RECEIVED) {
                         return got == GNUTLS_E_PREMATURE_TERMINATION ? -ECONNRESET : -EPROTO;

@@ -39,6 +39,14 @@ int watch_add(struct watch *w, uint32_t events)
         return epoll_ctl(loop.epoll, EPOLL_CTL_ADD, w->fd, &e) < 0 ? -errno : 0;
 }
 
+void watch_change(struct watch *w, uint32_t events)
+{
+        struct epoll_event e = { .events = events | EPOLLET, .data.ptr = w };
+
+        if (epoll_ctl(loop.epoll, EPOLL_CTL_MOD, w->fd, &e) < 0)
+                die("watch_change: descriptor %d: %s", w->fd, strerror(errno));
+}
+
 void watch_remove(struct watch *w)
 {
         int i;

@@ -17,6 +17,7 @@ struct watch {
         void (*ready)(struct watch *w, uint32_t events);
 };
 [[nodiscard]] int watch_add(struct watch *w, uint32_t events); /* EPOLLET is added; 0 or -errno */
+void watch_change(struct watch *w, uint32_t events);           /* and what stands already is told anew */
 void watch_remove(struct watch *w);                            /* before close; no callback comes after */
 
 struct timer {

@@ -79,13 +79,13 @@ struct upload;
 enum upload_how {
         UPLOAD_NEW, /* STOR: replaces at commit; at = 0 */
         UPLOAD_UNIQUE, /* STOU: never replaces; the name is `path` and a random end, told by upload_name, taken at commit */
-        UPLOAD_APPEND, /* APPE: behind the part that an interrupted upload left, else behind what is there (reflink, else copied) */
+        UPLOAD_APPEND, /* APPE: behind what is there (reflink, else copied), or if there is nothing behind the part that an interrupted upload left */
         UPLOAD_RESUME, /* REST at + STOR: the first `at` octets are kept of the part that was left, or if there is none of the file; -EINVAL:
                           neither has so many */
 };
-/* How many octets of an upload to this path that broke off are kept; -ENOENT: none. While there are some, this is the SIZE to tell: clients
- * ask for it to know where to go on with REST or APPE. Nothing else shows them; a commit to the path, its removal and whatever else
- * takes the name end them. */
+/* How many octets of an upload to this path that broke off are kept, as long as there is no file: the SIZE to tell then, since clients ask
+ * for it to know where to go on with REST or APPE. -ENOENT: none, or there is a file. Nothing else shows them; a commit to the path, its
+ * removal and whatever else takes the name end them. */
 [[nodiscard]] int upload_kept(struct root *r, struct str path, uint64_t *size);
 /* A folder there is -EISDIR, here or with the first octet; a link at the end of the path is replaced, not followed. */
 [[nodiscard]] int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t at,

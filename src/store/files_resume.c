@@ -59,14 +59,14 @@ static int open_file(struct upload *u, uint64_t *size)
 int upload_go_on(struct upload *u)
 {
         uint64_t size;
-        int fd, rc = claim(u, &size);
+        int fd = open_file(u, &size), rc;
 
-        if (rc == -ENOENT) {
-                fd = open_file(u, &size);
-                if (fd == -ENOENT) /* then it is a new file */
-                        return 0;
-                if (fd < 0)
-                        return fd;
+        if (fd == -ENOENT) {
+                rc = claim(u, &size);
+                rc = rc == -ENOENT ? 0 : rc; /* then it is a new file */
+        } else if (fd < 0) {
+                return fd;
+        } else {
                 u->appends = true;
                 rc = upload_take_in(u, fd, size);
                 close(fd);
@@ -111,8 +111,19 @@ struct kept_job {
 static int ask_kept(void *arg)
 {
         struct kept_job *j = arg;
+        int rc = part_kept_size(j->root, j->path, j->cached, j->size), fd;
+        char *rel;
 
-        return part_kept_size(j->root, j->path, j->cached, j->size);
+        if (rc)
+                return rc;
+        rc = jail_path(j->path, &rel);
+        if (rc)
+                return rc;
+        fd = jail_open(j->root->fd, rel, O_PATH, j->cached);
+        mem_free(rel);
+        if (fd >= 0)
+                close(fd);
+        return fd >= 0 ? -ENOENT : fd == -ENOENT ? 0 : fd;
 }
 
 int upload_kept(struct root *r, struct str path, uint64_t *size)

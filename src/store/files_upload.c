@@ -407,7 +407,7 @@ static int sync_alone(void *arg)
 
 int upload_commit(struct upload *u, uint64_t size, int64_t modified)
 {
-        bool long_one = u->root->files->how.durable && u->end > ALONE;
+        bool long_one = u->root->files->how.durable && size > ALONE;
         int rc;
 
         if (u->committed)

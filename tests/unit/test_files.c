@@ -118,8 +118,7 @@ static void test_resume(void **state)
         (void)state;
         assert_int_equal(put("/f", "the old text"), 0);
         break_off("/f", UPLOAD_NEW, S("0123456789"), 8);
-        assert_int_equal(upload_kept(root, S("/f"), &size), 0);
-        assert_int_equal(size, 8);
+        assert_int_equal(upload_kept(root, S("/f"), &size), -ENOENT); /* there is a file */
         assert_string_equal(get("/f"), "the old text");
         assert_int_equal(used(), 20);
 
@@ -131,6 +130,13 @@ static void test_resume(void **state)
         assert_int_equal(put_how("/f", UPLOAD_RESUME, 4, "four"), 0);
         assert_string_equal(get("/f"), "0123four");
         break_off("/f", UPLOAD_NEW, S("0123456789"), 8);
+        assert_int_equal(put_how("/f", UPLOAD_APPEND, 0, "!"), 0);
+        assert_string_equal(get("/f"), "0123four!");
+        assert_int_equal(count_in(".parts", ".part"), 0);
+        assert_int_equal(file_remove(root, S("/f")), 0);
+        break_off("/f", UPLOAD_NEW, S("0123456789"), 8);
+        assert_int_equal(upload_kept(root, S("/f"), &size), 0);
+        assert_int_equal(size, 8);
         assert_int_equal(put_how("/f", UPLOAD_APPEND, 0, "89"), 0);
         assert_string_equal(get("/f"), "0123456789");
         assert_int_equal(put_how("/f", UPLOAD_APPEND, 0, "ab"), 0);

@@ -21,31 +21,49 @@ static void put_coding(const struct coder *c, struct buf *to)
         buf_printf(to, "%c-", "FRP"[c->how.structure]);
 }
 
+/* The facts as they would be if the file ended here; they themselves stay as they are. */
+static void put_facts(struct coder *c, struct buf *to)
+{
+        struct buf *kept = &c->facts.kept;
+        enum facts_kind kind = c->facts.kind;
+        uint64_t records = c->record.many, pages = c->paged ? c->paged->many : 0;
+        size_t n = kept->n;
+
+        if (n >= CODER_MARKER_MOST) {
+                to->full = true;
+                return;
+        }
+        if (c->paged)
+                coder_pages_facts(c);
+        else
+                coder_records_facts(c);
+        if (c->facts.kind != FACTS_NONE) {
+                buf_printf(to, ".%c", c->facts.kind);
+                base64_put(to, buf_str(kept));
+        }
+        kept->n = n;
+        c->facts.kind = kind;
+        c->record.many = records;
+        if (c->paged)
+                c->paged->many = pages;
+}
+
 bool coder_marker_make(struct coder *c, struct buf *to)
 {
         const struct record_state *r = &c->record;
         uint64_t place = c->way == CODER_SEND ? r->done : c->offset - r->begin;
-        bool receiving = c->way == CODER_RECEIVE;
 
-        if (c->paged && !coder_pages_pause(c))
+        if (c->failure || (c->paged && !coder_pages_pause(c)))
                 return false;
         if (c->paged)
-                place = receiving ? 0 : c->paged->done;
-        if (receiving && c->how.structure == STRUCTURE_RECORD)
-                coder_records_facts(c);
-        if (receiving && c->paged)
-                coder_pages_facts(c);
-        if (c->failure)
-                return false;
+                place = c->way == CODER_SEND ? c->paged->done : 0;
         if (c->how.structure == STRUCTURE_FILE)
                 place = 0;
         put_coding(c, to);
         buf_printf(to, "%llx.%llx.%x", (unsigned long long)c->offset, (unsigned long long)place,
                    (c->cr ? HELD_CR : 0U) | (r->open ? OPEN : 0U) | (r->has_lf ? HAS_LF : 0U));
-        if (receiving && c->facts.kind != FACTS_NONE && !to->full) {
-                buf_printf(to, ".%c", c->facts.kind);
-                base64_put(to, buf_str(&c->facts.kept));
-        }
+        if (c->way == CODER_RECEIVE && c->how.structure != STRUCTURE_FILE)
+                put_facts(c, to);
         return !to->full && to->n < CODER_MARKER_MOST;
 }
 
@@ -115,6 +133,8 @@ static int load_facts(struct coder *c, struct str s)
 {
         char kind = s.n ? s.p[0] : 0;
 
+        if (c->how.structure == STRUCTURE_FILE)
+                return -EINVAL;
         if (kind != (c->paged ? FACTS_PAGES : FACTS_RECORDS) && (kind != FACTS_LINES || !c->text))
                 return -EINVAL;
         buf_clear(&c->facts.kept);

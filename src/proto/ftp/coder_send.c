@@ -41,12 +41,11 @@ static void record_end(struct coder *c, struct buf *out)
         c->record.done++;
 }
 
-/* The facts do not fit: as if there were none. What is left of this record ends with its line. */
+/* The facts do not fit: from here on records are lines. */
 static void forget_facts(struct coder *c)
 {
         c->record.known = false;
         c->record.next = UINT64_MAX;
-        c->facts.kind = FACTS_NONE;
 }
 
 /* A record whose length is known, then the LF that stands behind it. */
