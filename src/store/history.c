@@ -1,4 +1,5 @@
 #include "store/history.h"
+#include "base/arena.h"
 #include "base/mem.h"
 #include "run/fiber.h"
 #include "run/log.h"
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
