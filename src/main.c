@@ -13,6 +13,7 @@ static const struct {
         int (*run)(void);
 } roles[] = {
         { "mail", role_mail },
+        { "files", role_files },
         { "keeper", role_keeper },
 };
 

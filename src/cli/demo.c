@@ -1,6 +1,7 @@
 /* pail demo: the whole server on loopback, with the lectures' people; no root, no settings. */
 #include "cli/certificates.h"
 #include "cli/cli.h"
+#include "cli/demo_files.h"
 #include "cli/demo_people.h"
 #include "cli/folder.h"
 #include "cli/settings_check.h"
@@ -108,13 +109,22 @@ static int make_certificates(void)
         return EX_CANTCREAT;
 }
 
-/* --domains names some that are not there yet, perhaps. */
-static int more_domains(const struct demo *d)
+static bool has_files(void)
+{
+        return access("files/anonymous", F_OK) == 0;
+}
+
+/* --domains names some that are not there yet, perhaps; an older pail made no files. */
+static int add_what_is_missing(const struct demo *d)
 {
         int rc = folder_become_owner(&d->folder);
 
         umask(0077);
-        return rc ? rc : demo_people(d->domains, false);
+        if (!rc && !has_files())
+                rc = folder_layout();
+        if (!rc && !has_files())
+                rc = demo_files();
+        return rc || !*d->domains ? rc : demo_people(d->domains, false);
 }
 
 static int populate(const struct demo *d)
@@ -129,6 +139,8 @@ static int populate(const struct demo *d)
                 rc = make_certificates();
         if (!rc)
                 rc = demo_people(d->domains, true);
+        if (!rc)
+                rc = demo_files();
         if (rc)
                 return rc;
         mark = open(READY_MARK, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -142,7 +154,7 @@ static int populate_or_add(const struct demo *d)
         int status;
         pid_t pid;
 
-        if (!fresh && !*d->domains)
+        if (!fresh && !*d->domains && has_files())
                 return EX_OK;
         if (fresh && !access("directory/directory.db", F_OK)) {
                 fprintf(
@@ -154,7 +166,7 @@ static int populate_or_add(const struct demo *d)
         fflush(stdout);
         pid = fork();
         if (pid == 0)
-                _exit(fresh ? populate(d) : more_domains(d));
+                _exit(fresh ? populate(d) : add_what_is_missing(d));
         if (pid < 0 || waitpid(pid, &status, 0) < 0) {
                 fprintf(stderr, "pail demo: %m\n");
                 return EX_OSERR;
@@ -188,6 +200,10 @@ static void print_table(void *context)
                "'imaps://localhost:%ld/INBOX;MAILINDEX=1' -u "
                "jill:tumbling\n",
                n + 143, n + 143, n + 993, d->path, n + 993);
+        printf("FTP          127.0.0.1:%-8ld curl -sS ftp://127.0.0.1:%ld/pub/jack-and-jill.txt\n"
+               "FTPS         127.0.0.1:%-8ld curl -sS --cacert %s/ca.pem ftps://localhost:%ld/reports/ -u "
+               "forouzan:lecture\n",
+               n + 21, n + 21, n + 990, d->path, n + 990);
         printf("people       jack@town.com crown, jill@hill.com tumbling, alice@crepes.fr rabbit, "
                "bob@hamburger.edu "
                "hungry,\n             forouzanb@adelphia.net lecture, srinivas.narayana@rutgers.edu goodbye; "

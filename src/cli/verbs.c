@@ -32,7 +32,7 @@ const struct verb verbs[] = {
           "account login ADDRESS NAME [--off]\n"
           "account may-send-as ADDRESS OTHER|@DOMAIN [--off]",
           "the people\n"
-          "remove keeps the mail in mail/ADDRESS; --purge, while no server runs, does not; add --again gives it back.\n"
+          "remove keeps mail/ADDRESS and files/ADDRESS; --purge, while no server runs, does not; add --again gives them back.\n"
           "moved: letters are answered with the new address and not taken. forward: they go on, with --copy a copy\n"
           "stays. login: another name to sign in with. may-send-as: a sender that is not one's own. imap-disable: IMAP\n"
           "capabilities that this account does without, as in \"COMPRESS=DEFLATE NOTIFY\"." },
