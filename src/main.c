@@ -14,6 +14,7 @@ static const struct {
 } roles[] = {
         { "mail", role_mail },
         { "sender", role_sender },
+        { "files", role_files },
         { "keeper", role_keeper },
 };
 

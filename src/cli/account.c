@@ -1,4 +1,5 @@
-/* pail account: the people. An account is a row of the directory and a folder mail/ADDRESS. */
+/* pail account: the people. An account is a row of the directory, a folder mail/ADDRESS and, as soon as it has files, files/ADDRESS. */
+#include "cli/account_files.h"
 #include "cli/cli.h"
 #include "cli/tool.h"
 #include "proto/imap/capability.h"
@@ -85,6 +86,12 @@ static int add(struct tool *t)
                                  "folder in mail/, or "
                                  "say --again to give it back");
         }
+        if (account_files_there(t, name) && !again) {
+                accounts_close(&accounts);
+                return tool_fail(t, -EEXIST, name,
+                                 "the files of an earlier account of this name are still there: remove that "
+                                 "folder in files/, or say --again to give them back");
+        }
         rc = directory_add_account(t->directory, name, &t->why);
         rc = rc ? rc : make_mail(t, accounts, name);
         if (rc == 0 && again && (rc = tell_sharing(accounts, name)) < 0)
@@ -154,7 +161,8 @@ static int remove_one(struct tool *t)
                 return tool_fail(
                     t, rc, arena_printf(&t->arena, PRS ": its passwords could not be removed", STR(name)),
                     NULL);
-        return remove_mail(t, name);
+        rc = remove_mail(t, name);
+        return rc ? rc : account_files_remove(t, name, purge);
 }
 
 /* ---- list, show ---- */
@@ -210,6 +218,7 @@ static int show_rows(struct tool *t, enum directory_what what, const char *key, 
 
 struct fullness {
         uint64_t octets, letters; /* of the mail */
+        uint64_t files;           /* octets of the files */
         uint64_t indexed, index_letters,
             index_octets; /* of the text index: of so many letters it knows so many */
 };
@@ -223,6 +232,7 @@ static void show_entry(struct tool *t, const struct account_entry *e, const stru
         json_number(&t->out, "quota", e->quota);
         json_number(&t->out, "octets", f->octets);
         json_number(&t->out, "letters", f->letters);
+        json_number(&t->out, "files_octets", f->files);
         json_number(&t->out, "indexed", f->indexed);
         json_number(&t->out, "index_octets", f->index_octets);
         json_bool(&t->out, "disabled", e->disabled);
@@ -237,6 +247,7 @@ static void show_entry(struct tool *t, const struct account_entry *e, const stru
                e->quota ? " of " : "", e->quota ? tool_size(e->quota).z : "");
         printf("%-12s %llu of %llu letters, %s\n", "text-index", (unsigned long long)f->indexed,
                (unsigned long long)f->index_letters, tool_size(f->index_octets).z);
+        printf("%-12s %s\n", "files", tool_size(f->files).z);
         if (e->imap_disable.n)
                 printf("%-12s " PRS "\n", "imap-disable", STR(e->imap_disable));
         if (e->moved_to.n)
@@ -267,6 +278,7 @@ static int show(struct tool *t)
                 account_put(&account);
         }
         accounts_close(&accounts);
+        rc = rc ? rc : account_files_used(t, name, &f.files);
         if (rc < 0)
                 return tool_fail(t, rc, name, NULL);
         json_open(&t->out, NULL, '{');

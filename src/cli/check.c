@@ -122,6 +122,22 @@ static void check_accounts(struct check *c)
                 closedir(d);
 }
 
+/* What is in a file is nobody's business; only whose it is. */
+static void check_files(struct check *c)
+{
+        struct account_entry entry;
+        struct dirent *e;
+        DIR *d = opendir("files");
+
+        while (d && c->t->directory && (e = readdir(d)) != NULL)
+                if (e->d_name[0] != '.' && !str_eq(str_of(e->d_name), S("anonymous")) &&
+                    directory_account(c->t->directory, &c->t->arena, str_of(e->d_name), &entry) == -ENOENT)
+                        say(c, arena_printf(&c->t->arena, "files/%s", e->d_name),
+                            S("belongs to no account (kept from one that was removed?)"));
+        if (d)
+                closedir(d);
+}
+
 static void check_letters(struct check *c)
 {
         struct buf auto_buf lines = { 0 };
@@ -166,8 +182,8 @@ static void check_secrets(struct check *c)
 
 static void check_modes(struct check *c)
 {
-        static const char *const private[] = { "keys/tls.key", "keys/ca.key", "secrets", "secrets/secrets.db",
-                                               "mail" };
+        static const char *const private[] = { "keys/tls.key",       "keys/ca.key", "secrets",
+                                               "secrets/secrets.db", "mail",        "files" };
         struct stat st;
 
         for (size_t i = 0; i < sizeof(private) / sizeof(private[0]); i++)
@@ -188,6 +204,7 @@ int verb_check(int argc, char **argv)
         json_open(&t.out, NULL, '[');
         check_directory(&c);
         check_accounts(&c);
+        check_files(&c);
         check_letters(&c);
         check_secrets(&c);
         check_modes(&c);

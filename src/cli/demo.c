@@ -1,6 +1,7 @@
 /* pail demo: the whole server on loopback, with the lectures' people; no root, no settings. */
 #include "cli/certificates.h"
 #include "cli/cli.h"
+#include "cli/demo_files.h"
 #include "cli/demo_people.h"
 #include "cli/folder.h"
 #include "cli/settings_check.h"
@@ -24,6 +25,7 @@
 struct demo {
         const char *path; /* as typed */
         const char *domains;
+        struct buf routes; /* of --route */
         long base_port;
         struct folder folder;
         struct settings settings;
@@ -68,7 +70,10 @@ static bool demo_settings(struct demo *d)
                     !settings_set(s, S("data"), S("."), &why) &&
                     !settings_set(s, S("auth-on-25"), S("yes"), &why) &&
                     !settings_set(s, S("offer-scram"), S("yes"), &why) &&
-                    !settings_set(s, S("ftp-anonymous"), S("yes"), &why);
+                    !settings_set(s, S("ftp-anonymous"), S("yes"), &why) &&
+                    !settings_set(s, S("routes"), buf_str(&d->routes), &why) &&
+                    !settings_set(s, S("hold-unrouted"), S("yes"), &why) &&
+                    !settings_set(s, S("resolver"), S("127.0.0.1@9"), &why); /* nobody: nothing is asked off this machine */
 
         s->smtp_port = d->base_port + 25;
         s->submission_port = d->base_port + 587;
@@ -108,13 +113,22 @@ static int make_certificates(void)
         return EX_CANTCREAT;
 }
 
-/* --domains names some that are not there yet, perhaps. */
-static int more_domains(const struct demo *d)
+static bool has_files(void)
+{
+        return access("files/anonymous", F_OK) == 0;
+}
+
+/* --domains names some that are not there yet, perhaps; an older pail made no files. */
+static int add_what_is_missing(const struct demo *d)
 {
         int rc = folder_become_owner(&d->folder);
 
         umask(0077);
-        return rc ? rc : demo_people(d->domains, false);
+        if (!rc && !has_files())
+                rc = folder_layout();
+        if (!rc && !has_files())
+                rc = demo_files();
+        return rc || !*d->domains ? rc : demo_people(d->domains, false);
 }
 
 static int populate(const struct demo *d)
@@ -129,6 +143,8 @@ static int populate(const struct demo *d)
                 rc = make_certificates();
         if (!rc)
                 rc = demo_people(d->domains, true);
+        if (!rc)
+                rc = demo_files();
         if (rc)
                 return rc;
         mark = open(READY_MARK, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -142,7 +158,7 @@ static int populate_or_add(const struct demo *d)
         int status;
         pid_t pid;
 
-        if (!fresh && !*d->domains)
+        if (!fresh && !*d->domains && has_files())
                 return EX_OK;
         if (fresh && !access("directory/directory.db", F_OK)) {
                 fprintf(
@@ -154,7 +170,7 @@ static int populate_or_add(const struct demo *d)
         fflush(stdout);
         pid = fork();
         if (pid == 0)
-                _exit(fresh ? populate(d) : more_domains(d));
+                _exit(fresh ? populate(d) : add_what_is_missing(d));
         if (pid < 0 || waitpid(pid, &status, 0) < 0) {
                 fprintf(stderr, "pail demo: %m\n");
                 return EX_OSERR;
@@ -188,6 +204,10 @@ static void print_table(void *context)
                "'imaps://localhost:%ld/INBOX;MAILINDEX=1' -u "
                "jill:tumbling\n",
                n + 143, n + 143, n + 993, d->path, n + 993);
+        printf("FTP          127.0.0.1:%-8ld curl -sS ftp://127.0.0.1:%ld/pub/jack-and-jill.txt\n"
+               "FTPS         127.0.0.1:%-8ld curl -sS --cacert %s/ca.pem ftps://localhost:%ld/reports/ -u "
+               "forouzan:lecture\n",
+               n + 21, n + 21, n + 990, d->path, n + 990);
         printf("people       jack@town.com crown, jill@hill.com tumbling, alice@crepes.fr rabbit, "
                "bob@hamburger.edu "
                "hungry,\n             forouzanb@adelphia.net lecture, srinivas.narayana@rutgers.edu goodbye; "
@@ -211,12 +231,32 @@ static bool fits(const struct demo *d)
         return false;
 }
 
+/* DOMAIN=HOST:PORT. A demo sends nothing off this machine. */
+static bool add_route(struct demo *d, const char *text)
+{
+        struct str to = str_of(text), domain;
+        struct addr a;
+
+        if (!str_cut(&to, '=', &domain) || !domain.n || !addr_parse(to, 25, &a) || !addr_loopback(a)) {
+                fprintf(stderr,
+                        "pail demo: --route: %s is not DOMAIN=HOST:PORT with an address of this machine\n",
+                        text);
+                return false;
+        }
+        buf_printf(&d->routes, "%s%s", d->routes.n ? " " : "", text);
+        return true;
+}
+
 static int options(struct demo *d, int argc, char **argv)
 {
         static const struct option long_options[] = {
-                { "dir", required_argument, NULL, 'd' },     { "base-port", required_argument, NULL, 'p' },
-                { "domains", required_argument, NULL, 'D' }, { "set", required_argument, NULL, 's' },
-                { "help", no_argument, NULL, 'h' },          { 0 },
+                { "dir", required_argument, NULL, 'd' },
+                { "base-port", required_argument, NULL, 'p' },
+                { "domains", required_argument, NULL, 'D' },
+                { "set", required_argument, NULL, 's' },
+                { "route", required_argument, NULL, 'r' },
+                { "help", no_argument, NULL, 'h' },
+                { 0 },
         };
         int c;
         uint64_t port;
@@ -238,6 +278,10 @@ static int options(struct demo *d, int argc, char **argv)
                                 break;
                         case 's':
                                 if (pass && !set(d, optarg))
+                                        return EX_USAGE;
+                                break;
+                        case 'r':
+                                if (!pass && !add_route(d, optarg))
                                         return EX_USAGE;
                                 break;
                         case 'h': return -1;
@@ -285,11 +329,13 @@ int verb_demo(int argc, char **argv)
         int rc;
 
         settings_default(&d->settings);
+        buf_init(&d->routes, 4096);
         rc = options(d, argc, argv);
         if (rc)
                 rc = rc < 0 ? cli_help("demo") : rc;
         else
                 rc = run(d);
+        buf_free(&d->routes);
         settings_free(&d->settings);
         return rc;
 }

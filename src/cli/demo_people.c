@@ -75,6 +75,35 @@ static const char hill[] = "Return-Path: <jack@town.com>\r\n"
                            "Jack\r\n";
 static_assert(sizeof(ketchup) - 1 == 498 && sizeof(hill) - 1 == 912);
 
+static bool listed(const char *domains, struct str domain)
+{
+        struct str rest = str_of(domains), one;
+
+        while (rest.n) {
+                str_cut(&rest, ',', &one);
+                if (str_ieq(one, domain))
+                        return true;
+        }
+        return false;
+}
+
+/* All of the lectures' domains, unless --domains names some of them: then those alone, for two demos that send to each other. */
+static bool hosted(const char *domains, struct str domain)
+{
+        for (size_t i = 0; i < LENGTH(domains_of_people); i++)
+                if (listed(domains, str_of(domains_of_people[i])))
+                        return listed(domains, domain);
+        return true;
+}
+
+static bool hosted_address(const char *domains, const char *address)
+{
+        struct str rest = str_of(address), local;
+
+        str_cut(&rest, '@', &local);
+        return hosted(domains, rest);
+}
+
 /* What comes for any address in one of these is kept in inbox@ there. One that is there already stays as it is. */
 static int fill_domains(struct directory *d, const char *domains, struct buf *why)
 {
@@ -97,19 +126,25 @@ static int fill_domains(struct directory *d, const char *domains, struct buf *wh
         return rc;
 }
 
-static int fill_directory(struct directory *d, struct buf *why)
+static int fill_directory(struct directory *d, const char *domains, struct buf *why)
 {
         int rc = 0;
 
         for (size_t i = 0; i < LENGTH(domains_of_people) && !rc; i++)
-                rc = directory_add_domain(d, str_of(domains_of_people[i]), S(""), why);
+                if (hosted(domains, str_of(domains_of_people[i])))
+                        rc = directory_add_domain(d, str_of(domains_of_people[i]), S(""), why);
         for (size_t i = 0; i < LENGTH(people) && !rc; i++) {
+                if (!hosted_address(domains, people[i].account))
+                        continue;
                 rc = directory_add_account(d, str_of(people[i].account), why);
                 if (!rc && people[i].login)
                         rc = directory_add_login(d, str_of(people[i].account), str_of(people[i].login), why);
         }
-        rc = rc ? rc : directory_add_domain(d, S("someschool.edu"), S("hamburger.edu"), why);
-        rc = rc ? rc : directory_add_list(d, S("friends@hill.com"), why);
+        if (!rc && hosted(domains, S("hamburger.edu")))
+                rc = directory_add_domain(d, S("someschool.edu"), S("hamburger.edu"), why);
+        if (rc || !hosted(domains, S("hill.com")))
+                return rc;
+        rc = directory_add_list(d, S("friends@hill.com"), why);
         for (size_t i = 0; i < LENGTH(friends) && !rc; i++)
                 rc = directory_add_member(d, S("friends@hill.com"), str_of(friends[i]), why);
         return rc;
@@ -181,7 +216,7 @@ int demo_people(const char *domains, bool fresh)
         log_quiet = true; /* a process of its own, with nothing to tell */
         settings_default(&settings);
         rc = directory_open(&directory, "directory/directory.db", true);
-        rc = rc || !fresh ? rc : fill_directory(directory, &why);
+        rc = rc || !fresh ? rc : fill_directory(directory, domains, &why);
         rc = rc ? rc : fill_domains(directory, domains, &why);
         rc = rc ? rc : accounts_open(&accounts, open("mail", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 16);
         rc = rc ? rc
@@ -190,7 +225,7 @@ int demo_people(const char *domains, bool fresh)
                                                                 .settings = &settings,
                                                                 .create = true });
         rc = rc ? rc : fill_accounts(directory, accounts, keeper, &why);
-        rc = rc || !fresh ? rc : file_letters(accounts);
+        rc = rc || !fresh || !hosted(domains, S("hamburger.edu")) ? rc : file_letters(accounts);
         if (rc)
                 fprintf(stderr, "pail demo: people: " PRS "%s\n", STR(buf_str(&why)),
                         why.n ? "" : strerror(-rc));

@@ -1,10 +1,9 @@
 #include "cli/settings_check.h"
 
 #include "net/addr.h"
+#include "proto/ftp/coder.h"
 #include "proto/imap/capability.h"
 #include "role/supervisor.h"
-
-#include <iconv.h>
 
 static bool capabilities(const struct settings *s, struct buf *why)
 {
@@ -43,23 +42,13 @@ static bool public_address(const struct settings *s, struct buf *why)
         return false;
 }
 
-/* A page of single bytes that has what ASCII has: both ways, as TYPE E needs it. */
 static bool code_page(const struct settings *s, struct buf *why)
 {
-        if (!*s->ftp_code_page) { /* to iconv, this is whatever the locale has */
-                buf_puts(why, S("ftp-code-page: a name is missing"));
-                return false;
-        }
-        iconv_t there = iconv_open(s->ftp_code_page, "UTF-8"), back = iconv_open("UTF-8", s->ftp_code_page);
-        bool known = there != (iconv_t)-1 && back != (iconv_t)-1;
-
-        if (there != (iconv_t)-1)
-                iconv_close(there);
-        if (back != (iconv_t)-1)
-                iconv_close(back);
-        if (!known)
-                buf_printf(why, "ftp-code-page: iconv knows no %s here", s->ftp_code_page);
-        return known;
+        if (coding_page(s->ftp_code_page))
+                return true;
+        buf_printf(why, "ftp-code-page: %s is no EBCDIC that iconv knows here",
+                   *s->ftp_code_page ? s->ftp_code_page : "\"\"");
+        return false;
 }
 
 bool settings_check(const struct settings *s, struct buf *why)

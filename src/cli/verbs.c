@@ -7,7 +7,7 @@
 /* clang-format off */
 const struct verb verbs[] = {
         { "demo", verb_demo,
-          "demo [--dir D] [--base-port N] [--domains LIST] [--set NAME=VALUE]...",
+          "demo [--dir D] [--base-port N] [--domains LIST] [--route DOMAIN=HOST:PORT]... [--set NAME=VALUE]...",
           "the whole server on loopback with the lectures' people\n"
           "D is ./pail-demo, made when it is missing; each port is the well-known one + N (10000). LIST: more domains,\n"
           "by comma; what comes for any address in them is kept in the account inbox@DOMAIN, password `pail`.\n"
@@ -32,7 +32,7 @@ const struct verb verbs[] = {
           "account login ADDRESS NAME [--off]\n"
           "account may-send-as ADDRESS OTHER|@DOMAIN [--off]",
           "the people\n"
-          "remove keeps the mail in mail/ADDRESS; --purge, while no server runs, does not; add --again gives it back.\n"
+          "remove keeps mail/ADDRESS and files/ADDRESS; --purge, while no server runs, does not; add --again gives them back.\n"
           "moved: letters are answered with the new address and not taken. forward: they go on, with --copy a copy\n"
           "stays. login: another name to sign in with. may-send-as: a sender that is not one's own. imap-disable: IMAP\n"
           "capabilities that this account does without, as in \"COMPRESS=DEFLATE NOTIFY\"." },

@@ -276,6 +276,7 @@ int stream_read(struct stream *s, char *room, size_t n, size_t *got, nsec patien
         nsec until = stream_until(patience);
         ssize_t came;
 
+        assert(n > 0); /* else its answer would be an end */
         *got = 0;
         if (!s->error && s->back.n > 0) {
                 *got = take_back(s, room, n);

@@ -43,7 +43,8 @@ static ssize_t send_records(struct sending *g)
         char *room = mem_grow(NULL, size, 1);
         ssize_t got = 1, n = 0;
 
-        while (sent < g->n && n >= 0 && got > 0) {
+        g->dry = false;
+        while (sent < g->n && n >= 0) {
                 size_t want = g->n - sent < size ? g->n - sent : size;
 
                 got = pread(g->file, room, want, (off_t)(g->at + sent));
@@ -51,6 +52,9 @@ static ssize_t send_records(struct sending *g)
                         break;
                 n = stream_tls_write(g->s, room, (size_t)got);
                 sent += n > 0 ? (size_t)n : 0;
+                g->dry = n == -EAGAIN || (n > 0 && n < got);
+                if (g->dry)
+                        break;
         }
         n = got < 0 ? -errno : n;
         mem_free(room);
@@ -64,7 +68,6 @@ static int send_slice(void *arg)
 
         if (g->s->tls) {
                 g->sent = send_records(g);
-                g->dry = g->sent == -EAGAIN;
                 return 0;
         }
         g->memory = in_memory(g->file);

@@ -103,8 +103,11 @@ static bool port_granted(const struct children *all, unsigned index, long port)
 {
         const struct settings *s = all->how->settings;
 
-        if ((s->ftp_port && port == s->ftp_data_port) || (s->ftps_port && port == s->ftps_data_port))
-                return true; /* also 0, any port, if the setting is 0 */
+        if (!s->ftp_port && !s->ftps_port)
+                return false;
+        /* 0, any port: the pair of data port and client's port may still rest in TIME_WAIT */
+        if (!port || (s->ftp_port && port == s->ftp_data_port) || (s->ftps_port && port == s->ftps_data_port))
+                return true;
         return port >= s->ftp_passive_low && port <= s->ftp_passive_high &&
                (unsigned)(port - s->ftp_passive_low) % all->files == index;
 }

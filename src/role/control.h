@@ -5,6 +5,7 @@
 
 enum control_kind {
         CONTROL_DIRECTORY_CHANGED = 1, /* -> "" */
+        CONTROL_OUTBOX_CHANGED,        /* -> "" */
         CONTROL_STATUS,                /* -> one line a role */
         CONTROL_SET_SECRET,            /* struct ask_set_secret -> struct keeper_said */
         CONTROL_SECRETS, /* packed account -> struct keeper_said, text: rows of struct secret_entry */

@@ -26,6 +26,12 @@ static void directory_changed(struct channel_message *m)
         channel_answer(m, S(""), -1);
 }
 
+static void outbox_changed(struct channel_message *m)
+{
+        children_tell(children, ROLE_SENDING, S(""), -1, TO(CHILD_SENDER));
+        channel_answer(m, S(""), -1);
+}
+
 static void status(struct channel_message *m)
 {
         auto_buf struct buf b;
@@ -77,6 +83,7 @@ static void unban(struct channel_message *m)
 
 static const struct channel_kind from_verb[] = {
         { CONTROL_DIRECTORY_CHANGED, "directory changed", directory_changed },
+        { CONTROL_OUTBOX_CHANGED, "outbox changed", outbox_changed },
         { CONTROL_STATUS, "status", status },
         { CONTROL_SET_SECRET, "set secret", set_secret },
         { CONTROL_SECRETS, "secrets", secrets },

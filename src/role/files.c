@@ -51,17 +51,14 @@ static void open_passive(void)
 
 /* ---- before the sandbox ---- */
 
-/* iconv loads what it needs for TYPE E from files, as code: once used, it is there. The two stay. */
+/* iconv loads what it needs for TYPE E from files, as code. */
 static void open_code_page(void)
 {
-        static struct coder *warm[2];
-        struct coding how = { .type = TYPE_EBCDIC, .code_page = front.server.settings->ftp_code_page };
+        const char *name = front.server.settings->ftp_code_page;
 
-        warm[0] = coder_new(&how, CODER_SEND, S(""));
-        warm[1] = coder_new(&how, CODER_RECEIVE, S(""));
-        if (!warm[0] || !warm[1])
+        if (!coding_page(name))
                 log_warn("code-page", "name=%s why=\"iconv does not know it here: no TYPE E\"",
-                         log_str(str_of(how.code_page)));
+                         log_str(str_of(name)));
 }
 
 static void open_xferlog(void)

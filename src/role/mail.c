@@ -16,6 +16,7 @@
 #include "store/boot.h"
 #include "store/search.h"
 #include "store/sharing.h"
+#include "store/usage.h"
 
 #define TELL_SENDER_AFTER (2 * MSECOND)
 #define UNUSED_FOR        (10 * SECOND)
@@ -23,6 +24,7 @@
 #define DRAIN_WAIT        (10 * SECOND)
 
 static struct peers *peers;
+static struct usage *usage; /* NULL: quotas are not shared */
 
 static void replay(void)
 {
@@ -116,6 +118,9 @@ static void open_store(void)
 
         front_must(accounts_open(&server->accounts, front_open_folder("mail"), accounts_most()), "mail/");
         accounts_on_change(server->accounts, account_changed, NULL);
+        if (s->shared_quota)
+                front_must(usage_open(&usage, front_open_folder("usage")), "usage/");
+        accounts_usage(server->accounts, usage);
         front_must(sharing_open(&server->sharing, "sharing/sharing.db"), "sharing/");
         accounts_share(server->accounts, server->sharing);
         front_must(outbox_open(&server->outbox, front_open_folder("outbox")), "outbox/");
@@ -164,6 +169,7 @@ static void finish(void)
         accounts_close(&server->accounts);
         sharing_close(&server->sharing);
         outbox_close(&server->outbox);
+        usage_close(&usage);
 }
 
 static const struct front_hooks hooks = {
@@ -177,8 +183,11 @@ static const struct front_hooks hooks = {
 int role_mail(void)
 {
         static const struct sandbox_path paths[] = {
-                { "mail", SANDBOX_WRITE },          { "intake", SANDBOX_WRITE },
-                { "outbox", SANDBOX_WRITE },        { "sharing", SANDBOX_WRITE },
+                { "mail", SANDBOX_WRITE },
+                { "intake", SANDBOX_WRITE },
+                { "outbox", SANDBOX_WRITE },
+                { "sharing", SANDBOX_WRITE },
+                { "usage", SANDBOX_WRITE },
                 { "directory", SANDBOX_READ }, /* no WAL there: whoever reads it writes nothing */
                 { "/etc/localtime", SANDBOX_READ },
         };
@@ -194,7 +203,8 @@ int role_mail(void)
         charsets_open();
         boot_id(); /* from /proc, soon out of reach */
         start_drop(&front.start);
-        front_make_folder("sharing"); /* a folder of an older pail has none */
+        front_make_folder("sharing"); /* a folder of an older pail has none of these */
+        front_make_folder("usage");
         sandbox_enter(paths, sizeof(paths) / sizeof(*paths), 0);
         front_threads(2, 2);
         open_store();

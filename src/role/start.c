@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define START_MESSAGE 32768
@@ -164,6 +166,16 @@ void start_receive(struct start *s)
         fcntl(START_FD, F_SETFD, FD_CLOEXEC);
 }
 
+/* A service manager may have given the supervisor the one that ports below 1024 need: it is not for the roles. */
+static bool drop_capabilities(void)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+        return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 &&
+               syscall(SYS_capset, &header, none) == 0;
+}
+
 void start_drop(const struct start *s)
 {
         if (s->data >= 0 && fchdir(s->data) < 0)
@@ -175,7 +187,8 @@ void start_drop(const struct start *s)
                     setresuid(s->uid, s->uid, s->uid) < 0)
                         die("cannot become uid %u: %m", s->uid);
         }
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        if (!drop_capabilities() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+            prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 die("cannot give up rights: %m");
 }
 

@@ -75,9 +75,9 @@ int role_take_fd(
     struct channel_message *m); /* the descriptor of a ROLE_ message; without one the role ends */
 
 /* The one thing that a role may ask the supervisor for: ROLE_BIND, u8 4 or 6 | 16 bytes address (IPv4: the first 4) | u16 port, by files. The
- * answer is i32 0 or -errno and the descriptor: bound, neither connected nor listening. Granted are ftp-data-port, ftps-data-port
- * and the asker's own share of the passive ports (each so many-th of the range), on addresses that `listen` names. Who asks for
- * another one is broken, or not ours any more, and is killed. */
+ * answer is i32 0 or -errno and the descriptor: bound with the supervisor's rights, neither connected nor listening. Granted are
+ * ftp-data-port, ftps-data-port, the asker's own share of the passive ports (each so many-th of the range), and 0, any port, where
+ * the data port will not do; on addresses that `listen` names. Who asks for another one is broken, or not ours any more, and is killed. */
 struct addr;
 void start_pack_bind(struct buf *out, const struct addr *a);
 [[nodiscard]] bool start_unpack_bind(struct str body, struct addr *a);

@@ -142,7 +142,7 @@ int supervise(const struct supervise *how)
 {
         children = (struct children){ .how = how, .certificate = -1, .key = -1 };
         children.mail = supervise_workers(how->settings);
-        children.files = 0;
+        children.files = how->settings->ftp_port || how->settings->ftps_port ? children.mail : 0;
         children.count = 1 + children.mail + children.files + 1;
         children.list = mem_array(children.count, sizeof(*children.list));
         close_range(STDERR_FILENO + 1, ~0U,

@@ -32,6 +32,8 @@ void files_change(struct files *f, const struct files_how *how); /* after SIGHUP
 void files_close(struct files **f);
 /* Of one process of all, in a fiber, now and then: parts that nobody came back for are removed. */
 void files_tidy(struct files *f);
+/* All that an account has here goes: files, parts, counters. Only while nobody is signed in to it. 0 or -errno. */
+[[nodiscard]] int files_forget(struct files *f, struct str account);
 
 /* An account's folder, open and counted; a parked session holds none. Made if missing, unless read_only. quota: octets, 0: none.
  * account: any name without '/' that does not begin with '.'; lower case. */

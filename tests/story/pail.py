@@ -1,4 +1,5 @@
 """A real pail under test: the demo on a port of its own, with its folder, its log and its processes."""
+import ftplib
 import imaplib
 import os
 import poplib
@@ -41,7 +42,7 @@ def until(what, condition):
 
 def is_free(base):
     try:
-        for port in (20, 21, 25, 110, 143, 465, 587, 989, 990, 993, 995):
+        for port in (20, 21, 25, 110, 143, 465, 587, 989, 990, 993, 995, 20000, 20999):
             with socket.socket() as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind(('127.0.0.1', base + port))
@@ -51,9 +52,10 @@ def is_free(base):
 
 
 def free_base():
-    """A base port whose services are all free, below the ports the kernel gives to whoever connects."""
+    """A base port whose services are all free; FTP's passive ports (base + 20000 and up) too are below the ports that the kernel gives
+    to whoever connects."""
     while True:
-        base = random.randrange(15000, 31700)
+        base = random.randrange(2000, 11700)
         if is_free(base):
             return base
 
@@ -204,6 +206,12 @@ class Pail:
         i = imaplib.IMAP4(address, self.port(143), timeout=PATIENCE)
         i.login(who, password or PEOPLE[who])
         return i
+
+    def ftp(self, who='anonymous', password=None, address='127.0.0.1'):
+        f = ftplib.FTP(timeout=PATIENCE)
+        f.connect(address, self.port(21))
+        f.login(who, password or PEOPLE.get(who, 'jack@town.com'))
+        return f
 
     def signs_in(self, who):
         """False while the keeper is being restarted; a story that killed it waits for it."""

@@ -157,7 +157,7 @@ static void asks_for_more(void *arg)
                 { "127.0.0.1", "127.0.0.1", 50000, true },  { "127.0.0.1", "127.0.0.1", 50002, true },
                 { "127.0.0.1", "127.0.0.1", 50001, false }, /* the other process's */
                 { "127.0.0.1", "127.0.0.1", 49999, false }, { "127.0.0.1", "127.0.0.1", 51000, false },
-                { "127.0.0.1", "127.0.0.1", 0, false },     { "127.0.0.1", "127.0.0.1", 10025, false },
+                { "127.0.0.1", "127.0.0.1", 0, true },      { "127.0.0.1", "127.0.0.1", 10025, false },
                 { "127.0.0.1", "127.0.0.2", 50000, false }, { "127.0.0.1", "0.0.0.0", 50000, false },
                 { "0.0.0.0", "127.0.0.2", 50000, true },    { "0.0.0.0", "::1", 50000, false },
                 { ":: 127.0.0.1", "::1", 50000, true },     { ":: 127.0.0.1", "127.0.0.3", 50000, false },
@@ -174,16 +174,13 @@ static void asks_for_more(void *arg)
                 if (rc >= 0)
                         close(rc);
         }
-        /* any port, where the setting says so; no FTP, none of its data ports */
-        set("ftp-data-port", "0");
+        /* of a port that is off not the data port, and where both are off nothing */
         set("listen", "127.0.0.1");
-        int fd = ask_for(at("127.0.0.1", 0));
-
-        assert_true(fd >= 0);
-        close(fd);
         set("ftp-port", "0");
+        assert_int_equal(ask_for(at("127.0.0.1", 10020)), -EPIPE);
+        set("ftps-port", "0");
         assert_int_equal(ask_for(at("127.0.0.1", 0)), -EPIPE);
-        set("ftp-port", "21");
+        assert_int_equal(ask_for(at("127.0.0.1", 50000)), -EPIPE);
 }
 
 static void asks_nonsense(void *arg)

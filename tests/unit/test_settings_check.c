@@ -41,8 +41,11 @@ static void what_must_fit(void **state)
                   "ftp-public-address: 2001:db8::7 is no IPv4 address" },
                 { { "ftp-public-address", "hill.com" }, "ftp-public-address: hill.com is no IPv4 address" },
                 { { "ftp-code-page", "IBM037" }, "" },
-                { { "ftp-code-page", "IBM-4711" }, "ftp-code-page: iconv knows no IBM-4711 here" },
-                { { "ftp-code-page", "" }, "ftp-code-page: a name is missing" },
+                { { "ftp-code-page", "IBM-4711" },
+                  "ftp-code-page: IBM-4711 is no EBCDIC that iconv knows here" },
+                { { "ftp-code-page", "ISO-8859-1" },
+                  "ftp-code-page: ISO-8859-1 is no EBCDIC that iconv knows here" },
+                { { "ftp-code-page", "" }, "ftp-code-page: \"\" is no EBCDIC that iconv knows here" },
                 { { "imap-disable", "IDLE FROB" }, "imap-disable: FROB: IMAP here has no such capability" },
         };
 

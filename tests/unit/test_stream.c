@@ -293,7 +293,17 @@ static void ends_body(void *arg)
         must(stream_finish(s, SOON) == -ETIMEDOUT); /* it sticks */
         stream_free(&s);
         close(peer);
-        /* gone in the middle */
+        /* gone in the middle; kept without use, one sees it */
+        s = stream_and_peer(&peer);
+        must(stream_alive(s));
+        must(send(peer, "x", 1, 0) == 1 && shutdown(peer, SHUT_WR) == 0);
+        fiber_sleep(now() + MSECOND);
+        must(stream_alive(s)); /* there is something to read */
+        must(stream_read(s, room, 1, &got, 20 * SECOND) == 0 && got == 1);
+        while (stream_alive(s))
+                fiber_yield();
+        stream_free(&s);
+        close(peer);
         s = stream_and_peer(&peer);
         must(setsockopt(peer, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger)) == 0);
         close(peer);

@@ -183,7 +183,7 @@ static int through_kernel(struct transfer *t, bool *end)
  * of the file may still fit. */
 static int receive_plain(struct transfer *t)
 {
-        bool direct = !stream_has_tls(t->stream), end = false;
+        bool direct = true, end = false;
         int rc = through_memory(t, TRANSFER_SMALL, &end);
 
         while (rc == 0 && !end) {

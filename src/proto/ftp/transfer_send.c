@@ -120,7 +120,7 @@ static int send_descriptor(struct transfer *t)
 
 int transfer_send(struct transfer *t)
 {
-        if (!t->coder && !stream_has_tls(t->stream) && t->size - t->at > TRANSFER_SMALL)
+        if (!t->coder && t->size - t->at > TRANSFER_SMALL)
                 return send_descriptor(t);
         return send_pieces(t);
 }
