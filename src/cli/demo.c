@@ -4,6 +4,7 @@
 #include "cli/demo_files.h"
 #include "cli/demo_people.h"
 #include "cli/folder.h"
+#include "net/addr.h"
 #include "cli/settings_check.h"
 #include "role/supervisor.h"
 
@@ -73,7 +74,8 @@ static bool demo_settings(struct demo *d)
                     !settings_set(s, S("ftp-anonymous"), S("yes"), &why) &&
                     !settings_set(s, S("routes"), buf_str(&d->routes), &why) &&
                     !settings_set(s, S("hold-unrouted"), S("yes"), &why) &&
-                    !settings_set(s, S("resolver"), S("127.0.0.1@9"), &why); /* nobody: nothing is asked off this machine */
+                    !settings_set(s, S("resolver"), S("127.0.0.1@9"),
+                                  &why); /* nobody: nothing is asked off this machine */
 
         s->smtp_port = d->base_port + 25;
         s->submission_port = d->base_port + 587;
