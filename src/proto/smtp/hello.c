@@ -77,6 +77,8 @@ int smtp_ehlo(struct session *session, struct scan *a)
 
                 while (offered(session, c) && words.n) {
                         str_cut(&words, ' ', &word);
+                        if (str_eq(word, S("REQUIRETLS")) && !conn_has_tls(session->conn))
+                                continue; /* RFC 8689 §2: it is offered over TLS only */
                         smtp_reply(session, "250-" PRS, STR(line));
                         line = announced(session, word);
                 }

@@ -2,16 +2,45 @@
 
 #include <errno.h>
 
-enum said { SAID_SIZE = 1, SAID_BODY = 2, SAID_UTF8 = 4, SAID_AUTH = 8 };
+enum said {
+        SAID_SIZE = 1,
+        SAID_BODY = 2,
+        SAID_UTF8 = 4,
+        SAID_AUTH = 8,
+        SAID_RET = 16,
+        SAID_ENVID = 32,
+        SAID_TLS = 64
+};
+enum { ENVID_MOST = 100 }; /* RFC 3461 §4.4 */
 
-/* Mail-parameters of RFC 1870 §3, 6152 §2, 6531 §3.4, 4954 §5. OK, or FAIL: answered already. */
+/* RFC 3461 §4: printable ASCII, "+" and "=" as "+2B" and "+3D". */
+bool smtp_xtext(struct str s, size_t most)
+{
+        for (size_t i = 0; i < s.n; i++) {
+                if (s.p[i] < '!' || s.p[i] > '~' || s.p[i] == '=')
+                        return false;
+                if (s.p[i] != '+')
+                        continue;
+                for (size_t k = i + 1; k <= i + 2; k++)
+                        if (k >= s.n ||
+                            !((s.p[k] >= '0' && s.p[k] <= '9') || (s.p[k] >= 'A' && s.p[k] <= 'F')))
+                                return false;
+                i += 2;
+        }
+        return s.n > 0 && s.n <= most;
+}
+
+/* Mail-parameters of RFC 1870 §3, 6152 §2, 6531 §3.4, 4954 §5, 3461 §4.3, 8689 §2. OK, or FAIL: answered already. */
 static int parameter(struct session *s, struct letter *l, struct str key, struct str value, unsigned *said)
 {
-        unsigned what = str_ieq(key, S("SIZE"))       ? SAID_SIZE
-                        : str_ieq(key, S("BODY"))     ? SAID_BODY
-                        : str_ieq(key, S("SMTPUTF8")) ? SAID_UTF8
-                        : str_ieq(key, S("AUTH"))     ? SAID_AUTH
-                                                      : 0;
+        unsigned what = str_ieq(key, S("SIZE"))                                  ? SAID_SIZE
+                        : str_ieq(key, S("BODY"))                                ? SAID_BODY
+                        : str_ieq(key, S("SMTPUTF8"))                            ? SAID_UTF8
+                        : str_ieq(key, S("AUTH"))                                ? SAID_AUTH
+                        : str_ieq(key, S("RET"))                                 ? SAID_RET
+                        : str_ieq(key, S("ENVID"))                               ? SAID_ENVID
+                        : str_ieq(key, S("REQUIRETLS")) && conn_has_tls(s->conn) ? SAID_TLS
+                                                                                 : 0;
         bool fine = false;
 
         if (!what)
@@ -29,6 +58,9 @@ static int parameter(struct session *s, struct letter *l, struct str key, struct
                 l->utf8 = true;
                 fine = !value.n;
                 break;
+        case SAID_RET: fine = str_ieq(value, S("FULL")) || str_ieq(value, S("HDRS")); break;
+        case SAID_ENVID: fine = smtp_xtext(value, ENVID_MOST); break;
+        case SAID_TLS: fine = !value.n; break;
         case SAID_AUTH: fine = value.n > 0; break; /* nobody here is trusted to say it, RFC 4954 §5 */
         }
         return fine ? OK : smtp_reply(s, "501 5.5.4 " PRS ": not a value for it", STR(key));

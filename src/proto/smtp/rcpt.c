@@ -1,4 +1,5 @@
 #include "proto/smtp/smtp.h"
+#include "base/codec.h"
 
 /* Would the letter, as far as its size is known, go beyond what the account may hold? Letters that are accepted but
  * not yet filed do not count, and what was accepted is filed: a quota is a word to senders, not a wall. */
@@ -36,29 +37,18 @@ static int too_many(struct session *s)
         return smtp_refuse(s, "452 4.5.3 Too many recipients: send them in another transaction");
 }
 
-/* Why a letter to elsewhere stays in the outbox, in front of why it goes there ("forwarded by bob@hamburger.edu"). */
-static void say_why(struct letter *l, struct resolved *who)
+/* What was said of one recipient holds for whoever that is, but for a list: it has letters of its own (RFC 3461 §5.2.7). */
+static void keep_parameters(struct letter *l, struct resolved *who, struct str parameters)
 {
-        static const struct str waits = { "waits here: this server does not send to other hosts yet", 56 };
-        struct str last = S(""), said = waits;
-
-        for (unsigned i = 0; i < who->count; i++) {
-                struct action *t = &who->actions[i];
-
-                if (t->kind != ACTION_SEND)
-                        continue;
-                if (t->reason.p != last.p && t->reason.n) /* the members of a list share one */
-                        said = arena_printf(&l->arena, PRS " (" PRS ")", STR(waits), STR(t->reason));
-                last = t->reason;
-                t->reason = t->reason.n ? said : waits;
-        }
+        parameters = arena_str(&l->arena, str_trim(parameters));
+        for (unsigned i = 0; i < who->count && !who->list.n; i++)
+                who->actions[i].parameters = parameters;
 }
 
 static int accepted(struct session *s, const struct path *to, struct resolved *who)
 {
         struct letter *l = &smtp_of(s)->letter;
 
-        say_why(l, who);
         if (!letter_add(l, who->actions, who->count))
                 return too_many(s);
         l->recipients++;
@@ -71,7 +61,7 @@ static int accepted(struct session *s, const struct path *to, struct resolved *w
 }
 
 /* To another host: for those who have signed in, and for nobody else, ever. */
-static int relay(struct session *s, const struct path *to, struct str normal)
+static int relay(struct session *s, const struct path *to, struct str normal, struct str parameters)
 {
         struct resolved who = { .standing = STANDING_OK, .count = 1 };
         struct action send = { .kind = ACTION_SEND, .address = normal };
@@ -80,6 +70,7 @@ static int relay(struct session *s, const struct path *to, struct str normal)
                 return smtp_refuse(s, "550 5.7.1 <" PRS ">... Relaying denied", STR(to->text));
         send.original = arena_str(&smtp_of(s)->letter.arena, to->text);
         who.actions = &send;
+        keep_parameters(&smtp_of(s)->letter, &who, parameters);
         return accepted(s, to, &who);
 }
 
@@ -98,7 +89,7 @@ static int refuse(struct session *s, const struct path *to, const struct resolve
         }
 }
 
-static int deliver(struct session *s, const struct path *to, struct str normal)
+static int deliver(struct session *s, const struct path *to, struct str normal, struct str parameters)
 {
         struct letter *l = &smtp_of(s)->letter;
         struct resolved who;
@@ -108,12 +99,56 @@ static int deliver(struct session *s, const struct path *to, struct str normal)
         if (directory_resolve(s->server->directory, &l->arena, to->local, to->domain, &who) < 0)
                 return smtp_refuse(s, "451 4.3.0 Local error, try again later");
         if (who.standing == STANDING_FOREIGN)
-                return relay(s, to, normal);
+                return relay(s, to, normal, parameters);
         if (who.standing != STANDING_OK && who.standing != STANDING_FORWARDED)
                 return refuse(s, to, &who);
         if (all_full(s, &who, l->declared))
                 return smtp_refuse(s, "552 5.2.2 <" PRS ">... Mailbox full", STR(to->text));
+        keep_parameters(l, &who, parameters);
         return accepted(s, to, &who);
+}
+
+enum said { SAID_NOTIFY = 1, SAID_ORCPT = 2 };
+enum { ORCPT_MOST = 500 }; /* RFC 3461 §4.2 */
+
+/* NEVER stands alone (RFC 3461 §4.1). */
+static bool notify_valid(struct str value)
+{
+        struct str word;
+        bool more = true;
+
+        if (str_ieq(value, S("NEVER")))
+                return true;
+        while (more) {
+                more = str_cut(&value, ',', &word);
+                if (!str_ieq(word, S("SUCCESS")) && !str_ieq(word, S("FAILURE")) &&
+                    !str_ieq(word, S("DELAY")))
+                        return false;
+        }
+        return true;
+}
+
+static bool orcpt_valid(struct str value)
+{
+        struct str type;
+
+        return value.n <= ORCPT_MOST && str_cut(&value, ';', &type) && type.n && ascii_only(type) &&
+               smtp_xtext(value, ORCPT_MOST);
+}
+
+/* Rcpt-parameters of RFC 3461 §4. OK, or FAIL: answered already. */
+static int parameter(struct session *s, struct str key, struct str value, unsigned *said)
+{
+        unsigned what = str_ieq(key, S("NOTIFY")) ? SAID_NOTIFY : str_ieq(key, S("ORCPT")) ? SAID_ORCPT : 0;
+
+        if (!what)
+                return smtp_reply(s, "555 5.5.4 " PRS ": no such parameter", STR(str_sub(key, 0, 64)));
+        if (*said & what)
+                return smtp_reply(s, "501 5.5.4 " PRS ": said twice", STR(key));
+        *said |= what;
+        if (what == SAID_NOTIFY ? notify_valid(value) : orcpt_valid(value))
+                return OK;
+        return smtp_reply(s, "501 5.5.4 " PRS ": not a value for it", STR(key));
 }
 
 /* "RCPT TO:" Forward-path [SP Rcpt-parameters] -- RFC 5321 §4.1.1.3 */
@@ -122,8 +157,10 @@ int smtp_rcpt(struct session *session, struct scan *a)
         struct letter *l = &smtp_of(session)->letter;
         unsigned before = l->recipients;
         struct str key, value, normal;
+        unsigned said = 0;
         struct path to;
-        int rc;
+        int rc = OK;
+        size_t at;
 
         if (!scan_try_word(a, S("TO:")))
                 return smtp_reply(session, "501 5.5.4 Syntax: RCPT TO:<address>");
@@ -132,8 +169,13 @@ int smtp_rcpt(struct session *session, struct scan *a)
                 l->refused++;
                 return smtp_reply(session, "501 5.1.3 Bad recipient address: %s", a->why);
         }
-        if (scan_parameter(a, &key, &value))
-                return smtp_reply(session, "555 5.5.4 " PRS ": no such parameter", STR(str_sub(key, 0, 64)));
+        at = a->at;
+        while (scan_parameter(a, &key, &value) && rc == OK)
+                rc = parameter(session, key, value, &said);
+        if (rc != OK) {
+                l->refused++;
+                return rc;
+        }
         if (!scan_done(a))
                 return smtp_reply(session, "501 5.5.4 Syntax: RCPT TO:<address> [parameters]");
         if (to.utf8 && !l->utf8)
@@ -141,7 +183,7 @@ int smtp_rcpt(struct session *session, struct scan *a)
         else if (!address_normal(&l->arena, &to, &normal))
                 rc = smtp_reply(session, "553 5.1.3 No such domain can exist");
         else
-                rc = deliver(session, &to, normal);
+                rc = deliver(session, &to, normal, str_from_at(a->s, at));
         if (l->recipients == before)
                 l->refused++;
         return rc;

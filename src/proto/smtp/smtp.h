@@ -100,6 +100,7 @@ static inline struct smtp *smtp_of(struct session *s)
 int smtp_reply(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same for a refused letter, recipient or sign-in: also in the log. */
 int smtp_refuse(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool smtp_xtext(struct str s, size_t most); /* RFC 3461 §4 */
 bool smtp_submission(const struct session *s);
 bool smtp_offers_auth(const struct session *s);
 void smtp_forget(struct smtp *s); /* as after STARTTLS: HELO, transaction, sign-in */
