@@ -6,6 +6,7 @@
 #include "store/files_inside.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static int folder_of(int dir, const char *name)
@@ -54,7 +55,10 @@ int files_open(struct files **out, int folder, const struct files_how *how)
 
 void files_change(struct files *f, const struct files_how *how)
 {
+        pthread_mutex_lock(&f->lock);
         f->how = *how;
+        f->room_at = 0; /* the reserve may be another */
+        pthread_mutex_unlock(&f->lock);
 }
 
 void files_close(struct files **fp)
@@ -197,6 +201,35 @@ int root_room(struct root *r, struct root_room *out)
         struct room_job j = { r, out };
 
         return offload(LONG, ask_room, &j);
+}
+
+/* --- the disk ---------------------------------------------------------------------------------------------------- */
+
+int disk_room(struct files *f, uint64_t octets, uint64_t *left)
+{
+        struct statfs s;
+        nsec t = now();
+        int rc = 0;
+
+        pthread_mutex_lock(&f->lock);
+        if (!f->room_at || t - f->room_at > SECOND / 4 || octets > f->room_left) {
+                if (fstatfs(f->dir, &s) < 0) {
+                        rc = -errno;
+                } else {
+                        uint64_t room = (uint64_t)s.f_bavail * (uint64_t)s.f_bsize;
+
+                        f->room_left = room > f->how.disk_reserve ? room - f->how.disk_reserve : 0;
+                        f->room_at = t;
+                }
+        }
+        if (!rc && octets > f->room_left)
+                rc = -ENOSPC;
+        if (!rc)
+                f->room_left -= octets;
+        if (left)
+                *left = f->room_left;
+        pthread_mutex_unlock(&f->lock);
+        return rc;
 }
 
 /* --- paths ------------------------------------------------------------------------------------------------------- */

@@ -365,9 +365,12 @@ int upload_publish(struct upload *u)
         struct root *r = u->root;
         uint64_t freed = 0;
         int rc = -EEXIST;
+        bool begun;
 
         part_forget(r, u->tally, str_of(u->path));
-        tally_begin(u->tally);
+        begun = tally_begin(u->tally);
+        if (!begun)
+                return -ENOSPC;
         /* With all of it charged it does not matter what is there. */
         if (u->charged >= u->size)
                 rc = disk_rename_new(r->files->parts, u->part, u->spot.dir, u->spot.name);
@@ -377,10 +380,10 @@ int upload_publish(struct upload *u)
                 tally_unlock(u->tally);
         }
         if (rc) {
-                tally_end(r, u->tally, 0, 0);
+                tally_end(r, u->tally, begun, 0, 0);
                 return rc == -EXDEV ? -EACCES : rc;
         }
-        tally_end(r, u->tally, (int64_t)u->size - (int64_t)freed, u->charged);
+        tally_end(r, u->tally, begun, (int64_t)u->size - (int64_t)freed, u->charged);
         u->charged = 0;
         u->part[0] = '\0';
         u->committed = true;
