@@ -475,6 +475,25 @@ static void records_are_bounded(void **state)
         coder_free(&c);
 }
 
+/* A count that nobody can have sent, from a marker that somebody made up. */
+static void no_end_of_empty_records(void **state)
+{
+        static const struct str made_up[] = {
+                { "i\x08\3\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x7f\0", 20 },
+                { "i\x08\3\0\0\0\0\0\0\0\x81\x80\x80\x08\0\1\0", 17 },
+                { "i\x08\3\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 23 },
+        };
+        struct coding how = coding_of("IN R S");
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH(made_up); i++) {
+                auto_buf struct buf wire = { 0 };
+
+                coded(&how, CODER_SEND, S("abc"), made_up[i], 100, &wire, NULL);
+                assert_str(buf_str(&wire), S("abc\xff\x03"));
+        }
+}
+
 /* A page's number must fit into a logical byte; and 2^31 fits into four octets. */
 static void pages_have_numbers_that_fit(void **state)
 {
@@ -509,6 +528,7 @@ int main(void)
                 cmocka_unit_test(two_files_on_one_connection_are_kept_apart),
                 cmocka_unit_test(what_expands_comes_by_and_by),
                 cmocka_unit_test(records_are_bounded),
+                cmocka_unit_test(no_end_of_empty_records),
                 cmocka_unit_test(pages_have_numbers_that_fit),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

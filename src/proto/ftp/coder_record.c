@@ -29,6 +29,14 @@ uint64_t coder_facts_read(struct unpack *u)
         return 0;
 }
 
+bool coder_facts_bear(struct coder *c, uint64_t many, uint64_t length)
+{
+        if (length)
+                return true;
+        c->empty = many > EMPTY_MOST ? EMPTY_MOST + 1 : c->empty + many;
+        return c->empty <= EMPTY_MOST;
+}
+
 void coder_records_data(struct coder *c, struct str s, struct buf *out)
 {
         struct record_state *r = &c->record;
@@ -68,6 +76,8 @@ void coder_records_end(struct coder *c, struct buf *out)
                         run_to_facts(c);
                 r->length = length;
                 r->many++;
+                if (!coder_facts_bear(c, 1, length))
+                        coder_fail(c, -EFBIG, "Too many empty records");
         } else {
                 if (r->has_lf) {
                         c->facts.kind = FACTS_LINES;
