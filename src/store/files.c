@@ -123,6 +123,15 @@ static int open_root_job(void *arg)
         return open_root(arg);
 }
 
+/* The mail role goes by what was said last: where quotas are shared, it must have been counted once. */
+static int tell_usage(void *arg)
+{
+        struct root *r = arg;
+        struct tally *t;
+
+        return tally_need(r, &t);
+}
+
 int root_open(struct files *f, struct str account, bool read_only, uint64_t quota, struct root **out)
 {
         struct root *r;
@@ -140,6 +149,9 @@ int root_open(struct files *f, struct str account, bool read_only, uint64_t quot
         part_tag(r->account, r->tag);
         r->fd = jail_open(f->dir, r->account, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, true);
         rc = r->fd < 0 ? offload(QUICK, open_root_job, r) : 0;
+        if (!rc && f->how.usage && quota && !read_only)
+                (void)offload(LONG, tell_usage,
+                              r); /* if it cannot be counted now, the first upload says so */
         if (rc)
                 root_close(&r);
         *out = r;

@@ -227,7 +227,7 @@ static void drop_part(struct files *f, const char *name)
 {
         struct statx x;
 
-        if (!look_at(f->parts, name, &x))
+        if (!look_at(f->parts, name, &x) && x.stx_nlink == 1)
                 beside_drop(f, &x);
         (void)disk_unlink(f->parts, name);
 }

@@ -215,7 +215,7 @@ int upload_make_part(struct upload *u)
 
         if (u->fd >= 0)
                 return 0;
-        if (u->how == UPLOAD_NEW) {
+        if (u->how == UPLOAD_NEW && !u->step.act) { /* at its end it is seen anyway */
                 rc = look_at_target(u);
                 if (rc)
                         return rc;
