@@ -32,6 +32,7 @@ enum { FACTS_HEAD = 10 }; /* kind, byte size, octets of the file: u8 u8 u64 */
 struct facts {
         struct buf kept; /* the pairs, without the head */
         enum facts_kind kind;
+        uint64_t size;    /* of the file they were made for */
         struct unpack at; /* sending: what is to be read of `kept` */
 };
 

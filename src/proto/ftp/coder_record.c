@@ -140,17 +140,19 @@ void coder_facts_load(struct coder *c, struct str facts)
         static const unsigned char kind_of[] = {
                 [STRUCTURE_RECORD] = FACTS_LINES, [STRUCTURE_PAGE] = FACTS_PAGES
         };
+        struct unpack u = unpack_of(facts);
         unsigned char kind;
 
         buf_init(&c->facts.kept, CODER_FACTS_MOST - FACTS_HEAD);
         if (facts.n <= FACTS_HEAD || c->how.structure == STRUCTURE_FILE)
                 return;
-        kind = (unsigned char)facts.p[0];
+        kind = unpack_u8(&u);
         if (kind != kind_of[c->how.structure] &&
             (kind != FACTS_RECORDS || c->how.structure != STRUCTURE_RECORD))
                 return;
-        if (kind == FACTS_PAGES && (unsigned char)facts.p[1] != c->how.byte_size)
+        if (unpack_u8(&u) != c->how.byte_size && kind == FACTS_PAGES)
                 return;
+        c->facts.size = unpack_u64(&u);
         if (buf_puts(&c->facts.kept, str_from_at(facts, FACTS_HEAD)))
                 c->facts.kind = kind;
 }
