@@ -22,9 +22,10 @@ bool stream_alive(
 /* fd: bound, not connected, taken in any case. Waits. */
 [[nodiscard]] int stream_connect(int fd, struct addr to, nsec deadline, struct stream **out);
 
-/* TLS. `control`: the connection whose session this one should resume. *resumed: it did. Tickets of a control connection that called
- * conn_own_tickets before its handshake are good for its own data connections only, because they are made with a key of its own: so
- * "resumed" proves that both ends are the same client's (RFC 4217 §10.2, and the remedy against stolen data connections). */
+/* TLS. `control`: the connection whose session this one should resume; it must not go away meanwhile. *resumed: it did, and the session is
+ * that one. Who knows it is the client of a control connection that called conn_own_tickets before its handshake, and nobody else: tickets
+ * are made with a key of its own and given there only, or (TLS 1.2) the master secret is compared. So "resumed" proves that both ends are
+ * the same client's (RFC 4217 §10.2, and the remedy against stolen data connections). Without conn_own_tickets nothing is resumed. */
 [[nodiscard]] int stream_starttls(struct stream *s, struct tls_context *tls, struct conn *control,
                                   nsec deadline, bool *resumed);
 /* Client side: resumes the session of `control` if it can. ca_file as in conn_starttls_client. */
