@@ -34,7 +34,7 @@ static int unique_name(struct upload *u)
         return 0;
 }
 
-struct upload *upload_new(struct root *r, struct str path, enum upload_how how)
+static struct upload *upload_new(struct root *r, struct str path, enum upload_how how)
 {
         struct upload *u = mem_new(struct upload);
 
@@ -85,7 +85,7 @@ static int begin_counting(void *arg)
         return tally_need(u->root, &u->tally);
 }
 
-static int need_tally(struct upload *u)
+int upload_need_tally(struct upload *u)
 {
         u->tally = atomic_load(&u->root->tally);
         if (u->tally && (!u->root->quota || tally_counted(u->tally)))
@@ -121,7 +121,7 @@ static int begin(struct upload *u)
         if (rc == -EAGAIN)
                 rc = offload(QUICK, open_spot, u);
         if (!rc)
-                rc = need_tally(u);
+                rc = upload_need_tally(u);
         if (rc)
                 return rc;
         if (u->how == UPLOAD_UNIQUE)
@@ -257,7 +257,7 @@ static int put(struct upload *u, uint64_t at, struct str bytes)
 
 int upload_room(struct upload *u, uint64_t at, uint64_t n)
 {
-        int rc = at > INT64_MAX / 4 || n > INT64_MAX / 4 ? -EFBIG : need_tally(u);
+        int rc = at > INT64_MAX / 4 || n > INT64_MAX / 4 ? -EFBIG : upload_need_tally(u);
 
         if (!rc && u->fd < 0)
                 rc = put(u, 0, S(""));
@@ -275,7 +275,7 @@ int upload_write(struct upload *u, uint64_t at, struct str bytes)
 
         if (at > INT64_MAX / 4)
                 return -EFBIG;
-        rc = need_tally(u);
+        rc = upload_need_tally(u);
         if (!rc)
                 rc = upload_charge(u, at + bytes.n, !small);
         if (rc)
