@@ -1,7 +1,6 @@
 /* A data connection: many bytes one way at a time, fast. No lines, no parking: it lives as long as a transfer, or in block mode some. One
- * fiber uses it; another may stream_cancel. The first error sticks. Files: what lies in the page cache the loop copies, for that is faster
- * here than sendfile; what does not, a worker sends by sendfile. A worker writes what comes, and does the TLS of files. Slices of at most 4 MB,
- * so that others go on.
+ * fiber uses it; another may stream_cancel. The first error sticks. Files are sent by sendfile, or copied from the page cache as long as the
+ * peer keeps up; workers do what may wait for a disk, and the TLS of files. Slices of at most 4 MB, so that others go on.
  *
  * `patience`: the most between two moves of a byte; -ETIMEDOUT after that. stream_limit: bytes a second. */
 #pragma once
