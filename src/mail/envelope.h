@@ -9,6 +9,9 @@
 
 enum action_kind { ACTION_FILE = 1, ACTION_SEND, ACTION_REPLY, ACTION_DISCARD };
 
+/* flags of an ACTION_SEND */
+#define ACTION_HELD 1u /* waits in the outbox until somebody releases it: a moderated list's */
+
 struct action {
         uint32_t number; /* with the intake id: the action's id */
         enum action_kind kind;

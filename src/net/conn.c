@@ -1,4 +1,5 @@
 #include "net/conn_private.h"
+#include "net/tls_private.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -92,7 +93,7 @@ void conn_free(struct conn **cp)
         close(c->watch.fd);
         zip_free(c);
         tls_free(c);
-        tls_forget_key(c);
+        tls_own_free(&c->own);
         tap_free(c);
         room_free(&c->in);
         room_free(&c->out);

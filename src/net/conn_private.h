@@ -27,6 +27,7 @@ enum {
 
 struct conn_tls;
 struct conn_zip;
+struct tls_own;
 struct conn_watched {
         struct conn_tap *tap;
         struct buf line; /* output up to its line end */
@@ -50,8 +51,7 @@ struct conn {
         uint32_t wants;   /* EPOLLIN or EPOLLOUT while `waiting` waits */
         nsec park_after, flush_within;
         struct conn_tls *tls;
-        uint8_t *
-            ticket_key; /* own tickets: TICKET_KEY bytes. It outlives TLS: data connections may go on with it */
+        struct tls_own *own;  /* own tickets. It outlives TLS: data connections may go on with it */
         struct conn_zip *zip; /* NULL: not compressed */
         struct conn_watched *watched;
         struct addr peer, local;
@@ -107,7 +107,6 @@ bool tls_may_park(const struct conn *c);
 void tls_release(struct conn *c);
 void tls_bye(struct conn *c); /* close_notify, if it fits */
 void tls_free(struct conn *c);
-void tls_forget_key(struct conn *c);
 struct gnutls_session_int;
 /* Nothing of what was said in clear may be left on either side of the switch: flushes, waits. */
 int tls_before(struct conn *c, nsec deadline);

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <gnutls/crypto.h>
 
 enum {
         RECORD_HEAD = 5,
@@ -155,24 +154,14 @@ ssize_t tls_write(struct conn *c, const void *p, size_t n)
 
 void conn_owe_ticket(struct conn *c)
 {
-        if (c->tls && c->ticket_key && gnutls_protocol_get_version(c->tls->session) == GNUTLS_TLS1_3)
+        if (c->tls && c->own && gnutls_protocol_get_version(c->tls->session) == GNUTLS_TLS1_3)
                 c->tls->ticket_owed = true;
 }
 
 void conn_own_tickets(struct conn *c)
 {
-        if (c->ticket_key)
-                return;
-        c->ticket_key = mem_alloc(TICKET_KEY);
-        if (gnutls_rnd(GNUTLS_RND_KEY, c->ticket_key, TICKET_KEY) < 0)
-                mem_die("no random bytes for a ticket key");
-}
-
-void tls_forget_key(struct conn *c)
-{
-        if (c->ticket_key)
-                gnutls_memset(c->ticket_key, 0, TICKET_KEY);
-        mem_free(c->ticket_key);
+        if (!c->own)
+                c->own = tls_own_new();
 }
 
 gnutls_session_t conn_tls_session(const struct conn *c)
@@ -276,13 +265,16 @@ int conn_starttls(struct conn *c, struct tls_context *tls, nsec deadline)
         if (rc < 0)
                 return rc;
         c->tls = mem_new(struct conn_tls);
-        c->tls->session = tls_context_session(tls, c->ticket_key);
+        c->tls->session = tls_context_session(tls, c->own);
         if (!c->tls->session) {
                 conn_fail(c);
                 return -ENOMEM;
         }
         c->tls->context = tls;
-        return handshake(c, deadline);
+        rc = handshake(c, deadline);
+        if (rc == 0 && c->own)
+                tls_own_learn(c->own, c->tls->session);
+        return rc;
 }
 
 int conn_starttls_client(struct conn *c, const char *host, const char *ca_file, nsec deadline)

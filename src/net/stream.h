@@ -1,7 +1,6 @@
 /* A data connection: many bytes one way at a time, fast. No lines, no parking: it lives as long as a transfer, or in block mode some. One
- * fiber uses it; another may stream_cancel. The first error sticks. Files: what lies in the page cache the loop copies, for that is faster
- * here than sendfile; what does not, a worker sends by sendfile. A worker writes what comes, and does the TLS of files. Slices of at most 4 MB,
- * so that others go on.
+ * fiber uses it; another may stream_cancel. The first error sticks. Files are sent by sendfile, or copied from the page cache as long as the
+ * peer keeps up; workers do what may wait for a disk, and the TLS of files. Slices of at most 4 MB, so that others go on.
  *
  * `patience`: the most between two moves of a byte; -ETIMEDOUT after that. stream_limit: bytes a second. */
 #pragma once
@@ -22,9 +21,10 @@ bool stream_alive(
 /* fd: bound, not connected, taken in any case. Waits. */
 [[nodiscard]] int stream_connect(int fd, struct addr to, nsec deadline, struct stream **out);
 
-/* TLS. `control`: the connection whose session this one should resume. *resumed: it did. Tickets of a control connection that called
- * conn_own_tickets before its handshake are good for its own data connections only, because they are made with a key of its own: so
- * "resumed" proves that both ends are the same client's (RFC 4217 §10.2, and the remedy against stolen data connections). */
+/* TLS. `control`: the connection whose session this one should resume; it must not go away meanwhile. *resumed: it did, and the session is
+ * that one. Who knows it is the client of a control connection that called conn_own_tickets before its handshake, and nobody else: tickets
+ * are made with a key of its own and given there only, or (TLS 1.2) the master secret is compared. So "resumed" proves that both ends are
+ * the same client's (RFC 4217 §10.2, and the remedy against stolen data connections). Without conn_own_tickets nothing is resumed. */
 [[nodiscard]] int stream_starttls(struct stream *s, struct tls_context *tls, struct conn *control,
                                   nsec deadline, bool *resumed);
 /* Client side: resumes the session of `control` if it can. ca_file as in conn_starttls_client. */

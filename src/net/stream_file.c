@@ -8,14 +8,15 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* What lies in the page cache the loop copies itself, through one buffer that all streams share: measured, it costs half of what sendfile takes
- * for pages one by one, and preadv2 with RWF_NOWAIT never waits for a disk. What does not lie there a worker sends. What comes a worker writes,
- * unless the file lies in memory. TLS is a worker's business, so that others have the loop meanwhile. */
+/* Sending: as long as the peer keeps up, what lies in the page cache is copied by the loop itself, through one buffer that all streams share:
+ * measured over the loopback, that is twice as fast as sendfile and costs half. preadv2 with RWF_NOWAIT never waits for a disk. Once the socket
+ * was full (on a network, always), sendfile costs least. It may wait for a disk, so a worker calls it, unless the file lies in memory.
+ * Receiving: what comes a worker writes, with the same exception. TLS is a worker's business, so that others have the loop meanwhile. */
 static char shared[STREAM_PIECE];
 
 enum {
-        PIECE_LEAST = 65536,
-        BULK = 1 << 20, /* a slice of this size is followed by another, most likely */
+        BEHIND = 16 << 20, /* a peer whose socket was full counts as slower than us for so much */
+        BULK = 1 << 20,    /* a slice of this size is followed by another, most likely */
 };
 
 /* Its calls never wait for a disk. Asked on a worker: where there is a server behind it, the question itself may wait. */
@@ -32,7 +33,6 @@ struct sending {
         uint64_t at;
         size_t n;     /* asked for */
         ssize_t sent; /* or -errno */
-        size_t piece; /* what the socket is likely to take: what it does not is read once more */
         bool memory, dry;
 };
 
@@ -61,57 +61,78 @@ static ssize_t send_records(struct sending *g)
         return sent > 0 ? (ssize_t)sent : n;
 }
 
+static ssize_t send_pages(struct sending *g)
+{
+        off_t at = (off_t)g->at;
+        size_t sent = 0;
+        ssize_t n = 1;
+
+        while (sent < g->n && n > 0) {
+                do {
+                        n = sendfile(g->s->watch.fd, g->file, &at, g->n - sent);
+                } while (n < 0 && errno == EINTR);
+                sent += n > 0 ? (size_t)n : 0;
+        }
+        n = n < 0 ? -errno : n;
+        g->dry = n == -EAGAIN;
+        return sent > 0 ? (ssize_t)sent : n;
+}
+
 static int send_slice(void *arg)
 {
         struct sending *g = arg;
-        off_t at = (off_t)g->at;
 
-        if (g->s->tls) {
-                g->sent = send_records(g);
-                return 0;
-        }
+        g->sent = g->s->tls ? send_records(g) : send_pages(g);
         g->memory = in_memory(g->file);
-        do {
-                g->sent = sendfile(g->s->watch.fd, g->file, &at, g->n);
-        } while (g->sent < 0 && errno == EINTR);
-        if (g->sent < 0)
-                g->sent = -errno;
-        g->dry = g->sent == -EAGAIN;
         return 0;
 }
 
 static void send_by_worker(struct sending *g)
 {
-        stream_offload(g->s, send_slice, g, &g->s->writable, &g->dry);
-        g->s->bulk = g->sent >= BULK;
+        struct stream *s = g->s;
+
+        stream_offload(s, send_slice, g, &s->writable, &g->dry);
+        s->bulk = g->sent >= BULK;
+        s->in_memory = g->memory ? g->file : -1;
 }
 
 /* From the page cache: false if some of it is not there, or nobody knows. */
-static bool send_cached(struct sending *g)
+static bool send_cached(struct sending *g, bool memory)
 {
-        size_t n = g->n < g->piece ? g->n : g->piece;
-        struct iovec v = { shared, n };
-        ssize_t got = preadv2(g->file, &v, 1, (off_t)g->at, g->memory ? 0 : RWF_NOWAIT);
+        struct iovec v = { shared, g->n < STREAM_PIECE ? g->n : STREAM_PIECE };
+        ssize_t got = preadv2(g->file, &v, 1, (off_t)g->at, memory ? 0 : RWF_NOWAIT);
 
         if (got < 0 && (errno == EAGAIN || errno == EOPNOTSUPP))
                 return false;
-        if (got <= 0) {
-                g->sent = got < 0 ? -errno : 0;
+        g->sent = got < 0 ? -errno : got;
+        if (got <= 0)
                 return true;
-        }
         v.iov_len = (size_t)got;
         g->sent = stream_send(g->s, &v, 1, false);
-        if (g->sent < got)
-                g->piece = g->sent > PIECE_LEAST ? (size_t)g->sent : PIECE_LEAST;
-        else
-                g->piece = g->piece < STREAM_PIECE / 2 ? 2 * g->piece : STREAM_PIECE;
         return true;
+}
+
+/* behind: the peer was slower than we are. */
+static void send_some(struct sending *g, bool behind)
+{
+        struct stream *s = g->s;
+        bool memory = g->file == s->in_memory;
+
+        if (s->tls || (behind && !memory)) {
+                send_by_worker(g);
+        } else if (behind) {
+                g->sent = send_pages(g);
+                s->writable = !g->dry;
+        } else if (!send_cached(g, memory)) {
+                send_by_worker(g);
+        }
 }
 
 int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec patience)
 {
-        struct sending g = { .s = s, .file = file, .piece = STREAM_PIECE };
+        struct sending g = { .s = s, .file = file };
         nsec until = stream_until(patience);
+        uint64_t behind = 0; /* up to there */
 
         s->wrote = s->wrote || n > 0;
         s->finished = false;
@@ -119,14 +140,14 @@ int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec 
                 if (!s->writable) {
                         if (stream_wait(s, EPOLLOUT, "room to send", until) < 0)
                                 break;
+                        behind = *at + BEHIND;
                         continue;
                 }
                 g.at = *at;
                 g.n = stream_allowed(s, n < STREAM_SLICE ? (size_t)n : STREAM_SLICE);
                 if (g.n == 0)
                         break;
-                if (s->tls || !send_cached(&g))
-                        send_by_worker(&g);
+                send_some(&g, g.at < behind);
                 stream_passed(s, g.sent);
                 if (g.sent == 0)
                         break; /* the file ended */

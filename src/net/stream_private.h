@@ -1,6 +1,7 @@
 /* What the files of the stream share among themselves; nobody else includes this.
  *
  *   stream.c       birth, death, the edge that the loop reports, reading and writing
+ *   stream_end.c   how what we send ends, so that nothing of it is lost
  *   stream_file.c  files sent and received
  *   stream_tls.c   TLS under reading and writing
  *   stream_rate.c  limits */

@@ -237,15 +237,14 @@ int stream_starttls(struct stream *s, struct tls_context *tls, struct conn *cont
         if (s->error || s->tls)
                 return stream_fail(s, -EPROTO);
         s->tls = mem_new(struct stream_tls);
-        s->tls->session = tls_context_data_session(tls, control ? control->ticket_key : NULL);
+        s->tls->session = tls_context_data_session(tls, control ? control->own : NULL);
         if (!s->tls->session)
                 return stream_fail(s, -ENOMEM);
         s->tls->context = tls;
         rc = handshake(s, deadline);
-        if (rc == 0 && gnutls_session_is_resumed(s->tls->session)) {
-                *resumed = true;
+        *resumed = rc == 0 && control && tls_own_resumed(control->own, s->tls->session);
+        if (*resumed)
                 conn_owe_ticket(control);
-        }
         return rc;
 }
 

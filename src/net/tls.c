@@ -5,11 +5,7 @@
 #include <errno.h>
 #include <gnutls/abstract.h>
 
-enum {
-        CHAIN_MOST = 8,
-        OWN_TICKETS_LAST =
-            7 * 86400, /* seconds; the most there is. They end with their control connection, anyway */
-};
+enum { CHAIN_MOST = 8 };
 
 /* No RSA key exchange: it has no forward secrecy, and the keeper only signs. */
 const char tls_priorities[] =
@@ -161,35 +157,49 @@ void tls_context_drop(struct tls_context **tp)
         mem_free(t);
 }
 
-static gnutls_session_t server_session(struct tls_context *t, unsigned flags, const uint8_t *key)
+static gnutls_session_t server_session(struct tls_context *t, unsigned flags)
 {
-        gnutls_datum_t ticket_key = { (unsigned char *)key, TICKET_KEY };
         gnutls_session_t s;
 
         if (gnutls_init(&s, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | flags) < 0)
                 return NULL;
-        /* before the key: by this time GnuTLS makes another from it, now and then */
-        if (key && key != t->ticket_key)
-                gnutls_db_set_cache_expiration(s, OWN_TICKETS_LAST);
         if (gnutls_priority_set(s, t->priorities) < 0 ||
-            gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, t->credentials) < 0 ||
-            (key && gnutls_session_ticket_enable_server(s, &ticket_key) < 0)) {
+            gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, t->credentials) < 0) {
                 gnutls_deinit(s);
                 return NULL;
         }
         gnutls_certificate_server_set_request(s, GNUTLS_CERT_IGNORE);
-        tls_context_hold(t);
         return s;
 }
 
-gnutls_session_t tls_context_session(struct tls_context *t, const uint8_t *own_key)
+/* With its tickets, or not at all. */
+static gnutls_session_t held(struct tls_context *t, gnutls_session_t s, int tickets)
 {
-        return server_session(t, 0, own_key ? own_key : t->ticket_key);
+        if (s && tickets < 0) {
+                gnutls_deinit(s);
+                return NULL;
+        }
+        if (s)
+                tls_context_hold(t);
+        return s;
 }
 
-gnutls_session_t tls_context_data_session(struct tls_context *t, const uint8_t *own_key)
+gnutls_session_t tls_context_session(struct tls_context *t, struct tls_own *own)
 {
-        return server_session(t, GNUTLS_NO_AUTO_SEND_TICKET, own_key);
+        gnutls_datum_t key = { t->ticket_key, TICKET_KEY };
+        gnutls_session_t s = server_session(t, 0);
+
+        return held(t, s,
+                    !s    ? 0
+                    : own ? tls_own_attach(own, s, true)
+                          : gnutls_session_ticket_enable_server(s, &key));
+}
+
+gnutls_session_t tls_context_data_session(struct tls_context *t, struct tls_own *own)
+{
+        gnutls_session_t s = server_session(t, GNUTLS_NO_AUTO_SEND_TICKET);
+
+        return held(t, s, s && own ? tls_own_attach(own, s, false) : 0);
 }
 
 int tls_client_session(const char *host, const char *ca_file, gnutls_session_t *s,

@@ -242,6 +242,22 @@ static int load_names(struct db *db, struct cache *c, unsigned statement, enum n
         return db_end(&q);
 }
 
+static int load_lists(struct db *db, struct cache *c)
+{
+        struct db_row q = db_query(db, ALL_LISTS);
+
+        while (db_next(&q)) {
+                struct node *n;
+
+                if (map_find(&c->nodes, db_text(&q, 0)))
+                        continue;
+                n = new_node(c, NODE_LIST, db_text(&q, 0));
+                n->list = (struct list_entry){ arena_str(&c->arena, db_text(&q, 1)), arena_str(&c->arena, db_text(&q, 2)), db_u64(&q, 3),
+                                               db_u64(&q, 4) != 0 };
+        }
+        return db_end(&q);
+}
+
 /* Where a target leads is decided here, so that expanding only follows pointers. */
 static void add_edge(struct load *l, struct node *from, struct str target)
 {
@@ -339,7 +355,7 @@ static int load(struct db *db, void *arg)
 
         rc = rc ? rc : load_accounts(db, c);
         rc = rc ? rc : load_domain_links(db, c);
-        rc = rc ? rc : load_names(db, c, ALL_LISTS, NODE_LIST);
+        rc = rc ? rc : load_lists(db, c);
         rc = rc ? rc : load_names(db, c, ALL_ALIASES, NODE_ALIAS);
         rc = rc ? rc : load_targets(db, l, ALL_MEMBERS, NODE_LIST);
         rc = rc ? rc : load_targets(db, l, ALL_ALIASES, NODE_ALIAS);

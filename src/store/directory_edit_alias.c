@@ -73,6 +73,61 @@ int directory_remove_list(struct directory *d, struct str address, struct buf *w
                                                           : edit_stop(&e, -EINVAL);
 }
 
+/* What a list is now, with one thing changed. */
+static int set_list(struct db *db, void *arg)
+{
+        struct edit *e = arg;
+        struct db_row q;
+        struct str title, owner;
+        uint64_t size, moderated;
+        int rc = edit_must_be(e, db, GET_LIST, e->a, "list");
+
+        if (rc < 0)
+                return rc;
+        q = db_query(db, GET_LIST);
+        db_bind_text(&q, 1, e->a);
+        if (!db_next(&q))
+                return db_end(&q);
+        title = arena_str(&e->m, db_text(&q, 1));
+        owner = arena_str(&e->m, db_text(&q, 2));
+        size = db_u64(&q, 3);
+        moderated = db_u64(&q, 4);
+        rc = db_end(&q);
+        if (rc < 0)
+                return rc;
+        if (str_eq(e->key, S("title")))
+                title = e->value;
+        else if (str_eq(e->key, S("owner")))
+                owner = e->b.n ? e->b : S("");
+        else if (str_eq(e->key, S("moderated")) && (str_eq(e->value, S("yes")) || str_eq(e->value, S("no"))))
+                moderated = str_eq(e->value, S("yes"));
+        else if (!str_eq(e->key, S("max-size")) || !str_u64(e->value, &size))
+                return edit_refuse(e, -EINVAL, PRS " " PRS ": a list has title, owner, max-size (octets) and moderated (yes, no)", STR(e->key),
+                                   STR(e->value));
+        q = db_query(db, SET_LIST);
+        db_bind_text(&q, 1, title);
+        db_bind_text(&q, 2, owner);
+        db_bind_u64(&q, 3, size);
+        db_bind_u64(&q, 4, moderated);
+        db_bind_text(&q, 5, e->a);
+        return db_exec(&q);
+}
+
+int directory_set_list(struct directory *d, struct str address, struct str key, struct str value, struct buf *why)
+{
+        struct edit e = edit_of(d, why);
+
+        if (!edit_address(&e, address, &e.a, &e.domain))
+                return edit_stop(&e, -EINVAL);
+        if (value.n > 200 || str_has_control(value))
+                return edit_stop(&e, edit_refuse(&e, -EINVAL, PRS ": too long, or not text", STR(key)));
+        if (str_eq(key, S("owner")) && value.n && !edit_target(&e, value, &e.b))
+                return edit_stop(&e, -EINVAL);
+        e.key = key;
+        e.value = str_trim(value);
+        return edit_run(&e, "set list", set_list);
+}
+
 static int add_member(struct db *db, void *arg)
 {
         struct edit *e = arg;

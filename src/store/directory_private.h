@@ -39,6 +39,7 @@ enum directory_statement {
         DROP_ALIASES_OF,
         DROP_ALIASES_TO,
         PUT_LIST,
+        SET_LIST,
         DROP_LIST,
         PUT_MEMBER,
         DROP_MEMBER,
@@ -82,6 +83,7 @@ struct node { /* what an address means; its key is the address's */
         bool disabled, keep_copy;
         uint64_t quota;
         struct str moved_to, forward_to, real_name, language, imap_disable;
+        struct list_entry list; /* NODE_LIST: its settings */
 };
 struct domain {
         struct item item;

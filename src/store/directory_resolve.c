@@ -111,8 +111,11 @@ static void expand(struct expansion *x, struct node *n, struct str address, stru
                                depth);
                 break;
         case NODE_LIST:
-                if (!x->out->list.n)
+                if (!x->out->list.n) {
                         x->out->list = arena_str(x->a, n->item.key);
+                        x->out->list_entry = (struct list_entry){ arena_str(x->a, n->list.title), arena_str(x->a, n->list.owner),
+                                                                  n->list.max_size, n->list.moderated };
+                }
                 expand_targets(x, n, arena_printf(x->a, "list " PRS, STR(n->item.key)), depth);
                 break;
         case NODE_REMOTE:
@@ -183,4 +186,16 @@ int directory_resolve(struct directory *d, struct arena *a, struct str local, st
         expand(&x, n, x.address, S(""), 0);
         judge(&x, account_of(n));
         return 0;
+}
+
+int directory_list(struct directory *d, struct arena *a, struct str address, struct list_entry *out)
+{
+        struct str local, domain;
+        struct resolved r;
+        int rc = address_split(address, &local, &domain) ? directory_resolve(d, a, local, domain, &r) : -ENOENT;
+
+        if (rc < 0)
+                return rc;
+        *out = r.list_entry;
+        return str_ieq(r.list, address) ? 0 : -ENOENT;
 }

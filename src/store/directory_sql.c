@@ -23,7 +23,13 @@ static const char schema[] =
     "CREATE TABLE alias ("
     "  address TEXT NOT NULL, target TEXT NOT NULL, of_domain TEXT NOT NULL, PRIMARY KEY (address, target)"
     ") STRICT;"
-    "CREATE TABLE list (address TEXT NOT NULL PRIMARY KEY, of_domain TEXT NOT NULL) STRICT;"
+    "CREATE TABLE list ("
+    "  address TEXT NOT NULL PRIMARY KEY, of_domain TEXT NOT NULL,"
+    "  title TEXT NOT NULL DEFAULT '',"      /* List-Id's words */
+    "  owner TEXT NOT NULL DEFAULT '',"      /* gets what comes for -owner and -request; none: the domain's postmaster */
+    "  max_size INTEGER NOT NULL DEFAULT 0," /* octets; 0: any */
+    "  moderated INTEGER NOT NULL DEFAULT 0"
+    ") STRICT;"
     "CREATE TABLE member (list TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (list, target)) STRICT;"
     "CREATE TABLE login (name TEXT NOT NULL PRIMARY KEY, account TEXT NOT NULL) STRICT;"
     "CREATE TABLE send_as (" /* an address, or @domain for all of a domain */
@@ -38,14 +44,14 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
         [ALL_DOMAINS] = "SELECT name, alias_of, catch_all FROM domain ORDER BY name",
         [ALL_ACCOUNTS] = "SELECT " ACCOUNT_COLUMNS " ORDER BY number, name",
         [ALL_ALIASES] = "SELECT address, target FROM alias ORDER BY address, target",
-        [ALL_LISTS] = "SELECT address FROM list ORDER BY address",
+        [ALL_LISTS] = "SELECT address, title, owner, max_size, moderated FROM list ORDER BY address",
         [ALL_MEMBERS] = "SELECT list, target FROM member ORDER BY list, target",
         [ALL_LOGINS] = "SELECT name, account FROM login ORDER BY name",
         [ALL_GRANTS] = "SELECT account, address FROM send_as ORDER BY account, address",
         [GET_DOMAIN] = "SELECT alias_of FROM domain WHERE name = ?",
         [GET_ACCOUNT] = "SELECT " ACCOUNT_COLUMNS " WHERE name = ?",
         [GET_ALIAS] = "SELECT address FROM alias WHERE address = ? LIMIT 1",
-        [GET_LIST] = "SELECT address FROM list WHERE address = ?",
+        [GET_LIST] = "SELECT address, title, owner, max_size, moderated FROM list WHERE address = ?",
         [GET_MEMBER] = "SELECT list FROM member WHERE list = ? AND target = ?",
         [GET_LOGIN] = "SELECT account FROM login WHERE name = ?",
         [USES_OF_DOMAIN] = "SELECT name FROM account WHERE of_domain = ?1"
@@ -69,6 +75,7 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
         [DROP_ALIASES_OF] = "DELETE FROM alias WHERE address = ?",
         [DROP_ALIASES_TO] = "DELETE FROM alias WHERE target = ?",
         [PUT_LIST] = "INSERT INTO list (address, of_domain) VALUES (?, ?)",
+        [SET_LIST] = "UPDATE list SET title = ?, owner = ?, max_size = ?, moderated = ? WHERE address = ?",
         [DROP_LIST] = "DELETE FROM list WHERE address = ?",
         [PUT_MEMBER] = "INSERT INTO member (list, target) VALUES (?, ?)",
         [DROP_MEMBER] = "DELETE FROM member WHERE list = ? AND target = ?",
@@ -84,11 +91,15 @@ static const char *const statements[DIRECTORY_STATEMENTS] = {
 
 static const char *const migrations[] = {
         [1] = "ALTER TABLE account ADD COLUMN imap_disable TEXT NOT NULL DEFAULT ''",
+        [2] = "ALTER TABLE list ADD COLUMN title TEXT NOT NULL DEFAULT '';"
+              "ALTER TABLE list ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+              "ALTER TABLE list ADD COLUMN max_size INTEGER NOT NULL DEFAULT 0;"
+              "ALTER TABLE list ADD COLUMN moderated INTEGER NOT NULL DEFAULT 0",
 };
 
 const struct db_store directory_store = {
         .name = "directory",
-        .version = 2,
+        .version = 3,
         .schema = schema,
         .migrations = migrations,
         .statements = statements,

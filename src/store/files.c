@@ -6,6 +6,7 @@
 #include "store/files_inside.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static int folder_of(int dir, const char *name)
@@ -54,7 +55,10 @@ int files_open(struct files **out, int folder, const struct files_how *how)
 
 void files_change(struct files *f, const struct files_how *how)
 {
+        pthread_mutex_lock(&f->lock);
         f->how = *how;
+        f->room_at = 0; /* the reserve may be another */
+        pthread_mutex_unlock(&f->lock);
 }
 
 void files_close(struct files **fp)
@@ -119,6 +123,15 @@ static int open_root_job(void *arg)
         return open_root(arg);
 }
 
+/* The mail role goes by what was said last: where quotas are shared, it must have been counted once. */
+static int tell_usage(void *arg)
+{
+        struct root *r = arg;
+        struct tally *t;
+
+        return tally_need(r, &t);
+}
+
 int root_open(struct files *f, struct str account, bool read_only, uint64_t quota, struct root **out)
 {
         struct root *r;
@@ -136,6 +149,9 @@ int root_open(struct files *f, struct str account, bool read_only, uint64_t quot
         part_tag(r->account, r->tag);
         r->fd = jail_open(f->dir, r->account, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, true);
         rc = r->fd < 0 ? offload(QUICK, open_root_job, r) : 0;
+        if (!rc && f->how.usage && quota && !read_only)
+                (void)offload(LONG, tell_usage,
+                              r); /* if it cannot be counted now, the first upload says so */
         if (rc)
                 root_close(&r);
         *out = r;
@@ -197,6 +213,35 @@ int root_room(struct root *r, struct root_room *out)
         struct room_job j = { r, out };
 
         return offload(LONG, ask_room, &j);
+}
+
+/* --- the disk ---------------------------------------------------------------------------------------------------- */
+
+int disk_room(struct files *f, uint64_t octets, uint64_t *left)
+{
+        struct statfs s;
+        nsec t = now();
+        int rc = 0;
+
+        pthread_mutex_lock(&f->lock);
+        if (!f->room_at || t - f->room_at > SECOND / 4 || octets > f->room_left) {
+                if (fstatfs(f->dir, &s) < 0) {
+                        rc = -errno;
+                } else {
+                        uint64_t room = (uint64_t)s.f_bavail * (uint64_t)s.f_bsize;
+
+                        f->room_left = room > f->how.disk_reserve ? room - f->how.disk_reserve : 0;
+                        f->room_at = t;
+                }
+        }
+        if (!rc && octets > f->room_left)
+                rc = -ENOSPC;
+        if (!rc)
+                f->room_left -= octets;
+        if (left)
+                *left = f->room_left;
+        pthread_mutex_unlock(&f->lock);
+        return rc;
 }
 
 /* --- paths ------------------------------------------------------------------------------------------------------- */

@@ -37,6 +37,14 @@ static struct name_change *change_of(struct step *s)
         return (struct name_change *)s;
 }
 
+/* On a disk so full that the counters cannot even be made, what is there can still be removed: they are made, and counted, later. */
+static int need_counters(struct name_change *c)
+{
+        int rc = tally_of(c->root, &c->tally);
+
+        return rc == -ENOSPC || rc == -EDQUOT ? 0 : rc;
+}
+
 /* With the account's lock: the octets of what goes. */
 static int remove_one(struct name_change *c, int64_t *freed)
 {
@@ -64,17 +72,18 @@ static int remove_step(struct step *st)
         struct name_change *c = change_of(st);
         int64_t freed = 0;
         int rc = spot_open(c->root, c->path, &c->from_spot, false);
+        bool begun;
 
         if (!rc)
-                rc = tally_of(c->root, &c->tally);
+                rc = need_counters(c);
         if (rc)
                 return rc;
         st->dirs[0] = c->from_spot.dir;
-        tally_begin(c->tally);
+        begun = tally_begin(c->tally);
         tally_lock(c->tally);
         rc = remove_one(c, &freed);
         tally_unlock(c->tally);
-        tally_end(c->root, c->tally, -freed, 0);
+        tally_end(c->root, c->tally, begun, -freed, 0);
         if (!rc)
                 part_forget(c->root, c->tally, c->path);
         return rc;
@@ -161,32 +170,38 @@ static int replace(struct name_change *c, int64_t *freed)
         return rc;
 }
 
+static bool lies_in(struct str path, struct str folder)
+{
+        return str_starts(path, folder) && path.n > folder.n && path.p[folder.n] == '/';
+}
+
 static int rename_step(struct step *st)
 {
         struct name_change *c = change_of(st);
         struct spot *a = &c->from_spot, *b = &c->to_spot;
         int64_t freed = 0;
         int rc = spot_open(c->root, c->path, a, false);
+        bool begun;
 
         if (!rc)
                 rc = spot_open(c->root, c->to, b, false);
         if (rc)
                 return rc == -EISDIR ? -EACCES : rc;
-        rc = tally_of(c->root, &c->tally);
+        rc = need_counters(c);
         if (!rc && spot_leads_out(c->root, a))
                 rc = -ENOENT;
         if (rc)
                 return rc;
         st->dirs[0] = a->dir;
         st->dirs[1] = b->dir;
-        tally_begin(c->tally);
+        begun = tally_begin(c->tally);
         rc = disk_rename_new(a->dir, a->name, b->dir, b->name);
-        if (rc == -EEXIST || (rc == -EINVAL && !str_starts(c->to, c->path))) {
+        if (rc == -EEXIST || (rc == -EINVAL && !lies_in(c->to, c->path))) {
                 tally_lock(c->tally);
                 rc = replace(c, &freed);
                 tally_unlock(c->tally);
         }
-        tally_end(c->root, c->tally, -freed, 0);
+        tally_end(c->root, c->tally, begun, -freed, 0);
         if (!rc)
                 part_forget(c->root, c->tally, c->to);
         return rc == -EXDEV ? -EACCES : rc;

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NAMES_ROOM = 32 * 1024, LEAST_ENTRY = 24, ENTRIES_MOST = NAMES_ROOM / LEAST_ENTRY, LINK_MOST = 4096 };
+enum { NAMES_ROOM = 16 * 1024, LEAST_ENTRY = 24, ENTRIES_MOST = NAMES_ROOM / LEAST_ENTRY, LINK_MOST = 4096 };
 
 struct reading {
         struct root *root;

@@ -87,17 +87,20 @@ int tally_count(struct root *r, struct tally *t);
 /* Any thread, at once: */
 int tally_charge(struct root *r, struct tally *t, uint64_t octets); /* -EDQUOT */
 void tally_uncharge(struct tally *t, uint64_t octets);
-/* A change of the tree; what replaces or removes something else is locked too. octets: by how much the files grow; charged: of what was
+/* NULL: as if the disk were full. A change of the tree; what replaces or removes something else is locked too. octets: by how much the files grow; charged: of what was
  * charged this much is used up. */
-void tally_begin(struct tally *t);
+bool tally_begin(
+    struct tally *t); /* false: the disk is too full even for that; counted anew when it is not */
 void tally_take(struct tally *t, uint64_t octets); /* what was used is charged now; between the two */
-void tally_end(struct root *r, struct tally *t, int64_t octets, uint64_t charged);
+void tally_end(struct root *r, struct tally *t, bool begun, int64_t octets, uint64_t charged);
 void tally_lock(struct tally *t);
 void tally_unlock(struct tally *t);
 int files_walk(struct root *r, uint64_t *octets); /* files_walk.c: of all files below */
 uint64_t tally_used(const struct tally *t);
 uint64_t tally_total(const struct tally *t); /* with what is charged */
 uint64_t quota_of(struct root *r);           /* less the letters, if shared; UINT64_MAX: none */
+
+/* --- files.c --- */
 int disk_room(struct files *f, uint64_t octets,
               uint64_t *left); /* -ENOSPC: so many would go into the reserve */
 

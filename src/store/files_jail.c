@@ -41,6 +41,7 @@ int jail_open(int root, const char *rel, int flags, bool cached)
                 return (int)fd;
         switch (errno) {
         case EXDEV: return -ENOENT; /* it leads out */
+        case EAGAIN: return cached ? -EAGAIN : -EBUSY;
         case ENXIO:
         case ENODEV:
         case EPERM: return -EACCES; /* a socket, a device */

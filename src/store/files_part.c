@@ -101,19 +101,20 @@ int part_claim(struct root *r, struct tally *t, struct str path, char name[stati
         char kept[PART_NAME];
         struct stat st;
         int fd, rc = part_kept_size(r, path, false, size);
+        bool begun;
 
         if (rc)
                 return rc;
         kept_name(r, path, kept);
         new_name(r, path, name);
-        tally_begin(t);
+        begun = tally_begin(t);
         rc = disk_rename(r->files->parts, kept, r->files->parts, name);
         fd = rc ? rc : disk_open(r->files->parts, name, O_RDWR | O_NOFOLLOW);
         if (fd >= 0 && fstat(fd, &st) == 0) {
                 *size = (uint64_t)st.st_size;
                 tally_take(t, *size);
         }
-        tally_end(r, t, 0, 0);
+        tally_end(r, t, begun, 0, 0);
         if (fd < 0)
                 name[0] = '\0';
         return fd;
@@ -125,15 +126,16 @@ int part_keep(struct root *r, struct tally *t, struct str path, const char *name
         struct files *f = r->files;
         char kept[PART_NAME];
         int rc = disk_truncate(fd, (off_t)size);
+        bool begun;
 
         if (!rc && f->how.durable)
                 rc = disk_datasync(fd);
         part_forget(r, t, path);
         kept_name(r, path, kept);
-        tally_begin(t);
+        begun = tally_begin(t);
         if (!rc)
                 rc = disk_rename(f->parts, name, f->parts, kept);
-        tally_end(r, t, rc ? 0 : (int64_t)size, charged);
+        tally_end(r, t, begun, rc ? 0 : (int64_t)size, charged);
         return rc;
 }
 
@@ -143,15 +145,16 @@ static void drop_kept(struct files *f, struct root *r, struct tally *t, const ch
         char gone[PART_NAME];
         struct stat st;
         int64_t octets = 0;
+        bool begun;
 
         snprintf(gone, sizeof gone, "%.*s-%s-%u" NEW, KEPT_AT, kept, f->id, atomic_fetch_add(&f->number, 1));
-        tally_begin(t);
+        begun = tally_begin(t);
         if (!disk_rename(f->parts, kept, f->parts, gone)) {
                 if (!fstatat(f->parts, gone, &st, AT_SYMLINK_NOFOLLOW))
                         octets = st.st_size;
                 (void)disk_unlink(f->parts, gone);
         }
-        tally_end(r, t, -octets, 0);
+        tally_end(r, t, begun, -octets, 0);
 }
 
 void part_forget(struct root *r, struct tally *t, struct str path)
@@ -224,7 +227,7 @@ static void drop_part(struct files *f, const char *name)
 {
         struct statx x;
 
-        if (!look_at(f->parts, name, &x))
+        if (!look_at(f->parts, name, &x) && x.stx_nlink == 1)
                 beside_drop(f, &x);
         (void)disk_unlink(f->parts, name);
 }
@@ -237,6 +240,7 @@ static void adopt(struct files *f, const char *name)
         struct tally *t;
         struct statx x;
         int fd, rc = 0;
+        bool begun;
 
         fd = disk_open(f->parts, name, O_RDWR | O_NOFOLLOW);
         if (fd < 0)
@@ -257,9 +261,9 @@ static void adopt(struct files *f, const char *name)
         snprintf(kept, sizeof kept, "%.*s" KEPT, KEPT_AT, name);
         if (!fstatat(f->parts, kept, &older, AT_SYMLINK_NOFOLLOW))
                 drop_kept(f, NULL, t, kept);
-        tally_begin(t);
+        begun = tally_begin(t);
         rc = disk_rename(f->parts, name, f->parts, kept);
-        tally_end(NULL, t, rc ? 0 : (int64_t)x.stx_size, 0);
+        tally_end(NULL, t, begun, rc ? 0 : (int64_t)x.stx_size, 0);
         tally_put(f, &t);
 }
 

@@ -2,11 +2,11 @@
  * files and kept parts, and what is charged. Everything that must hang together is done between `changing` up and down of the own slot, so
  * that whoever finds a dead process's slot knows whether it does. */
 #include "base/mem.h"
-#include "run/log.h"
 #include "store/boot.h"
 #include "store/files_inside.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
@@ -28,7 +28,7 @@ struct page {
         _Atomic uint64_t changes; /* of the tree, begun */
         struct slot slots[SLOTS];
 };
-_Static_assert(sizeof(struct page) <= PAGE, "one page, so that it is on disk whole");
+_Static_assert(sizeof(struct page) < PAGE, "one page, so that it is on disk whole");
 
 struct tally {
         struct tally *next;
@@ -37,6 +37,8 @@ struct tally {
         int fd;
         struct page *page;
         struct slot *mine;
+        bool in_place;     /* the file system writes a page where it lies */
+        atomic_bool stale; /* something was changed that could not be counted */
         pthread_mutex_t tree;
 };
 
@@ -106,13 +108,39 @@ static int page_begin(struct tally *t)
         return take_slot(t);
 }
 
+/* A page that is written in memory and finds no room on a full disk ends the process. Where pages are written in place, there is room
+ * once they have been written; elsewhere the kernel is asked to write a byte of it each time, which may be refused. */
+static bool writes_in_place(int fd)
+{
+        struct statfs s;
+
+        if (fstatfs(fd, &s) < 0)
+                return false;
+        return s.f_type == EXT4_SUPER_MAGIC || s.f_type == XFS_SUPER_MAGIC || s.f_type == TMPFS_MAGIC;
+}
+
+static bool writable(struct tally *t)
+{
+        if (t->in_place || pwrite(t->fd, "", 1, PAGE - 1) == 1)
+                return true;
+        atomic_store(&t->stale, true);
+        return false;
+}
+
 static int page_map(struct tally *t)
 {
+        static const char zeros[PAGE];
         struct stat st;
         int rc;
 
-        if (fstat(t->fd, &st) < 0 || (st.st_size < PAGE && ftruncate(t->fd, PAGE) < 0))
+        if (fstat(t->fd, &st) < 0)
                 return -errno;
+        if (st.st_size < PAGE &&
+            pwrite(t->fd, zeros, PAGE - (size_t)st.st_size, st.st_size) != PAGE - st.st_size)
+                return -ENOSPC;
+        t->in_place = writes_in_place(t->fd);
+        if (!writable(t))
+                return -ENOSPC;
         t->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
         if (t->page == MAP_FAILED) {
                 t->page = NULL;
@@ -128,8 +156,10 @@ static int page_map(struct tally *t)
 
 static void tally_free(struct tally *t)
 {
-        if (t->mine)
+        if (t->mine && writable(t)) { /* else it is found dead */
+                atomic_fetch_sub(&t->page->total, atomic_exchange(&t->mine->charged, 0));
                 atomic_store(&t->mine->taken, 0);
+        }
         if (t->page)
                 munmap(t->page, PAGE);
         if (t->fd >= 0)
@@ -246,6 +276,8 @@ static int charge(struct tally *t, uint64_t most, uint64_t octets)
         int64_t total = atomic_load(&t->page->total);
         int rc = 0;
 
+        if (!writable(t))
+                return -ENOSPC;
         atomic_fetch_add(&t->mine->changing, 1);
         do {
                 if (most != UINT64_MAX && (total < 0 ? 0 : (uint64_t)total) + octets > most)
@@ -263,7 +295,7 @@ int tally_charge(struct root *r, struct tally *t, uint64_t octets)
         uint64_t most = quota_of(r);
         int rc = octets > INT64_MAX / 4 ? -EDQUOT : charge(t, most, octets);
 
-        if (rc && !lock_byte(t->fd, F_WRLCK, LOCK_OPEN, true)) {
+        if (rc == -EDQUOT && !lock_byte(t->fd, F_WRLCK, LOCK_OPEN, true)) {
                 free_the_dead(t);
                 lock_byte(t->fd, F_UNLCK, LOCK_OPEN, false);
                 rc = octets > INT64_MAX / 4 ? -EDQUOT : charge(t, most, octets);
@@ -273,7 +305,7 @@ int tally_charge(struct root *r, struct tally *t, uint64_t octets)
 
 void tally_uncharge(struct tally *t, uint64_t octets)
 {
-        if (!octets)
+        if (!octets || !writable(t))
                 return;
         atomic_fetch_add(&t->mine->changing, 1);
         atomic_fetch_sub(&t->page->total, (int64_t)octets);
@@ -281,10 +313,15 @@ void tally_uncharge(struct tally *t, uint64_t octets)
         atomic_fetch_sub(&t->mine->changing, 1);
 }
 
-void tally_begin(struct tally *t)
+bool tally_begin(struct tally *t)
 {
+        if (!t || !writable(t))
+                return false;
         atomic_fetch_add(&t->mine->changing, 1);
         atomic_fetch_add(&t->page->changes, 1);
+        if (atomic_exchange(&t->stale, false))
+                atomic_store(&t->page->counted, 0);
+        return true;
 }
 
 void tally_take(struct tally *t, uint64_t octets)
@@ -298,8 +335,10 @@ static void tell(struct root *r, struct tally *t)
                 usage_set(r->files->how.usage, str_of(r->account), USAGE_FILES, tally_used(t));
 }
 
-void tally_end(struct root *r, struct tally *t, int64_t octets, uint64_t charged)
+void tally_end(struct root *r, struct tally *t, bool begun, int64_t octets, uint64_t charged)
 {
+        if (!begun)
+                return;
         atomic_fetch_add(&t->page->total, octets - (int64_t)charged);
         atomic_fetch_sub(&t->mine->charged, (int64_t)charged);
         atomic_fetch_sub(&t->mine->changing, 1);
@@ -310,12 +349,16 @@ void tally_end(struct root *r, struct tally *t, int64_t octets, uint64_t charged
 /* The mutex for our threads, the byte for other processes: a lock on a file is the whole process's. */
 void tally_lock(struct tally *t)
 {
+        if (!t)
+                return;
         pthread_mutex_lock(&t->tree);
         (void)lock_byte(t->fd, F_WRLCK, LOCK_TREE, true);
 }
 
 void tally_unlock(struct tally *t)
 {
+        if (!t)
+                return;
         (void)lock_byte(t->fd, F_UNLCK, LOCK_TREE, false);
         pthread_mutex_unlock(&t->tree);
 }
@@ -397,34 +440,5 @@ int tally_count(struct root *r, struct tally *t)
         close(fd);
         if (!rc)
                 tell(r, t);
-        return rc;
-}
-
-/* --- the disk ---------------------------------------------------------------------------------------------------- */
-
-int disk_room(struct files *f, uint64_t octets, uint64_t *left)
-{
-        struct statfs s;
-        nsec t = now();
-        int rc = 0;
-
-        pthread_mutex_lock(&f->lock);
-        if (!f->room_at || t - f->room_at > SECOND / 4 || octets > f->room_left) {
-                if (fstatfs(f->dir, &s) < 0) {
-                        rc = -errno;
-                } else {
-                        uint64_t room = (uint64_t)s.f_bavail * (uint64_t)s.f_bsize;
-
-                        f->room_left = room > f->how.disk_reserve ? room - f->how.disk_reserve : 0;
-                        f->room_at = t;
-                }
-        }
-        if (!rc && octets > f->room_left)
-                rc = -ENOSPC;
-        if (!rc)
-                f->room_left -= octets;
-        if (left)
-                *left = f->room_left;
-        pthread_mutex_unlock(&f->lock);
         return rc;
 }

@@ -1,5 +1,4 @@
-/* Uploads. The first octets stay in memory; then they go to a part. What both ends of it have in common with copies and joins is at the
- * bottom of the page: a part takes its name by upload_publish. */
+/* Uploads, till their last octet. The first ones stay in memory; then they go to a part. files_commit.c is their end. */
 #include "store/files_upload.h"
 #include "base/mem.h"
 #include "run/offload.h"
@@ -35,7 +34,7 @@ static int unique_name(struct upload *u)
         return 0;
 }
 
-struct upload *upload_new(struct root *r, struct str path, enum upload_how how)
+static struct upload *upload_new(struct root *r, struct str path, enum upload_how how)
 {
         struct upload *u = mem_new(struct upload);
 
@@ -86,7 +85,7 @@ static int begin_counting(void *arg)
         return tally_need(u->root, &u->tally);
 }
 
-static int need_tally(struct upload *u)
+int upload_need_tally(struct upload *u)
 {
         u->tally = atomic_load(&u->root->tally);
         if (u->tally && (!u->root->quota || tally_counted(u->tally)))
@@ -104,6 +103,16 @@ static int begin_at_rest(void *arg)
         return u->how == UPLOAD_APPEND ? upload_go_on(u) : upload_go_back(u);
 }
 
+/* As far as the kernel knows without asking the disk. */
+static bool is_known_folder(const struct spot *s)
+{
+        int fd = jail_open(s->dir, s->name, O_PATH | O_DIRECTORY | O_NOFOLLOW, true);
+
+        if (fd >= 0)
+                close(fd);
+        return fd >= 0;
+}
+
 static int begin(struct upload *u)
 {
         struct root *r = u->root;
@@ -112,15 +121,16 @@ static int begin(struct upload *u)
         if (rc == -EAGAIN)
                 rc = offload(QUICK, open_spot, u);
         if (!rc)
-                rc = need_tally(u);
+                rc = upload_need_tally(u);
         if (rc)
                 return rc;
         if (u->how == UPLOAD_UNIQUE)
                 return unique_name(u);
         if (u->how != UPLOAD_NEW)
                 return offload(LONG, begin_at_rest, u);
-        /* Without a quota that is seen soon enough when the part is made. */
-        return r->quota ? offload(QUICK, look_at_target_job, u) : 0;
+        if (r->quota)
+                return offload(QUICK, look_at_target_job, u);
+        return is_known_folder(&u->spot) ? -EISDIR : 0; /* else it is seen when the part is made */
 }
 
 int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t at, struct upload **out)
@@ -161,15 +171,9 @@ int upload_descriptor(const struct upload *u)
 
 /* --- room -------------------------------------------------------------------------------------------------------- */
 
-/* What will be replaced is given back at commit: so much need not be charged. */
-static uint64_t owed(const struct upload *u, uint64_t size)
-{
-        return size > u->credit ? size - u->credit : 0;
-}
-
 int upload_charge(struct upload *u, uint64_t size, bool slice)
 {
-        uint64_t need = owed(u, size);
+        uint64_t need = upload_owed(u, size);
         int rc = -EDQUOT;
 
         if (size > INT64_MAX / 4)
@@ -215,7 +219,7 @@ int upload_make_part(struct upload *u)
 
         if (u->fd >= 0)
                 return 0;
-        if (u->how == UPLOAD_NEW) {
+        if (u->how == UPLOAD_NEW && !u->step.act) { /* at its end it is seen anyway */
                 rc = look_at_target(u);
                 if (rc)
                         return rc;
@@ -253,7 +257,7 @@ static int put(struct upload *u, uint64_t at, struct str bytes)
 
 int upload_room(struct upload *u, uint64_t at, uint64_t n)
 {
-        int rc = at > INT64_MAX / 4 || n > INT64_MAX / 4 ? -EFBIG : need_tally(u);
+        int rc = at > INT64_MAX / 4 || n > INT64_MAX / 4 ? -EFBIG : upload_need_tally(u);
 
         if (!rc && u->fd < 0)
                 rc = put(u, 0, S(""));
@@ -271,7 +275,7 @@ int upload_write(struct upload *u, uint64_t at, struct str bytes)
 
         if (at > INT64_MAX / 4)
                 return -EFBIG;
-        rc = need_tally(u);
+        rc = upload_need_tally(u);
         if (!rc)
                 rc = upload_charge(u, at + bytes.n, !small);
         if (rc)
@@ -290,198 +294,4 @@ void upload_facts(struct upload *u, struct str facts)
         buf_free(&u->facts);
         buf_init(&u->facts, facts.n + 1);
         buf_puts(&u->facts, facts);
-}
-
-/* --- the end ----------------------------------------------------------------------------------------------------- */
-
-static int set_times(struct upload *u, int64_t modified)
-{
-        struct timespec t[2] = { { .tv_nsec = UTIME_OMIT },
-                                 { modified / 1000000, modified % 1000000 * 1000 } };
-
-        if (t[1].tv_nsec < 0) {
-                t[1].tv_sec--;
-                t[1].tv_nsec += 1000000000;
-        }
-        return futimens(u->fd, t) < 0 ? -errno : 0;
-}
-
-static int prepare(struct step *s)
-{
-        struct upload *u = (struct upload *)s; /* its first member */
-        struct statx x;
-        int rc = upload_make_part(u);
-
-        if (!rc && u->end != u->size)
-                rc = disk_truncate(u->fd, (off_t)u->size);
-        if (!rc && u->facts.n) {
-                rc = look_at(u->fd, "", &x);
-                if (!rc)
-                        rc = beside_write(u->root->files, &x, buf_str(&u->facts));
-        }
-        if (!rc && u->modified)
-                rc = set_times(u, u->modified);
-        /* fdatasync leaves times to chance. */
-        if (!rc && u->modified && u->root->files->how.durable)
-                rc = disk_sync(u->fd);
-        else
-                u->step.data = u->synced ? -1 : u->fd;
-        return rc;
-}
-
-/* The name is free, or what has it is replaced, and its octets are given back. */
-static int take_name(struct upload *u, uint64_t *freed)
-{
-        struct files *f = u->root->files;
-        struct spot *s = &u->spot;
-        struct statx x;
-        int rc = look_at(s->dir, s->name, &x), renamed;
-
-        if (!rc && S_ISDIR(x.stx_mode))
-                return -EISDIR;
-        if (!rc && !S_ISREG(x.stx_mode) && (!S_ISLNK(x.stx_mode) || spot_leads_out(u->root, s)))
-                return -EACCES;
-        if (rc && rc != -ENOENT)
-                return rc;
-        *freed = rc || !S_ISREG(x.stx_mode) ? 0 : x.stx_size;
-        u->credit = *freed; /* not what it was when we began */
-        if (owed(u, u->size) > u->charged) {
-                int over = tally_charge(u->root, u->tally, owed(u, u->size) - u->charged);
-
-                if (over)
-                        return over;
-                u->charged = owed(u, u->size);
-        }
-        if (!rc && u->how == UPLOAD_UNIQUE)
-                return -EEXIST;
-        renamed = disk_rename(f->parts, u->part, s->dir, s->name);
-        if (!renamed && !rc && S_ISREG(x.stx_mode) && x.stx_nlink == 1)
-                beside_drop(f, &x);
-        return renamed;
-}
-
-int upload_publish(struct upload *u)
-{
-        struct root *r = u->root;
-        uint64_t freed = 0;
-        int rc = -EEXIST;
-
-        part_forget(r, u->tally, str_of(u->path));
-        tally_begin(u->tally);
-        /* With all of it charged it does not matter what is there. */
-        if (u->charged >= u->size)
-                rc = disk_rename_new(r->files->parts, u->part, u->spot.dir, u->spot.name);
-        if (rc == -EEXIST || rc == -EINVAL) { /* or a file system that cannot promise not to replace */
-                tally_lock(u->tally);
-                rc = take_name(u, &freed);
-                tally_unlock(u->tally);
-        }
-        if (rc) {
-                tally_end(r, u->tally, 0, 0);
-                return rc == -EXDEV ? -EACCES : rc;
-        }
-        tally_end(r, u->tally, (int64_t)u->size - (int64_t)freed, u->charged);
-        u->charged = 0;
-        u->part[0] = '\0';
-        u->committed = true;
-        u->step.dirs[0] = u->spot.dir;
-        return 0;
-}
-
-static int publish_step(struct step *s)
-{
-        return upload_publish((struct upload *)s);
-}
-
-/* A long one alone, so that nobody else waits for it. */
-static int sync_alone(void *arg)
-{
-        struct upload *u = arg;
-        int rc = prepare(&u->step);
-
-        if (!rc && u->step.data >= 0)
-                rc = disk_datasync(u->fd);
-        u->synced = true;
-        return rc;
-}
-
-int upload_commit(struct upload *u, uint64_t size, int64_t modified)
-{
-        bool long_one = u->root->files->how.durable && size > ALONE;
-        int rc;
-
-        if (u->committed)
-                return -EINVAL;
-        rc = need_tally(u);
-        if (!rc && size > u->end)
-                rc = upload_charge(u, size, false);
-        if (rc)
-                return rc;
-        u->size = size;
-        u->modified = modified;
-        u->step = (struct step){ .prepare = prepare, .act = publish_step, .data = -1, .dirs = { -1, -1 } };
-        if (long_one) {
-                rc = offload(LONG, sync_alone, u);
-                if (rc)
-                        return rc;
-                u->step.prepare = NULL;
-                u->step.data = -1;
-        }
-        return step_run(u->root->files, &u->step);
-}
-
-static int finish(void *arg)
-{
-        struct upload *u = arg;
-        int rc = -EINVAL;
-
-        if (u->keep) {
-                if (u->fd < 0)
-                        rc = upload_make_part(u);
-                else
-                        rc = 0;
-                if (!rc)
-                        rc = upload_charge(u, u->size, false);
-                if (!rc && u->size > u->charged) { /* a part replaces nothing: all of it counts */
-                        rc = tally_charge(u->root, u->tally, u->size - u->charged);
-                        if (!rc)
-                                u->charged = u->size;
-                }
-                if (!rc) {
-                        rc = part_keep(u->root, u->tally, str_of(u->path), u->part, u->fd, u->size,
-                                       u->charged);
-                        u->charged = 0;
-                }
-        }
-        if (rc && u->part[0]) {
-                struct statx x;
-
-                if (u->facts.n && !look_at(u->fd, "", &x))
-                        beside_drop(u->root->files, &x);
-                (void)disk_unlink(u->root->files->parts, u->part);
-        }
-        return 0;
-}
-
-void upload_free(struct upload **up, bool keep, uint64_t size)
-{
-        struct upload *u = *up;
-
-        *up = NULL;
-        if (!u)
-                return;
-        u->keep = keep && size && !u->committed && size <= u->end && u->tally &&
-                  u->root->files->how.keep_parts && u->how != UPLOAD_UNIQUE && !u->appends;
-        u->size = size;
-        if (u->keep || u->part[0])
-                (void)offload(LONG, finish, u);
-        if (u->tally)
-                tally_uncharge(u->tally, u->charged);
-        if (u->fd >= 0)
-                close(u->fd);
-        spot_close(&u->spot);
-        buf_free(&u->first);
-        buf_free(&u->facts);
-        mem_free(u->path);
-        mem_free(u);
 }

@@ -23,7 +23,12 @@ struct upload {
         bool appends; /* it began with what the file holds */
         bool synced, committed, keep;
 };
-struct upload *upload_new(struct root *r, struct str path, enum upload_how how);
+int upload_need_tally(struct upload *u); /* and counted, if there is a quota; on the fiber */
+/* What will be replaced is given back at commit: so much need not be charged. */
+static inline uint64_t upload_owed(const struct upload *u, uint64_t size)
+{
+        return size > u->credit ? size - u->credit : 0;
+}
 /* On a worker: */
 int upload_go_on(struct upload *u);   /* UPLOAD_APPEND */
 int upload_go_back(struct upload *u); /* UPLOAD_RESUME */
@@ -31,4 +36,3 @@ int upload_make_part(struct upload *u);
 int upload_charge(struct upload *u, uint64_t size, bool slice);
 int upload_take_in(struct upload *u, int from,
                    uint64_t n); /* copies [0, n) of a file to its end; in pieces */
-int upload_publish(struct upload *u);

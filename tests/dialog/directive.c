@@ -302,7 +302,7 @@ static const struct directive {
         { "raw", do_raw, 1, 1, true },          { "split", do_split, 2, WORDS_MOST - 1, true },
         { "repeat", do_repeat, 2, 2, true },    { "auth", do_auth, 4, 4, true },
         { "poll", do_poll, 5, 5, false },       { "do", do_do, 2, WORDS_MOST - 1, false },
-        { "set", do_nothing, 1, 1, false },     { "fresh", do_nothing, 0, 0, false },
+        { "set", do_nothing, 1, 10, false },    { "fresh", do_nothing, 0, 0, false },
         { "endtls", do_endtls, 0, 0, true },    { "urgent", do_urgent, 1, 1, true },
         { "data", do_data, 1, 3, false },       { "file", do_file, 2, 6, false },
         { "folder", do_folder, 1, 4, false },   { "link", do_link, 2, 2, false },

@@ -5,7 +5,9 @@
 #include "base/time.h"
 #include <gnutls/gnutls.h>
 
+#ifndef WIRE_PATIENCE
 #define WIRE_PATIENCE (60 * SECOND)
+#endif
 
 struct wire {
         int fd; /* -1: closed */

@@ -117,6 +117,20 @@ def test_a_household_never_mixes(demo):
     assert not wrong
 
 
+def test_from_one_server_to_another(demo):
+    """RFC 959 section 5.2, figure 3: a client with two control connections lets them talk to each other."""
+    with session(demo, JILL) as f, session(demo, JACK) as g:
+        f.stor('third party', noise('third', 500_000))
+        host, port = f.pasv()
+        g.ok(f'PORT {host.replace(".", ",")},{port // 256},{port % 256}')
+        g.send('STOR third party')
+        f.send('RETR third party')
+        for each in (f, g):
+            each.expect(150)
+            each.expect(226)
+        assert g.retr('third party') == noise('third', 500_000)
+
+
 # --- TLS session reuse ---
 
 @pytest.mark.parametrize('reuse', ['off', 'prefer', 'require'])

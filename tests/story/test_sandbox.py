@@ -34,7 +34,7 @@ def test_every_role_says_that_it_is_in_its_sandbox(demo):
     abi = landlock_abi()
     print(f'Landlock ABI {abi}')
     roles = demo.roles()
-    assert {'keeper', 'mail.0'} <= roles.keys()
+    assert {'keeper', 'mail.0', 'files.0'} <= roles.keys()
     for role in roles:
         [line] = [line for line in demo.events('sandbox') if f' role={role} ' in line]
         assert line.endswith(f'landlock={abi if abi >= 2 else 0} seccomp=yes'), line
@@ -61,7 +61,7 @@ def test_roles_own_nothing_but_the_folder(demo):
 
 
 def test_a_restarted_role_is_in_its_sandbox_again(pail):
-    for role in ('mail.0', 'keeper'):
+    for role in ('mail.0', 'files.0', 'keeper'):
         pid = pail.roles()[role]
         since = len(pail.log)
         os.kill(pid, 9)
@@ -89,7 +89,7 @@ def test_only_the_keeper_has_the_secrets_open_and_only_mail_has_the_network(demo
 
 
 def test_nobody_else_can_read_the_folder(demo):
-    for part in ('mail', 'intake', 'outbox', 'directory', 'secrets', 'keys'):
+    for part in ('mail', 'intake', 'outbox', 'directory', 'secrets', 'keys', 'files', 'usage'):
         assert stat.S_IMODE(os.stat(f'{demo.folder}/{part}').st_mode) == 0o700, part
     for key in ('ca.key', 'tls.key'):
         assert stat.S_IMODE(os.stat(f'{demo.folder}/keys/{key}').st_mode) == 0o600, key

@@ -491,6 +491,37 @@ static void test_copy_and_join(void **state)
         assert_int_equal(used(), strlen("two one two three!"));
 }
 
+/* An account is removed: deeper than descriptors reach, with facts beside its files, kept parts, and links that lead out. */
+static void test_forget(void **state)
+{
+        enum { DEPTH = 1500 };
+        static char path[2 * DEPTH + 1];
+
+        (void)state;
+        for (size_t i = 0; i < DEPTH; i++) {
+                path[2 * i] = '/';
+                path[2 * i + 1] = i % 2 ? '1' : '0';
+                assert_int_equal(folder_make(root, str_from(path, 2 * i + 2)), 0);
+        }
+        assert_int_equal(put("/0/1/f", "text"), 0);
+        put_with_facts("/g", "text", S("records"));
+        break_off("/h", UPLOAD_NEW, S("abc"), 3);
+        assert_int_equal(mkdir(in_world("jill"), 0700), 0);
+        close(open(in_world("jill/secret"), O_CREAT | O_WRONLY, 0600));
+        assert_int_equal(symlink("../jill", in_world("jack/out")), 0);
+        assert_int_equal(used(), 11);
+        root_close(&root);
+        assert_int_equal(files_forget(files, S("jack")), 0);
+        assert_int_equal(access(in_world("jack"), F_OK), -1);
+        assert_int_equal(count_in(".facts", "") + count_in(".parts", ".part") + count_in(".usage", ""), 0);
+        assert_int_equal(access(in_world("jill/secret"), F_OK), 0);
+        assert_int_equal(files_forget(files, S("jack")), 0);
+        assert_int_equal(files_forget(files, S("../jill")), -EINVAL);
+        assert_int_equal(files_forget(files, S(".parts")), -EINVAL);
+        assert_int_equal(root_open(files, S("jack"), false, 0, &root), 0);
+        assert_int_equal(used(), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -505,6 +536,7 @@ int main(void)
                 LIVES(test_listing, world_begin, world_end),
                 LIVES(test_hash, world_begin, world_end),
                 LIVES(test_copy_and_join, world_begin, world_end),
+                LIVES(test_forget, world_begin, world_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

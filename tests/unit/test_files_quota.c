@@ -3,6 +3,7 @@
 #include "store/boot.h"
 #include "store/usage.h"
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 static char text[100001];
@@ -309,6 +310,63 @@ static void test_shared_with_letters(void **state)
         usage_close(&how.usage);
 }
 
+static void test_reserve(void **state)
+{
+        struct files_how how = { .durable = false, .disk_reserve = (uint64_t)1 << 60 };
+        struct root_room room;
+
+        (void)state;
+        assert_int_equal(put_octets("/a", 1000), 0);
+        files_change(files, &how);
+        assert_int_equal(root_room(root, &room), 0);
+        assert_int_equal(room.available, 0);
+        assert_int_equal(put_octets("/b", 1), -ENOSPC);
+        assert_int_equal(put_octets("/b", 0), 0);
+        assert_int_equal(file_copy(root, S("/a"), S("/c")), -ENOSPC);
+        assert_int_equal(file_remove(root, S("/a")), 0);
+        assert_int_equal(used(), 0);
+}
+
+/* A disk of one megabyte, as root only. */
+static void test_full_disk(void **state)
+{
+        static const struct files_how how = { .durable = true };
+        char path[32];
+        int rc = 0, n;
+
+        (void)state;
+        root_close(&root);
+        files_close(&files);
+        if (mount("none", world, "tmpfs", 0, "size=1m"))
+                skip();
+        assert_int_equal(open_again(&how), 0);
+        use(0);
+        for (n = 0; !rc; n++) {
+                snprintf(path, sizeof path, "/f%d", n);
+                rc = put_octets(path, 30000);
+        }
+        assert_int_equal(rc, -ENOSPC);
+        assert_in_range(n, 20, 40);
+        assert_int_equal(used(), (n - 1) * 30000);
+        assert_int_equal(count_in(".parts", ".new"), 0);
+        /* somebody else whose folder and counters do not exist yet */
+        root_close(&root);
+        rc = root_open(files, S("jill"), false, 0, &root);
+        if (!rc)
+                rc = put_octets("/f", 30000);
+        assert_int_equal(rc, -ENOSPC);
+        use(0);
+        for (int i = 0; i < n - 1; i++) {
+                snprintf(path, sizeof path, "/f%d", i);
+                assert_int_equal(file_remove(root, str_of(path)), 0);
+        }
+        assert_int_equal(used(), 0);
+        assert_int_equal(put_octets("/f", 30000), 0);
+        root_close(&root);
+        files_close(&files);
+        assert_int_equal(umount(world), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -318,6 +376,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_killed, world_begin, world_end),
                 cmocka_unit_test_setup_teardown(test_counted_anew, world_begin, world_end),
                 cmocka_unit_test_setup_teardown(test_shared_with_letters, world_begin, world_end),
+                cmocka_unit_test_setup_teardown(test_reserve, world_begin, world_end),
+                cmocka_unit_test_setup_teardown(test_full_disk, world_begin, world_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

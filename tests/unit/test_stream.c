@@ -243,10 +243,17 @@ static void files_body(void *arg)
         close(from);
 }
 
+static void floods(void *arg)
+{
+        while (stream_write(arg, str_from(bytes, MUCH), 20 * SECOND) == 0)
+                ;
+}
+
 /* Whoever reads what comes must not take a piece of something for the whole. */
 static void ends_body(void *arg)
 {
         struct stream *s;
+        struct two t;
         char room[16];
         size_t got;
         int peer;
@@ -293,6 +300,14 @@ static void ends_body(void *arg)
         must(stream_finish(s, SOON) == -ETIMEDOUT); /* it sticks */
         stream_free(&s);
         close(peer);
+        s = stream_and_peer(&peer);
+        t = (struct two){ s, stream_new(peer) };
+        must(fiber_spawn("floods", floods, t.b) == 0);
+        must(stream_write(s, S("all"), SECOND) == 0);
+        must(stream_finish(s, SOON) == 0);
+        stream_cancel(t.b);
+        fiber_yield();
+        end_two(&t);
         /* gone in the middle; kept without use, one sees it */
         s = stream_and_peer(&peer);
         must(stream_alive(s));

@@ -126,6 +126,10 @@ static int restart_at(struct coder *c, uint64_t at)
                 return 0;
         if (c->way == CODER_SEND) /* which record or page is there, only a marker tells */
                 return -EINVAL;
+        if (c->facts.size != at)
+                c->facts.kind = FACTS_NONE;
+        if (c->facts.kind == FACTS_NONE)
+                buf_clear(&c->facts.kept);
         return c->paged ? coder_pages_append(c, at) : coder_records_append(c, at);
 }
 

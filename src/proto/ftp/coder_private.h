@@ -4,7 +4,7 @@
  *      coder_text.c     TYPE A and E; code pages
  *      coder_send.c     sending: a file's bytes cut into records            coder_wire.c    ... and the modes they go out in
  *      coder_receive.c  receiving: the modes taken apart                    coder_squeeze.c the strings of MODE C, both ways
- *      coder_record.c   receiving: records stored; their facts              coder_page.c    pages both ways
+ *      coder_record.c   receiving: records stored; their facts              coder_page.c    receiving: pages stored; coder_page_send.c
  *      coder_marker.c   restart markers
  *
  * Work goes in steps: one takes at most STEP bytes and gives at most STEP_ROOM, and is begun only if there is so much room. */
@@ -17,6 +17,8 @@
 enum { STEP = 32 * 1024, STEP_ROOM = 8 * STEP, BLOCK_MOST = 32 * 1024, MARKERS_MOST = 32 };
 /* Descriptor codes of MODE B and C, RFC 959 §3.4.2. */
 enum { END_OF_RECORD = 128, END_OF_FILE = 64, SUSPECT = 32, RESTART = 16 };
+/* Records and pages without data that a file may have: they cost nothing to store, so somebody must count them. */
+enum { EMPTY_MOST = 1 << 24 };
 
 struct code_page {
         char name[32];
@@ -30,6 +32,7 @@ enum { FACTS_HEAD = 10 }; /* kind, byte size, octets of the file: u8 u8 u64 */
 struct facts {
         struct buf kept; /* the pairs, without the head */
         enum facts_kind kind;
+        uint64_t size;    /* of the file they were made for */
         struct unpack at; /* sending: what is to be read of `kept` */
 };
 
@@ -47,7 +50,8 @@ struct record_state {
         uint64_t done; /* how many have ended */
 };
 
-enum { PAGE_FIELDS = 20 }; /* of a page's header, at most */
+enum page_type { LAST_PAGE, SIMPLE_PAGE, DESCRIPTOR_PAGE, CONTROLLED_PAGE };
+enum { PAGE_HEADER_LEAST = 4, PAGE_FIELDS = 20 }; /* fields beyond those four, at most */
 struct page_kind {
         uint64_t length; /* logical bytes of data */
         unsigned type, fields;
@@ -98,6 +102,7 @@ struct coder {
         const char *why;
         struct str in;   /* what is left of the last put */
         uint64_t offset; /* in the file */
+        uint64_t empty;  /* records and pages without data so far, by the facts */
         bool more;       /* sending: there is more to say without more of the file */
         bool cr;         /* receiving ASCII: a CR was held back */
         bool over;       /* receiving: the structure's end came (STRU R, P) */
@@ -158,10 +163,11 @@ void coder_records_facts(struct coder *c); /* what is not in the facts yet goes 
 [[nodiscard]] int coder_records_append(struct coder *c, uint64_t at);
 bool coder_facts_number(struct coder *c, uint64_t v);
 uint64_t coder_facts_read(struct unpack *u);
+bool coder_facts_bear(struct coder *c, uint64_t many, uint64_t length); /* not more than EMPTY_MOST */
 void coder_facts_load(struct coder *c, struct str facts);
 void coder_facts_result(struct coder *c);
 
-/* coder_page.c */
+/* coder_page.c, coder_page_send.c */
 void coder_pages_begin(struct coder *c);
 void coder_pages_send(struct coder *c, struct str *chunk, struct buf *out);
 void coder_pages_send_end(struct coder *c, struct buf *out);

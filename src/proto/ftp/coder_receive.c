@@ -121,7 +121,23 @@ static void blocks(struct coder *c, struct buf *out)
         }
 }
 
-/* RFC 959 §3.4.1: FF 01, FF 02, FF 03 are ends; FF FF is a byte. What stands behind the end of the file is not taken. */
+/* RFC 959 §3.4.1: FF 01, FF 02, FF 03 are ends; FF FF is a byte. */
+static void escape_code(struct coder *c, unsigned char code, struct buf *out)
+{
+        c->wire.have = 0;
+        switch (code) {
+        case 0xff: structure_data(c, S("\xff"), out); break;
+        case 1: coder_records_end(c, out); break;
+        case 2: structure_over(c, out); break;
+        case 3:
+                coder_records_end(c, out);
+                structure_over(c, out);
+                break;
+        default: coder_fail(c, -EBADMSG, "Unknown escape in a stream of records"); break;
+        }
+}
+
+/* Gives back what stands behind the end of the file. */
 static struct str escaped(struct coder *c, struct str s, struct buf *out)
 {
         while (s.n && !c->over && !c->failure) {
@@ -129,18 +145,8 @@ static struct str escaped(struct coder *c, struct str s, struct buf *out)
                 size_t n;
 
                 if (c->wire.have) {
-                        unsigned char code = (unsigned char)s.p[0];
-
-                        c->wire.have = 0;
+                        escape_code(c, (unsigned char)s.p[0], out);
                         s = str_from_at(s, 1);
-                        if (code == 0xff)
-                                structure_data(c, S("\xff"), out);
-                        else if (code == 0 || code > 3)
-                                coder_fail(c, -EBADMSG, "Unknown escape in a stream of records");
-                        if (code & 1 && code <= 3)
-                                coder_records_end(c, out);
-                        if (code & 2 && code <= 3)
-                                structure_over(c, out);
                         continue;
                 }
                 escape = memchr(s.p, 0xff, s.n);

@@ -29,6 +29,14 @@ uint64_t coder_facts_read(struct unpack *u)
         return 0;
 }
 
+bool coder_facts_bear(struct coder *c, uint64_t many, uint64_t length)
+{
+        if (length)
+                return true;
+        c->empty = many > EMPTY_MOST ? EMPTY_MOST + 1 : c->empty + many;
+        return c->empty <= EMPTY_MOST;
+}
+
 void coder_records_data(struct coder *c, struct str s, struct buf *out)
 {
         struct record_state *r = &c->record;
@@ -68,6 +76,8 @@ void coder_records_end(struct coder *c, struct buf *out)
                         run_to_facts(c);
                 r->length = length;
                 r->many++;
+                if (!coder_facts_bear(c, 1, length))
+                        coder_fail(c, -EFBIG, "Too many empty records");
         } else {
                 if (r->has_lf) {
                         c->facts.kind = FACTS_LINES;
@@ -130,17 +140,19 @@ void coder_facts_load(struct coder *c, struct str facts)
         static const unsigned char kind_of[] = {
                 [STRUCTURE_RECORD] = FACTS_LINES, [STRUCTURE_PAGE] = FACTS_PAGES
         };
+        struct unpack u = unpack_of(facts);
         unsigned char kind;
 
         buf_init(&c->facts.kept, CODER_FACTS_MOST - FACTS_HEAD);
         if (facts.n <= FACTS_HEAD || c->how.structure == STRUCTURE_FILE)
                 return;
-        kind = (unsigned char)facts.p[0];
+        kind = unpack_u8(&u);
         if (kind != kind_of[c->how.structure] &&
             (kind != FACTS_RECORDS || c->how.structure != STRUCTURE_RECORD))
                 return;
-        if (kind == FACTS_PAGES && (unsigned char)facts.p[1] != c->how.byte_size)
+        if (unpack_u8(&u) != c->how.byte_size && kind == FACTS_PAGES)
                 return;
+        c->facts.size = unpack_u64(&u);
         if (buf_puts(&c->facts.kept, str_from_at(facts, FACTS_HEAD)))
                 c->facts.kind = kind;
 }

@@ -109,6 +109,7 @@ static bool run_of_records(struct coder *c)
         while (!r->many && c->facts.kind == FACTS_RECORDS && !unpack_done(&c->facts.at) && !c->facts.at.bad) {
                 r->many = coder_facts_read(&c->facts.at);
                 r->length = coder_facts_read(&c->facts.at);
+                c->facts.at.bad = c->facts.at.bad || !coder_facts_bear(c, r->many, r->length);
                 if (c->facts.at.bad)
                         r->many = 0;
         }

@@ -135,11 +135,11 @@ int ftp_allo(struct session *s, struct scan *a)
         return ftp_reply(s, "200 There is room for %llu octets.", (unsigned long long)octets);
 }
 
-static bool is_number(struct str s)
+static bool is_offset(struct str s)
 {
         uint64_t n;
 
-        return str_u64(s, &n);
+        return str_u64(s, &n) && n <= INT64_MAX;
 }
 
 /* REST SP marker -- RFC 959 §4.1.3: printable characters, a marker of ours (MODE B and C); RFC 3659 §5.3: an offset in octets,
@@ -153,7 +153,7 @@ int ftp_rest(struct session *s, struct scan *a)
 
         if (!scan_done(a) || marker.n >= CODER_MARKER_MOST || str_has_control(marker))
                 return ftp_syntax(s);
-        if (offset && !is_number(marker))
+        if (offset && !is_offset(marker))
                 return ftp_reply(s, "501 The marker is a number of octets here.");
         if (offset && !ftp_counts_octets(c) && !str_eq(marker, S("0")))
                 return ftp_reply(s, "504 An offset means something in TYPE I and STRU F only.");
@@ -167,11 +167,11 @@ int ftp_rest(struct session *s, struct scan *a)
 /* RANG SP first SP last -- draft-bryan-ftp-range; "1 0" takes it back. */
 int ftp_rang(struct session *s, struct scan *a)
 {
-        uint64_t first = scan_number(a, UINT64_MAX), last;
+        uint64_t first = scan_number(a, INT64_MAX), last;
         struct ftp_next *next;
 
         scan_space(a);
-        last = scan_number(a, UINT64_MAX - 1);
+        last = scan_number(a, INT64_MAX);
         if (!scan_done(a) || (first > last && !(first == 1 && last == 0)))
                 return ftp_syntax(s);
         if (!ftp_counts_octets(&ftp_of(s)->coding) && first <= last)

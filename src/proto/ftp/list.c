@@ -74,6 +74,13 @@ static bool take_path(struct session *s, struct str given, struct ftp_listing *l
         return true;
 }
 
+/* The connection that may have come for it goes too. */
+static int refused(struct session *s, int rc)
+{
+        lease_end(&ftp_of(s)->lease);
+        return rc;
+}
+
 static int start(struct session *s, const struct ftp_listing *l)
 {
         struct ftp_asked asked = { .what = WHAT_LISTING, .path = l->path, .listing = *l };
@@ -88,7 +95,7 @@ int ftp_list(struct session *s, struct scan *a)
         int rc;
 
         take_options(a, &l);
-        return take_path(s, scan_rest(a), &l, &rc) ? start(s, &l) : rc;
+        return take_path(s, scan_rest(a), &l, &rc) ? start(s, &l) : refused(s, rc);
 }
 
 /* NLST [-options] [path or pattern] -- RFC 959 §4.1.3; with -l it is LIST, as everywhere */
@@ -102,7 +109,7 @@ int ftp_nlst(struct session *s, struct scan *a)
         if (scan_peek(&again) == '-' && str_find(scan_until(&again, " "), 'l') != STR_NONE)
                 l.form = LISTING_LIST;
         take_options(a, &l);
-        return take_path(s, scan_rest(a), &l, &rc) ? start(s, &l) : rc;
+        return take_path(s, scan_rest(a), &l, &rc) ? start(s, &l) : refused(s, rc);
 }
 
 /* MLSD [path] -- RFC 3659 §7: folders only, all names, the facts that OPTS chose */
@@ -114,12 +121,13 @@ int ftp_mlsd(struct session *s, struct scan *a)
 
         l.path = ftp_path(s, a, true, &rc);
         if (!l.path.p || !ftp_root(s, &rc))
-                return rc;
+                return refused(s, rc);
         rc = file_facts(ftp_of(s)->root, l.path, true, &facts);
         if (rc < 0)
-                return ftp_trouble(s, l.path, rc);
+                return refused(s, ftp_trouble(s, l.path, rc));
         if (facts.kind != FILE_FOLDER)
-                return ftp_reply(s, "501 " PRS ": Not a directory, MLST tells of a file.", STR(l.path));
+                return refused(
+                    s, ftp_reply(s, "501 " PRS ": Not a directory, MLST tells of a file.", STR(l.path)));
         l.read_only = ftp_of(s)->read_only;
         return start(s, &l);
 }

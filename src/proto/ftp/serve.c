@@ -40,35 +40,43 @@ void ftp_next_forget(struct ftp *p)
         p->next = NULL;
 }
 
-/* RFC 959 §4.1.3: RNTO follows RNFR at once. RFC 3659 §5.3, REST: a transfer, but clients say PASV and the like in between. */
-static void use_up(struct session *s, struct str line)
+/* RFC 959 §4.1.3: RNTO follows RNFR at once. RFC 3659 §5.3, REST: a transfer, but clients say PASV and the like in between. `c`: what has
+ * been carried out; NULL: nothing that there is. */
+static void use_up(struct session *s, const struct command *c)
 {
-        struct ftp *p = ftp_of(s);
-        const struct command *c;
-        struct str verb;
-
-        if (!p->next && !(s->state & FTP_RENAMING))
-                return;
-        str_cut(&line, ' ', &verb);
-        c = command_find(&ftp_dialect, verb);
         if (!c || c->handle != ftp_rnfr)
                 s->state &= ~(unsigned)FTP_RENAMING;
         if (!c || !(c->needs & KEEPS_NEXT))
-                ftp_next_forget(p);
+                ftp_next_forget(ftp_of(s));
 }
 
+static const struct command *command_of(struct str line)
+{
+        struct str verb;
+
+        str_cut(&line, ' ', &verb);
+        return command_find(&ftp_dialect, verb);
+}
+
+static int wrong_line(struct session *s, struct str line)
+{
+        command_hide(s, &ftp_dialect, line);
+        return str_eq(line, TOO_LONG) ? ftp_reply(s, "500 Line too long.")
+                                      : ftp_reply(s, "501 No line may have a NUL in it.");
+}
+
+/* The line is gone when its command has been run. */
 static void carry_out(struct session *s, struct str line)
 {
-        if (line.n && memchr(line.p, '\0', line.n)) {
-                command_hide(s, &ftp_dialect, line);
-                command_done(s, &ftp_dialect, ftp_reply(s, "501 No line may have a NUL in it."));
-                return;
-        }
-        if (str_eq(line, TOO_LONG))
-                command_done(s, &ftp_dialect, ftp_reply(s, "500 Line too long."));
+        bool remembers = ftp_of(s)->next || s->state & FTP_RENAMING;
+        const struct command *c = remembers ? command_of(line) : NULL;
+
+        if (str_eq(line, TOO_LONG) || (line.n && memchr(line.p, '\0', line.n)))
+                command_done(s, &ftp_dialect, wrong_line(s, line));
         else
                 command_run(s, &ftp_dialect, line);
-        use_up(s, line);
+        if (remembers)
+                use_up(s, c);
 }
 
 /* --- what waits while a transfer runs ------------------------------------------------------------------------ */
@@ -117,11 +125,8 @@ static void held_free(struct ftp *p)
 
 static bool meanwhile(struct str line)
 {
-        const struct command *c;
-        struct str verb;
+        const struct command *c = command_of(line);
 
-        str_cut(&line, ' ', &verb);
-        c = command_find(&ftp_dialect, verb);
         return c && c->needs & MEANWHILE;
 }
 

@@ -28,7 +28,7 @@ struct transfer {
         struct ftp_data_how how;
         nsec patience, began;
         uint64_t at;       /* file octets: where it begins */
-        uint64_t size;     /* sending: where it ends */
+        uint64_t size;     /* sending: where it ends; storing: of the file that is there */
         uint64_t done;     /* file octets that have moved */
         uint64_t allotted; /* what ALLO said */
         /* what is open */

@@ -19,6 +19,7 @@ static int check_target(struct transfer *t)
         size_t slash = str_rfind(path, '/');
         int rc = file_facts(t->root, path, true, &facts);
 
+        t->size = rc == 0 ? facts.size : 0;
         if (rc == 0)
                 return facts.kind == FILE_FOLDER ? -EISDIR : facts.kind == FILE_OTHER ? -EACCES : 0;
         if (rc != -ENOENT || slash == STR_NONE || slash == 0)
@@ -72,6 +73,19 @@ static int look_first(struct transfer *t)
         return rc;
 }
 
+/* REST and STOR: is there so much to go on behind, of the file or of a part? */
+static bool go_on_at(struct transfer *t, struct str marker, int *rc)
+{
+        uint64_t kept;
+
+        if (!transfer_restart(t, marker, &t->at, rc))
+                return false;
+        if (t->at <= t->size || (upload_kept(t->root, t->asked.path, &kept) == 0 && t->at <= kept))
+                return true;
+        *rc = transfer_restart_reply(t->s);
+        return false;
+}
+
 static bool go_on_behind(struct transfer *t, int *rc)
 {
         char size[24];
@@ -109,7 +123,7 @@ bool transfer_prepare_receive(struct transfer *t, const struct ftp_next *next, i
                 return false;
         if (t->asked.how == UPLOAD_APPEND)
                 return go_on_behind(t, rc);
-        return transfer_restart(t, marker, &t->at, rc);
+        return t->asked.how != UPLOAD_RESUME || go_on_at(t, marker, rc);
 }
 
 /* --- the bytes ----------------------------------------------------------------------------------------------- */

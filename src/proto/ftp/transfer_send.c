@@ -32,6 +32,8 @@ bool transfer_prepare_send(struct transfer *t, const struct ftp_next *next, int 
 
         if (error == 0 && facts.coded && !coding_plain(&t->coding))
                 error = file_coded(t->file, &t->facts);
+        if (!coder_facts_fit(buf_str(&t->facts), facts.size))
+                buf_clear(&t->facts);
         if (error < 0) {
                 *rc = ftp_trouble(t->s, t->asked.path, error);
                 return false;
