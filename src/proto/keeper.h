@@ -30,6 +30,7 @@ enum keeper_ask {
         ASK_BANS,        /* supervisor only */
         ASK_UNBAN,       /* supervisor only */
         ASK_SECRETS,     /* supervisor only: labels and kinds, no secrets */
+        ASK_SRS_KEY,     /* mail: what senders of forwarded letters are signed with; the same for ever */
 };
 
 enum signin_result {

@@ -69,6 +69,7 @@ struct server {
         void *bound_context;
         struct xferlog *xferlog; /* NULL: none */
         struct channel *keeper;
+        struct str srs_key;   /* of senders of forwarded letters (mail/srs.h); empty: none yet, and none are rewritten */
         struct tls_context *tls;                     /* NULL: none; hold it while a session uses it */
         const char *status;                          /* NULL, or why new letters are refused just now */
         const struct session_kind *kinds[PROTOCOLS]; /* by enum protocol; NULL: not served */

@@ -143,11 +143,28 @@ static void on_ticket_key(struct channel_message *m)
         (void)channel_answer(m, str_from(f->keeper->ticket_key, TICKET_KEY), -1);
 }
 
+/* Not a key of its own to keep: it follows from one that is kept. */
+static void on_srs_key(struct channel_message *m)
+{
+        struct front *f = m->context;
+        unsigned char key[SERVER_KEY];
+
+        crypto_generichash(key, sizeof(key), (const unsigned char *)"pail srs", 8, f->keeper->app_key,
+                           SERVER_KEY);
+        (void)channel_answer(m, str_from(key, sizeof(key)), -1);
+        sodium_memzero(key, sizeof(key));
+}
+
 static const struct channel_kind from_front[] = {
-        { ASK_PASSWORD, "password", on_password },       { ASK_APOP, "apop", on_apop },
-        { ASK_SASL_START, "sasl start", on_sasl_start }, { ASK_SASL_STEP, "sasl step", on_sasl_step },
-        { TELL_SASL_DROP, "sasl drop", on_sasl_drop },   { ASK_SIGN, "sign", on_sign },
-        { ASK_TICKET_KEY, "ticket key", on_ticket_key }, { 0 },
+        { ASK_PASSWORD, "password", on_password },
+        { ASK_APOP, "apop", on_apop },
+        { ASK_SASL_START, "sasl start", on_sasl_start },
+        { ASK_SASL_STEP, "sasl step", on_sasl_step },
+        { TELL_SASL_DROP, "sasl drop", on_sasl_drop },
+        { ASK_SIGN, "sign", on_sign },
+        { ASK_TICKET_KEY, "ticket key", on_ticket_key },
+        { ASK_SRS_KEY, "srs key", on_srs_key },
+        { 0 },
 };
 
 /* A handler may just have been given this front, and not have begun: it is freed later. */

@@ -19,6 +19,7 @@
 #include "store/usage.h"
 
 #define TELL_SENDER_AFTER (2 * MSECOND)
+#define SRS_KEY_WAIT      (10 * SECOND)
 #define UNUSED_FOR        (10 * SECOND)
 #define PEERS_WAIT        (20 * SECOND) /* the supervisor kills after 30 */
 #define DRAIN_WAIT        (10 * SECOND)
@@ -136,8 +137,25 @@ static void open_store(void)
 
 /* ---- the life of the role ---- */
 
+/* What senders of forwarded letters are signed with. */
+static void fetch_srs_key(void)
+{
+        static struct buf key;
+
+        if (!key.max)
+                buf_init(&key, 256);
+        buf_clear(&key);
+        if (front.server.keeper &&
+            !channel_ask(front.server.keeper, ASK_SRS_KEY, S(""), -1, &key, NULL, now() + SRS_KEY_WAIT))
+                front.server.srs_key = buf_str(&key);
+        else
+                log_warn("srs-key",
+                         "why=\"the keeper does not answer: senders of forwarded letters stay as they are\"");
+}
+
 static void begin(void)
 {
+        fetch_srs_key();
         replay();
         if (!front.server.stopping && indexer_start(&front.server.indexer, front.server.accounts) < 0)
                 die("start: no memory");
@@ -145,6 +163,8 @@ static void begin(void)
 
 static void tidy(void)
 {
+        if (!front.server.srs_key.n)
+                fetch_srs_key();
         accounts_checkpoint(front.server.accounts);
         accounts_close_unused(front.server.accounts, UNUSED_FOR);
 }

@@ -31,16 +31,17 @@ enum standing {
 };
 /* A mailing list's settings. Its letters are letters of their own: sent by ADDRESS-bounces, with List-Id and the like before their header. */
 struct list_entry {
-        struct str title;  /* "Friends of the hill"; may be empty */
-        struct str owner;  /* address that gets what comes for -owner and -request; empty: the domain's postmaster */
+        struct str title; /* "Friends of the hill"; may be empty */
+        struct str
+            owner; /* address that gets what comes for -owner and -request; empty: the domain's postmaster */
         uint64_t max_size; /* octets; 0: any */
         bool moderated;    /* its letters are held until `pail queue release` */
 };
 struct resolved {
         enum standing standing;
-        struct str account;     /* when one account only stands behind it */
-        struct str moved_to;    /* STANDING_MOVED; with STANDING_FORWARDED the (first) address it goes to */
-        struct str list;        /* the list's address when it is one */
+        struct str account;  /* when one account only stands behind it */
+        struct str moved_to; /* STANDING_MOVED; with STANDING_FORWARDED the (first) address it goes to */
+        struct str list;     /* the list's address when it is one */
         struct list_entry list_entry;
         struct action *actions; /* FILE and SEND, duplicates removed; at most 10,000 */
         unsigned count;
@@ -103,8 +104,10 @@ int directory_remove_alias(struct directory *d, struct str address, struct str t
                            struct buf *why); /* target "": all */
 int directory_add_list(struct directory *d, struct str address, struct buf *why);
 /* key: title, owner, max-size, moderated. */
-int directory_set_list(struct directory *d, struct str address, struct str key, struct str value, struct buf *why);
-[[nodiscard]] int directory_list(struct directory *d, struct arena *a, struct str address, struct list_entry *out); /* -ENOENT */
+int directory_set_list(struct directory *d, struct str address, struct str key, struct str value,
+                       struct buf *why);
+[[nodiscard]] int directory_list(struct directory *d, struct arena *a, struct str address,
+                                 struct list_entry *out); /* -ENOENT */
 int directory_remove_list(struct directory *d, struct str address, struct buf *why);
 int directory_add_member(struct directory *d, struct str list, struct str member, struct buf *why);
 int directory_remove_member(struct directory *d, struct str list, struct str member, struct buf *why);

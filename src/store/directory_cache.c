@@ -252,7 +252,8 @@ static int load_lists(struct db *db, struct cache *c)
                 if (map_find(&c->nodes, db_text(&q, 0)))
                         continue;
                 n = new_node(c, NODE_LIST, db_text(&q, 0));
-                n->list = (struct list_entry){ arena_str(&c->arena, db_text(&q, 1)), arena_str(&c->arena, db_text(&q, 2)), db_u64(&q, 3),
+                n->list = (struct list_entry){ arena_str(&c->arena, db_text(&q, 1)),
+                                               arena_str(&c->arena, db_text(&q, 2)), db_u64(&q, 3),
                                                db_u64(&q, 4) != 0 };
         }
         return db_end(&q);

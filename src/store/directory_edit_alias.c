@@ -102,8 +102,10 @@ static int set_list(struct db *db, void *arg)
         else if (str_eq(e->key, S("moderated")) && (str_eq(e->value, S("yes")) || str_eq(e->value, S("no"))))
                 moderated = str_eq(e->value, S("yes"));
         else if (!str_eq(e->key, S("max-size")) || !str_u64(e->value, &size))
-                return edit_refuse(e, -EINVAL, PRS " " PRS ": a list has title, owner, max-size (octets) and moderated (yes, no)", STR(e->key),
-                                   STR(e->value));
+                return edit_refuse(e, -EINVAL,
+                                   PRS " " PRS
+                                       ": a list has title, owner, max-size (octets) and moderated (yes, no)",
+                                   STR(e->key), STR(e->value));
         q = db_query(db, SET_LIST);
         db_bind_text(&q, 1, title);
         db_bind_text(&q, 2, owner);
@@ -113,7 +115,8 @@ static int set_list(struct db *db, void *arg)
         return db_exec(&q);
 }
 
-int directory_set_list(struct directory *d, struct str address, struct str key, struct str value, struct buf *why)
+int directory_set_list(struct directory *d, struct str address, struct str key, struct str value,
+                       struct buf *why)
 {
         struct edit e = edit_of(d, why);
 

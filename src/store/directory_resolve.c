@@ -113,7 +113,8 @@ static void expand(struct expansion *x, struct node *n, struct str address, stru
         case NODE_LIST:
                 if (!x->out->list.n) {
                         x->out->list = arena_str(x->a, n->item.key);
-                        x->out->list_entry = (struct list_entry){ arena_str(x->a, n->list.title), arena_str(x->a, n->list.owner),
+                        x->out->list_entry = (struct list_entry){ arena_str(x->a, n->list.title),
+                                                                  arena_str(x->a, n->list.owner),
                                                                   n->list.max_size, n->list.moderated };
                 }
                 expand_targets(x, n, arena_printf(x->a, "list " PRS, STR(n->item.key)), depth);
@@ -192,7 +193,8 @@ int directory_list(struct directory *d, struct arena *a, struct str address, str
 {
         struct str local, domain;
         struct resolved r;
-        int rc = address_split(address, &local, &domain) ? directory_resolve(d, a, local, domain, &r) : -ENOENT;
+        int rc =
+            address_split(address, &local, &domain) ? directory_resolve(d, a, local, domain, &r) : -ENOENT;
 
         if (rc < 0)
                 return rc;

@@ -25,8 +25,8 @@ static const char schema[] =
     ") STRICT;"
     "CREATE TABLE list ("
     "  address TEXT NOT NULL PRIMARY KEY, of_domain TEXT NOT NULL,"
-    "  title TEXT NOT NULL DEFAULT '',"      /* List-Id's words */
-    "  owner TEXT NOT NULL DEFAULT '',"      /* gets what comes for -owner and -request; none: the domain's postmaster */
+    "  title TEXT NOT NULL DEFAULT ''," /* List-Id's words */
+    "  owner TEXT NOT NULL DEFAULT ''," /* gets what comes for -owner and -request; none: the domain's postmaster */
     "  max_size INTEGER NOT NULL DEFAULT 0," /* octets; 0: any */
     "  moderated INTEGER NOT NULL DEFAULT 0"
     ") STRICT;"

@@ -244,6 +244,7 @@ static int put_recipient(struct db *d, uint64_t letter, const struct action *a)
         db_bind_text(&q, 7, a->reason);
         db_bind_text(&q, 8, a->sender);
         db_bind_u64(&q, 9, destination);
+        db_bind_u64(&q, 10, a->flags & ACTION_HELD ? RECIPIENT_HELD : RECIPIENT_QUEUED);
         return db_exec(&q);
 }
 

@@ -140,6 +140,16 @@ struct outbox_done {
 /* Synced when it returns 0; callers at the same time share one transaction and one sync. On an error it stays taken: say it again. */
 [[nodiscard]] int outbox_done(struct outbox *o, struct outbox_done *d);
 
+/* ---- lists: what came back, counted for each member ---- */
+[[nodiscard]] int outbox_bounced(struct outbox *o, struct str list, struct str member, int64_t at);
+struct outbox_bounce {
+        struct str member;
+        uint64_t count;
+        int64_t last;
+};
+[[nodiscard]] int outbox_bounces(struct outbox *o, struct str list, struct arena *a,
+                                 struct outbox_bounce **rows, size_t *n);
+
 /* ---- verbs ---- */
 struct outbox_filter {
         struct str domain, sender, recipient, reason; /* substring of reason; empty: any */

@@ -87,6 +87,8 @@ enum outbox_statement {
         NUMBERS,
         ALL_RECIPIENTS,
         RECIPIENT_DESTINATION,
+        BOUNCED,
+        BOUNCES,
         INTEGRITY,
         LOST_RECIPIENTS,
         LETTERS_WITHOUT,

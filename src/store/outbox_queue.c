@@ -339,6 +339,66 @@ int outbox_numbers(struct outbox *o, struct outbox_numbers *n)
         return rc < 0 ? rc : 0;
 }
 
+/* ---- lists ---- */
+
+struct bouncing {
+        struct str list, member;
+        int64_t at;
+        struct arena *arena;
+        struct outbox_bounce *rows;
+        size_t n;
+};
+
+static int note_bounce(struct db *d, void *arg)
+{
+        const struct bouncing *b = arg;
+        struct db_row q = db_query(d, BOUNCED);
+
+        db_bind_text(&q, 1, b->list);
+        db_bind_text(&q, 2, b->member);
+        db_bind_u64(&q, 3, (uint64_t)b->at);
+        return db_exec(&q);
+}
+
+int outbox_bounced(struct outbox *o, struct str list, struct str member, int64_t at)
+{
+        struct bouncing b = { .list = list, .member = member, .at = at };
+
+        return db_transact(o->db, "outbox bounced", note_bounce, &b, DB_WRITE);
+}
+
+static int read_bounces(struct db *d, void *arg)
+{
+        struct bouncing *b = arg;
+        struct db_row q = db_query(d, BOUNCES);
+        size_t room = 0;
+
+        db_bind_text(&q, 1, b->list);
+        for (b->n = 0; db_next(&q); b->n++) {
+                if (b->n == room) {
+                        struct outbox_bounce *old = b->rows;
+
+                        room = room ? 2 * room : 16;
+                        b->rows = arena_array(b->arena, struct outbox_bounce, room);
+                        for (size_t i = 0; i < b->n; i++)
+                                b->rows[i] = old[i];
+                }
+                b->rows[b->n] = (struct outbox_bounce){ arena_str(b->arena, db_text(&q, 0)), db_u64(&q, 1),
+                                                        (int64_t)db_u64(&q, 2) };
+        }
+        return db_end(&q);
+}
+
+int outbox_bounces(struct outbox *o, struct str list, struct arena *a, struct outbox_bounce **rows, size_t *n)
+{
+        struct bouncing b = { .list = list, .arena = a };
+        int rc = db_transact(o->db, "outbox bounces", read_bounces, &b, DB_READ);
+
+        *rows = b.rows;
+        *n = rc < 0 ? 0 : b.n;
+        return rc < 0 ? rc : 0;
+}
+
 struct checking {
         struct outbox *outbox;
         struct buf *out;

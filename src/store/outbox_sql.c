@@ -32,6 +32,9 @@
         "ALTER TABLE recipient ADD COLUMN peer TEXT NOT NULL DEFAULT '';"                                   \
         "CREATE INDEX recipient_due ON recipient(destination, state, next);"                                \
         "CREATE INDEX recipient_condemned ON recipient(letter) WHERE state = 3;"                            \
+        "CREATE TABLE bounce(list TEXT NOT NULL, member TEXT NOT NULL, count INTEGER NOT NULL, last "       \
+        "INTEGER NOT NULL, "                                                                                \
+        "PRIMARY KEY(list, member)) STRICT, WITHOUT ROWID;"                                                 \
         "CREATE TABLE attempt(letter INTEGER NOT NULL, at INTEGER NOT NULL, destination INTEGER NOT NULL, " \
         "peer TEXT NOT NULL, conversation TEXT NOT NULL, PRIMARY KEY(letter, at, destination)) STRICT, "    \
         "WITHOUT ROWID;"
@@ -50,8 +53,8 @@ static const char *const statements[OUTBOX_STATEMENTS] = {
         [LETTER_EMPTY] = "SELECT 1 FROM recipient WHERE letter = ?1 LIMIT 1",
         [LETTER_DROP] = "DELETE FROM letter WHERE letter = ?1",
         [RECIPIENT_ADD] = "INSERT INTO recipient(letter, number, kind, address, original, parameters, "
-                          "reason, sender, destination) "
-                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                          "reason, sender, destination, state) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         [RECIPIENT_AGAIN] =
             "UPDATE recipient SET next = ?3, attempts = attempts + 1, status = ?4, answer = ?5, peer = ?6, "
             "reason = ?5 WHERE letter = ?1 AND number = ?2 AND state = 1",
@@ -113,6 +116,9 @@ static const char *const statements[OUTBOX_STATEMENTS] = {
                     "(SELECT min(received) FROM letter)",
         [ALL_RECIPIENTS] = "SELECT letter, number, address FROM recipient WHERE destination = 0 LIMIT 100",
         [RECIPIENT_DESTINATION] = "UPDATE recipient SET destination = ?3 WHERE letter = ?1 AND number = ?2",
+        [BOUNCED] = "INSERT INTO bounce(list, member, count, last) VALUES (?1, ?2, 1, ?3) "
+                    "ON CONFLICT(list, member) DO UPDATE SET count = count + 1, last = ?3",
+        [BOUNCES] = "SELECT member, count, last FROM bounce WHERE list = ?1 ORDER BY member",
         [INTEGRITY] = "PRAGMA integrity_check(20)",
         [LOST_RECIPIENTS] =
             "SELECT DISTINCT letter FROM recipient WHERE letter NOT IN (SELECT letter FROM letter)",

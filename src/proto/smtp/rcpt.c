@@ -37,11 +37,11 @@ static int too_many(struct session *s)
         return smtp_refuse(s, "452 4.5.3 Too many recipients: send them in another transaction");
 }
 
-/* What was said of one recipient holds for whoever that is, but for a list: it has letters of its own (RFC 3461 §5.2.7). */
+/* What was said of one recipient holds for whoever that is. */
 static void keep_parameters(struct letter *l, struct resolved *who, struct str parameters)
 {
         parameters = arena_str(&l->arena, str_trim(parameters));
-        for (unsigned i = 0; i < who->count && !who->list.n; i++)
+        for (unsigned i = 0; i < who->count; i++)
                 who->actions[i].parameters = parameters;
 }
 
@@ -93,11 +93,14 @@ static int deliver(struct session *s, const struct path *to, struct str normal, 
 {
         struct letter *l = &smtp_of(s)->letter;
         struct resolved who;
+        int rc;
 
         if (l->recipients >= (unsigned long)s->server->settings->max_recipients || !letter_may_grow(l))
                 return too_many(s);
         if (directory_resolve(s->server->directory, &l->arena, to->local, to->domain, &who) < 0)
                 return smtp_refuse(s, "451 4.3.0 Local error, try again later");
+        if (list_takes(s, to, &who, &rc))
+                return rc;
         if (who.standing == STANDING_FOREIGN)
                 return relay(s, to, normal, parameters);
         if (who.standing != STANDING_OK && who.standing != STANDING_FORWARDED)
@@ -105,6 +108,7 @@ static int deliver(struct session *s, const struct path *to, struct str normal, 
         if (all_full(s, &who, l->declared))
                 return smtp_refuse(s, "552 5.2.2 <" PRS ">... Mailbox full", STR(to->text));
         keep_parameters(l, &who, parameters);
+        list_forwards(s, &who);
         return accepted(s, to, &who);
 }
 

@@ -13,6 +13,13 @@ enum {
         BEYOND = 1 << 20, /* read on after the limit: this, and once more the limit */
 };
 
+static void free_incoming(struct reception *r)
+{
+        incoming_free(&r->in);
+        for (unsigned i = 0; i < LETTER_LISTS; i++)
+                incoming_free(&r->lists[i]);
+}
+
 bool reception_begin(struct smtp *s)
 {
         struct reception *r = &s->reception;
@@ -22,12 +29,16 @@ bool reception_begin(struct smtp *s)
         reception_drop(s);
         rc = intake_begin(s->session.server->intake, &r->in);
         t = s->session.server->settings; /* that waited: they may be others now */
+        for (unsigned i = 0; i < s->letter.list_count && rc >= 0; i++)
+                rc = intake_begin(s->session.server->intake, &r->lists[i]);
         if (rc == -ENOSPC)
                 smtp_refuse(&s->session, "452 4.3.1 Insufficient system storage, try again later");
         else if (rc < 0)
                 smtp_refuse(&s->session, "451 4.3.0 Local error, try again later");
-        if (rc < 0)
+        if (rc < 0) {
+                free_incoming(r);
                 return false;
+        }
         dot_reader_init(&r->r);
         r->r.mend_bare_lf = addr_in_list(conn_peer(s->session.conn), str_of(t->bare_lf_mended));
         buf_init(&r->text, HEADER_MOST + 2 * PIECE + 2); /* bare LFs mended, a piece may double */
@@ -44,7 +55,7 @@ void reception_drop(struct smtp *s)
 
         if (!r->active)
                 return;
-        incoming_free(&r->in);
+        free_incoming(r);
         buf_free(&r->text);
         *r = (struct reception){ 0 };
         session_parking(&s->session, true);
@@ -57,7 +68,7 @@ static void reception_fault(struct smtp *s, enum letter_fault fault)
         if (!r->fault ||
             fault >= LETTER_SLOW) /* what ends the connection goes before whatever else is wrong */
                 r->fault = (uint8_t)fault;
-        incoming_free(&r->in); /* from here on it is only read to its end */
+        free_incoming(r); /* from here on it is only read to its end */
 }
 
 /* The least rate counts when something comes: silence has a deadline of its own. */
@@ -158,7 +169,7 @@ static struct str protocol_word(struct smtp *s)
 }
 
 /* Our fields, before its own: Return-Path, Received; Date and Message-ID where a submitted letter lacks them. */
-static void put_trace(struct smtp *s, struct str head)
+static int put_fields(struct smtp *s, struct str head, const struct letter_list *list, struct incoming *to)
 {
         struct session *session = &s->session;
         struct reception *r = &s->reception;
@@ -177,13 +188,25 @@ static void put_trace(struct smtp *s, struct str head)
         };
 
         buf_init(&fields, TRACE_MOST);
-        trace_return_path(&fields, s->letter.sender);
+        trace_return_path(&fields, list ? list->bounces : s->letter.sender);
         trace_received(&fields, &t);
+        if (list)
+                list_fields(&fields, list);
         if (session->account.n)
                 trace_complete(&fields, head, t.host, t.id, r->received, 0);
         if (!begins_with_field(head))
                 buf_puts(&fields, S("\r\n"));
-        if (fields.full || incoming_put(r->in, buf_str(&fields)) < 0)
+        return fields.full ? -ENOBUFS : incoming_put(to, buf_str(&fields));
+}
+
+static void put_trace(struct smtp *s, struct str head)
+{
+        struct reception *r = &s->reception;
+        int rc = put_fields(s, head, NULL, r->in);
+
+        for (unsigned i = 0; i < s->letter.list_count && rc >= 0; i++)
+                rc = put_fields(s, head, &s->letter.lists[i], r->lists[i]);
+        if (rc < 0)
                 reception_fault(s, LETTER_IO);
 }
 
@@ -198,6 +221,8 @@ static void begin_letter(struct smtp *s, bool whole)
         head = str_sub(head, 0, header_size(head));
         if (header_count(head, S("Received")) > (unsigned long)session->server->settings->max_received)
                 reception_fault(s, LETTER_LOOP);
+        else if (list_circle(&s->letter, head))
+                reception_fault(s, LETTER_CIRCLE);
         else if (session->account.n && !whole)
                 reception_fault(s, LETTER_HEADER);
         else if (session->account.n && !from_is_his(session, head))
@@ -221,6 +246,8 @@ static void pass_on(struct smtp *s)
         struct reception *r = &s->reception;
         int rc = r->fault ? 0 : incoming_put(r->in, buf_str(&r->text));
 
+        for (unsigned i = 0; i < s->letter.list_count && !r->fault && rc >= 0; i++)
+                rc = incoming_put(r->lists[i], buf_str(&r->text));
         if (rc < 0)
                 reception_fault(s, rc == -ENOSPC || rc == -EDQUOT ? LETTER_FULL : LETTER_IO);
         buf_clear(&r->text);
@@ -232,6 +259,8 @@ void reception_took(struct smtp *s)
 
         if (r->r.size > (uint64_t)s->session.server->settings->max_letter_size)
                 reception_fault(s, LETTER_TOO_LARGE);
+        else if (list_too_long(s))
+                reception_fault(s, LETTER_LIST);
         if (r->fault) {
                 buf_clear(&r->text);
                 return;
@@ -248,17 +277,18 @@ void reception_took(struct smtp *s)
 
 /* --- the end ------------------------------------------------------------------------------------------------- */
 
-static int commit(struct smtp *s, uint64_t *id)
+/* The letter, or with `list` the one for its members. */
+static int commit_one(struct smtp *s, const struct letter_list *list, struct incoming *in, uint64_t *id)
 {
         struct session *session = &s->session;
         const struct letter *l = &s->letter;
         struct addr_text peer = session_peer(session);
         struct envelope e = {
-                .sender = l->sender,
+                .sender = list ? list->bounces : l->sender,
                 .null_sender = !l->sender.n,
                 .eight_bit = l->marked_8bit || s->reception.r.eight_bit,
                 .utf8 = l->utf8,
-                .mail_parameters = l->parameters,
+                .mail_parameters = list ? S("") : l->parameters,
                 .user = session->account,
                 .peer = str_of(peer.z),
                 .host = str_of(session->host),
@@ -267,12 +297,26 @@ static int commit(struct smtp *s, uint64_t *id)
                 .protocol = protocol_word(s),
                 .session = str_of(session->id),
                 .received = s->reception.received,
-                .size = incoming_size(s->reception.in),
-                .actions = l->actions,
-                .count = l->count,
+                .size = incoming_size(in),
+                .actions = list ? list->actions : l->actions,
+                .count = list ? list->count : l->count,
         };
 
-        return incoming_commit(s->reception.in, &e, id);
+        return incoming_commit(in, &e, id);
+}
+
+/* What goes to a list is a record of its own. When one of several cannot be kept the peer sends all again: those that are kept come
+ * twice, and none is lost. A report that was counted is kept nowhere. */
+static int commit(struct smtp *s, uint64_t *id)
+{
+        struct reception *r = &s->reception;
+        const struct letter *l = &s->letter;
+        int rc = 0;
+
+        for (unsigned i = 0; i < l->list_count && rc == 0; i++)
+                if (l->lists[i].count)
+                        rc = commit_one(s, &l->lists[i], r->lists[i], id);
+        return rc || !l->count ? rc : commit_one(s, NULL, r->in, id);
 }
 
 static void log_accepted(struct smtp *s, uint64_t id, uint64_t size)
@@ -338,6 +382,11 @@ static bool refused(struct session *s, const struct reception *r, int *rc)
                 *rc =
                     smtp_refuse(s, "554 5.4.6 Too many hops: more than %ld Received fields", t->max_received);
                 return true;
+        case LETTER_CIRCLE:
+                *rc = smtp_refuse(
+                    s, "554 5.4.6 The letter has been at this list already: it goes round in circles");
+                return true;
+        case LETTER_LIST: *rc = smtp_refuse(s, "552 5.2.3 Letter longer than this list takes"); return true;
         case LETTER_NOT_HIS: *rc = smtp_refuse(s, "553 5.7.1 From is not one of your addresses"); return true;
         case LETTER_HEADER:
                 *rc = smtp_refuse(s, "554 5.6.0 The header is longer than %d octets", HEADER_MOST);
@@ -363,6 +412,7 @@ int reception_end(struct smtp *s)
                 rc = commit(s, &id);
                 if (rc == 0) {
                         log_accepted(s, id, size);
+                        list_bounced(s);
                         s->letters++;
                         session->errors = 0;
                         rc = smtp_reply(session, "250 2.0.0 Message accepted for delivery");

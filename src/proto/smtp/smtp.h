@@ -8,6 +8,7 @@
  *      rcpt.c      RCPT                data.c      DATA           misc.c   RSET NOOP QUIT SEND TURN
  *      letter.c    the transaction     bdat.c      BDAT
  *      receive.c   a letter while it arrives, for DATA and BDAT
+ *      lists.c     what goes to a list, comes back to it, or goes on under another sender (SRS)
  *
  * Replies stand in the code as they go over the wire, number, enhanced code and words together:
  *
@@ -36,6 +37,19 @@ enum smtp_state {
         SMTP_ALWAYS = SMTP_NEW | SMTP_GREETED,
 };
 
+/* A list among the recipients: its members get a letter of their own, with its fields before the header, sent by its bounce address. */
+enum { LETTER_LISTS = 4 /* of one letter; the sender repeats it for more */ };
+struct letter_list {
+        struct str address, bounces, id; /* friends@hill.com, friends-bounces@hill.com, friends.hill.com */
+        struct list_entry entry;
+        struct action *actions;
+        unsigned count;
+};
+/* What came back to a list: counted for its member when the letter is accepted, kept nowhere. */
+struct letter_bounce {
+        struct str list, member;
+};
+
 /* From MAIL to the end of data. Everything in its arena, which is empty when no transaction is under way. */
 struct letter {
         struct arena arena;
@@ -49,7 +63,10 @@ struct letter {
         unsigned refused;      /* RCPT refused */
         struct action *actions;
         unsigned count, room;
-        uint32_t *seen; /* hash table over the actions: index + 1 */
+        struct letter_list lists[LETTER_LISTS];
+        unsigned list_count;
+        struct letter_bounce bounce; /* list empty: none */
+        uint32_t *seen;              /* hash table over the actions: index + 1 */
         unsigned seen_room;
 };
 
@@ -60,6 +77,8 @@ enum letter_fault {
         LETTER_IO,      /* cannot be kept just now */
         LETTER_LOOP,    /* too many Received */
         LETTER_NOT_HIS, /* a From of somebody else */
+        LETTER_CIRCLE,  /* it has been at that list already */
+        LETTER_LIST,    /* longer than a list takes */
         LETTER_HEADER,  /* a submitted letter's header has no end */
         LETTER_SLOW,    /* below data_min_rate: the connection ends, too */
         LETTER_ENDLESS, /* far beyond the size: the same */
@@ -68,7 +87,8 @@ enum letter_fault {
 };
 /* A letter while it arrives. */
 struct reception {
-        struct incoming *in; /* NULL: none, or it is only read to its end any more */
+        struct incoming *in;                  /* NULL: none, or it is only read to its end any more */
+        struct incoming *lists[LETTER_LISTS]; /* the same letter for each list */
         struct dot_reader r;
         struct buf text;  /* the header until it is whole, then the piece at hand */
         bool active;      /* between begin and end */
@@ -123,6 +143,17 @@ struct str reception_some(struct smtp *s, size_t most); /* off the wire; empty: 
 void reception_took(struct smtp *s);                    /* there is more in r->text */
 int reception_end(struct smtp *s); /* judges, commits, gives the final reply; resets the transaction */
 void reception_drop(struct smtp *s);
+
+/* lists.c */
+/* A recipient that directory_resolve does not know, or that is a list: true: that is for here, and *rc is the result of the reply. */
+bool list_takes(struct session *s, const struct path *to, struct resolved *who, int *rc);
+/* Recipients elsewhere of somebody here: they go on under a sender of ours, so that SPF holds (mail/srs.h). */
+void list_forwards(struct session *s, struct resolved *who);
+/* Is the letter on its way round? */
+bool list_circle(const struct letter *l, struct str head);
+void list_fields(struct buf *out, const struct letter_list *list);
+bool list_too_long(const struct smtp *s);
+void list_bounced(struct smtp *s); /* the letter was accepted */
 
 /* The handlers. */
 int smtp_helo(struct session *s, struct scan *a);
