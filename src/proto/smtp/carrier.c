@@ -13,7 +13,7 @@
 #define DOWN_FOR      (300 * SECOND) /* a host that did not answer is passed over so long, if there is another */
 #define CLEAR_FOR     (3600 * SECOND)
 #define IDLE_FOR      (5 * SECOND)
-enum { ARENA_MOST = 8 << 20, CONVERSATION_MOST = 16 * 1024, RECIPIENTS_MOST = 1000 };
+enum { ARENA_MOST = 8 << 20, CONVERSATION_MOST = 16 * 1024, RETURN_PATH_MOST = 1024 };
 
 struct carrying {
         struct lane *lane;
@@ -171,7 +171,8 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
 
         if (rc < 0)
                 return rc;
-        if (w->route.kind == ROUTE_RELAY && password_for(c->lane->dispatch, w->name, &how.user, &how.password)) {
+        if (w->route.kind == ROUTE_RELAY &&
+            password_for(c->lane->dispatch, w->name, &how.user, &how.password)) {
                 relay = w->want; /* a password goes to nobody but the right one */
                 relay.trust = TRUST_NAMES;
                 relay.names = &c->way.name;
@@ -241,17 +242,31 @@ static enum found connect_some(struct carrying *c, const char **status, struct s
 struct reading {
         struct outbox *outbox;
         const struct outbox_job *job;
+        size_t skipped; /* our own Return-Path: it is for letters that have arrived (RFC 5321 §4.4) */
 };
 
 static int read_letter(void *context, uint64_t at, size_t n, struct buf *out)
 {
         struct reading *r = context;
 
+        at += r->skipped;
         if (r->job->text.p) {
                 buf_puts(out, str_sub(r->job->text, (size_t)at, n));
                 return 0;
         }
         return outbox_text(r->outbox, r->job->letter, at, out, n);
+}
+
+static size_t return_path(struct reading *r)
+{
+        struct buf auto_buf head = { 0 };
+        size_t end;
+
+        buf_init(&head, RETURN_PATH_MOST);
+        if (read_letter(r, 0, RETURN_PATH_MOST, &head) < 0 || !str_istarts(buf_str(&head), S("Return-Path:")))
+                return 0;
+        end = str_search(buf_str(&head), S("\r\n"));
+        return end == STR_NONE ? 0 : end + 2;
 }
 
 static void describe_peer(struct carrying *c)
@@ -266,7 +281,7 @@ static void describe_peer(struct carrying *c)
 /* 0: the connection may carry another. */
 static int send_job(struct carrying *c, struct outbox_job *j)
 {
-        struct reading r = { c->lane->dispatch->how.outbox, j };
+        struct reading r = { c->lane->dispatch->how.outbox, j, 0 };
         struct str mail = j->envelope.mail_parameters;
         struct smtp_answer *answers = arena_array(&c->letter, struct smtp_answer, j->count);
         struct smtp_rcpt *list = arena_array(&c->letter, struct smtp_rcpt, j->count);
@@ -288,6 +303,8 @@ static int send_job(struct carrying *c, struct outbox_job *j)
         };
         int rc;
 
+        r.skipped = return_path(&r);
+        l.size -= r.skipped;
         for (unsigned i = 0; i < j->count; i++)
                 list[i] = (struct smtp_rcpt){ j->recipients[i].address, j->recipients[i].parameters };
         describe_peer(c);

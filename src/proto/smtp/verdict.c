@@ -106,6 +106,15 @@ static struct str letter_text(struct reporting *g)
         return out;
 }
 
+/* Of "mx.example.org [192.0.2.1] TLSv1.3" the name. */
+static struct str name_of(struct str peer)
+{
+        struct str name;
+
+        str_cut(&peer, ' ', &name);
+        return name;
+}
+
 /* Recipients of one job have one sender, so it is one report. */
 static void compose(struct reporting *g)
 {
@@ -217,13 +226,13 @@ void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *ans
                                             words,     str_of(peer) };
                 if (answer_good(a)) {
                         if (!(offers & EXT_DSN)) /* it will tell nobody: RFC 3461 §5.2.2 */
-                                note(&g, r, REPORT_RELAYED, "2.0.0", words, to->peer);
+                                note(&g, r, REPORT_RELAYED, "2.0.0", words, name_of(to->peer));
                 } else if (is_temporary(a)) {
                         to->outcome = DEFERRED;
                         to->next = retry_at(s, r->attempts);
                 } else {
                         to->outcome = FAILED;
-                        note(&g, r, REPORT_FAILED, a->status, words, a->code ? to->peer : S(""));
+                        note(&g, r, REPORT_FAILED, a->status, words, a->code ? name_of(to->peer) : S(""));
                 }
                 history(l->dispatch, j, r,
                         to->outcome == SENT     ? "sent"
@@ -274,7 +283,7 @@ void verdict_overdue(struct dispatch *d, struct outbox_job *j, enum overdue what
                      what == OVERDUE_EXPIRED  ? "5.4.7"
                      : what == OVERDUE_NOTICE ? "4.4.7"
                                               : "5.7.0",
-                     words, r->peer);
+                     words, name_of(r->peer));
                 history(d, j, r, what == OVERDUE_NOTICE ? "notified" : "failed", results[i].status, words,
                         r->peer);
         }
