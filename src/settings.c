@@ -92,7 +92,7 @@ const struct setting settings_table[] = {
         { "send-from", TEXT, AT(send_from), "", 0, 0, "own addresses to send from, an IPv4 and an IPv6 one; empty: as the system chooses" },
         { "lmtp-port", NUMBER, AT(lmtp_port), "0", 0, 65535, "LMTP, for trusted-addresses and loopback only; usually 24", AT_START },
         { "atrn-port", NUMBER, AT(atrn_port), "0", 0, 65535, "ATRN, for users that fetch their domain's letters by SMTP; usually 366", AT_START },
-        { "relay-for", TEXT, AT(relay_for), "", 0, 0, "domains whose mail is accepted and passed on to their better MX" },
+        { "relay-for", TEXT, AT(relay_for), "", 0, 0, "domains we are backup MX for: \"example.org example.net:jack,jill\", all addresses or those; their mail is passed on to their better MX" },
         { "history-days", NUMBER, AT(history_days), "30", 0, 3650, "what happened to each letter is kept so long, for pail trace" },
         { "history-size", SIZE, AT(history_size), "1G", 0, LONG_MAX, "and up to this size" },
 

@@ -24,6 +24,8 @@ enum protocol {
         PROTOCOL_SMTP,
         PROTOCOL_SUBMISSION,
         PROTOCOL_SUBMISSIONS,
+        PROTOCOL_LMTP,
+        PROTOCOL_ATRN,
         PROTOCOL_POP3,
         PROTOCOL_POP3S,
         PROTOCOL_IMAP,
@@ -68,6 +70,8 @@ struct server {
         int (*bound_socket)(void *context, struct addr local);
         void *bound_context;
         struct xferlog *xferlog; /* NULL: none */
+        /* ATRN (RFC 2645): the connection becomes the sender's client for these domains, by space; takes fd, a stream socket. 0 or -errno. */
+        int (*turn)(void *context, int fd, struct str domains);
         struct channel *keeper;
         struct str srs_key;   /* of senders of forwarded letters (mail/srs.h); empty: none yet, and none are rewritten */
         struct tls_context *tls;                     /* NULL: none; hold it while a session uses it */

@@ -22,6 +22,8 @@ static const struct service {
         { PROTOCOL_SMTP, CHILD_MAIL, "SMTP", offsetof(struct settings, smtp_port) },
         { PROTOCOL_SUBMISSION, CHILD_MAIL, "submission", offsetof(struct settings, submission_port) },
         { PROTOCOL_SUBMISSIONS, CHILD_MAIL, "submissions", offsetof(struct settings, submissions_port) },
+        { PROTOCOL_LMTP, CHILD_MAIL, "LMTP", offsetof(struct settings, lmtp_port) },
+        { PROTOCOL_ATRN, CHILD_MAIL, "ATRN", offsetof(struct settings, atrn_port) },
         { PROTOCOL_POP3, CHILD_MAIL, "POP3", offsetof(struct settings, pop3_port) },
         { PROTOCOL_POP3S, CHILD_MAIL, "POP3S", offsetof(struct settings, pop3s_port) },
         { PROTOCOL_IMAP, CHILD_MAIL, "IMAP", offsetof(struct settings, imap_port) },

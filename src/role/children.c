@@ -67,6 +67,15 @@ static void role_sends(struct channel_message *m)
         children_tell(c->all, ROLE_SENDING, S(""), -1, TO(CHILD_SENDER));
 }
 
+static void role_turned(struct channel_message *m)
+{
+        struct child *c = m->context;
+        int fd = role_take_fd(m);
+
+        children_tell(c->all, ROLE_TURNED, m->body, fd, TO(CHILD_SENDER));
+        close(fd);
+}
+
 static void role_binds(struct channel_message *m)
 {
         if (!children_bind_for(m->context, m))
@@ -75,11 +84,9 @@ static void role_binds(struct channel_message *m)
 
 static const struct channel_kind from_keeper[] = { { ROLE_READY, "ready", role_ready }, { 0 } };
 static const struct channel_kind from_mail[] = {
-        { ROLE_READY, "ready", role_ready },
-        { ROLE_WATCH, "watch", role_watches },
-        { ROLE_CHANGED, "changed", role_changed },
-        { ROLE_SENDING, "sending", role_sends },
-        { 0 },
+        { ROLE_READY, "ready", role_ready },       { ROLE_WATCH, "watch", role_watches },
+        { ROLE_CHANGED, "changed", role_changed }, { ROLE_SENDING, "sending", role_sends },
+        { ROLE_TURNED, "turned", role_turned },    { 0 },
 };
 static const struct channel_kind from_files[] = {
         { ROLE_READY, "ready", role_ready },

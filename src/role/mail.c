@@ -18,6 +18,8 @@
 #include "store/sharing.h"
 #include "store/usage.h"
 
+#include <unistd.h>
+
 #define TELL_SENDER_AFTER (2 * MSECOND)
 #define SRS_KEY_WAIT      (10 * SECOND)
 #define UNUSED_FOR        (10 * SECOND)
@@ -89,6 +91,16 @@ static void put_out(void *context)
                 timer_set(&soon, now() + TELL_SENDER_AFTER);
 }
 
+/* ATRN: to the sender, by way of the supervisor. */
+static int turn(void *context, int fd, struct str domains)
+{
+        int rc = channel_tell(front.supervisor, ROLE_TURNED, domains, fd);
+
+        (void)context;
+        close(fd);
+        return rc;
+}
+
 /* An open account has three descriptors. */
 static long accounts_most(void)
 {
@@ -126,6 +138,7 @@ static void open_store(void)
         accounts_share(server->accounts, server->sharing);
         front_must(outbox_open(&server->outbox, front_open_folder("outbox")), "outbox/");
         outbox_on_put(server->outbox, put_out, NULL);
+        server->turn = turn;
         front_open_directory();
         front_must(intake_open(&server->intake, front_open_folder("intake"), server->accounts, server->outbox,
                                &limits, &hooks),
@@ -216,6 +229,8 @@ int role_mail(void)
         front.server.kinds[PROTOCOL_SMTP] = &smtp_kind;
         front.server.kinds[PROTOCOL_SUBMISSION] = &smtp_kind;
         front.server.kinds[PROTOCOL_SUBMISSIONS] = &smtp_kind;
+        front.server.kinds[PROTOCOL_LMTP] = &smtp_kind;
+        front.server.kinds[PROTOCOL_ATRN] = &smtp_kind;
         front.server.kinds[PROTOCOL_POP3] = &pop3_kind;
         front.server.kinds[PROTOCOL_POP3S] = &pop3_kind;
         front.server.kinds[PROTOCOL_IMAP] = &imap_kind;

@@ -99,6 +99,17 @@ static void sending(struct channel_message *m)
                 dispatch_bell(engine);
 }
 
+/* ATRN: a client of the mail role's takes letters itself. */
+static void turned(struct channel_message *m)
+{
+        struct conn *c = conn_new(role_take_fd(m), (struct addr){ 0 }, (struct addr){ 0 });
+
+        if (c && engine)
+                dispatch_turned(engine, c, m->body);
+        else
+                conn_free(&c);
+}
+
 static void dump(struct channel_message *m)
 {
         front_dump(m);
@@ -136,6 +147,7 @@ static const struct channel_kind from_supervisor[] = {
         { ROLE_DIRECTORY, "directory", front_directory },
         { ROLE_DUMP, "dump", dump },
         { ROLE_SENDING, "sending", sending },
+        { ROLE_TURNED, "turned", turned },
         { 0 },
 };
 

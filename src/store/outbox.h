@@ -43,7 +43,7 @@ struct outbox_put {
 [[nodiscard]] int outbox_settle(
     struct outbox *o); /* all that was put, by any process, survives a power cut */
 
-/* Called on the fiber that has put something, when it is committed. */
+/* Called on the fiber that has put something or given an order, when it is committed. */
 void outbox_on_put(struct outbox *o, void (*put)(void *context), void *context);
 
 /* ---- out: the sender, one process ---- */
@@ -66,6 +66,9 @@ struct outbox_destination {
  * most n; *next: when to look again if nothing comes in (INT64_MAX: never). Costs as many rows as it gives. */
 [[nodiscard]] int outbox_due(struct outbox *o, int64_t now, struct arena *a, struct outbox_destination *list,
                              size_t *n, int64_t *next);
+/* The destination of that name; -ENOENT. */
+[[nodiscard]] int outbox_destination(struct outbox *o, struct str name, struct arena *a,
+                                     struct outbox_destination *out);
 /* The host failed as a whole (no connection, 421, no DNS): it rests until then. Synced with the next outbox_done. until 0: it works again. */
 [[nodiscard]] int outbox_rest(struct outbox *o, uint64_t destination, int64_t until, struct str reason);
 

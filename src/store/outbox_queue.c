@@ -311,6 +311,8 @@ int outbox_order(struct outbox *o, enum outbox_order what, const struct outbox_f
                         g->after = g->letters[g->n - 1];
         } while (rc >= 0 && g->n == SLICE);
         *n = g->done;
+        if (g->done && o->put)
+                o->put(o->put_context);
         mem_free(g);
         return rc < 0 ? rc : 0;
 }

@@ -191,6 +191,30 @@ int outbox_due(struct outbox *o, int64_t now, struct arena *a, struct outbox_des
         return rc < 0 ? rc : 0;
 }
 
+struct finding {
+        struct str name;
+        uint64_t id;
+};
+
+static int find_destination(struct db *d, void *arg)
+{
+        struct finding *f = arg;
+        struct db_row q = db_query(d, DESTINATION_FIND);
+
+        db_bind_text(&q, 1, f->name);
+        f->id = db_next(&q) ? db_u64(&q, 0) : 0;
+        return db_end(&q);
+}
+
+int outbox_destination(struct outbox *o, struct str name, struct arena *a, struct outbox_destination *out)
+{
+        struct finding f = { name, 0 };
+        int rc = db_transact(o->db, "outbox destination", find_destination, &f, DB_READ);
+
+        *out = (struct outbox_destination){ .id = f.id, .name = arena_str(a, name) };
+        return rc < 0 ? rc : f.id ? 0 : -ENOENT;
+}
+
 /* ---- taking ---- */
 
 enum { JOB_MOST = 16 << 20, RECIPIENTS_FIRST = 4 };

@@ -364,6 +364,23 @@ static bool carry(struct carrying *c, struct outbox_job *j)
         return true;
 }
 
+void carry_turned(struct lane *l, struct smtp_client *client)
+{
+        struct carrying c = { .lane = l, .client = client, .way = { .name = str_of(l->name) } };
+        struct outbox_job job;
+        int rc = 0;
+
+        arena_init(&c.letter, ARENA_MOST);
+        buf_init(&c.conversation, CONVERSATION_MOST);
+        while (rc == 0 && !l->dispatch->stopping && lane_next(l, &job)) {
+                rc = send_job(&c, &job);
+                outbox_job_free(&job);
+                arena_reset(&c.letter);
+        }
+        buf_free(&c.conversation);
+        arena_finish(&c.letter);
+}
+
 void carrier(void *arg)
 {
         struct carrying c = { .lane = arg };

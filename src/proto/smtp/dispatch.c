@@ -47,7 +47,7 @@ static bool may_begin(const struct lane *l)
 {
         const struct dispatch *d = l->dispatch;
 
-        return !d->stopping && l->carriers < l->limit &&
+        return !d->stopping && !l->turned && l->carriers < l->limit &&
                d->carriers < (unsigned)d->how.settings->sender_connections;
 }
 
@@ -92,7 +92,7 @@ void lane_carrier_ends(struct lane *l)
         if (!l->carriers) {
                 if (d->stopping)
                         lane_give_back(l);
-                if (!l->count && !l->taking.held && l->drained)
+                if (!l->count && !l->taking.held && l->drained && !l->turned)
                         lane_free(l);
         }
         d->again = true; /* another lane may have waited for the place */
@@ -148,9 +148,9 @@ static int64_t look(struct dispatch *d)
                         break;
                 l = lane_of(d, &list[i]);
                 l->drained = false;
-                if (!l->carriers)
+                if (!l->carriers && !l->turned)
                         begin_carrier(l);
-                if (!l->carriers) { /* no memory for a fiber */
+                if (!l->carriers && !l->turned) { /* no memory for a fiber */
                         l->drained = true;
                         lane_free(l);
                         next = wall_usec() + LOOK_AGAIN / 1000;
@@ -214,6 +214,59 @@ static void engine(void *arg)
                 while (!d->again && !d->stopping && now() < until)
                         if (wait_on(&d->news, "something to send", until) == -ECANCELED)
                                 d->stopping = true;
+        }
+        d->fibers--;
+        wake_all(&d->news);
+}
+
+/* ---- ATRN ---- */
+
+static void turn_domain(struct dispatch *d, struct smtp_client *client, struct str domain)
+{
+        struct outbox_filter f = { .domain = domain };
+        struct outbox_destination to;
+        auto_arena struct arena a = { 0 };
+        struct lane *l;
+        uint64_t n;
+
+        arena_init(&a, 64 * 1024);
+        if (outbox_destination(d->how.outbox, domain, &a, &to) < 0)
+                return;
+        l = lane_of(d, &to);
+        if (l->turned)
+                return;
+        l->turned = true;
+        while (l->carriers && !fiber_sleep(now() + 10 * MSECOND))
+                ;
+        if (!l->carriers && outbox_order(d->how.outbox, ORDER_RELEASE, &f, &n) == 0 &&
+            outbox_order(d->how.outbox, ORDER_RETRY, &f, &n) == 0) {
+                l->drained = false;
+                carry_turned(l, client);
+        }
+        lane_give_back(l);
+        l->turned = false;
+        if (!l->carriers)
+                lane_free(l);
+        dispatch_bell(d); /* what is left goes by its route again */
+}
+
+void dispatch_turned(struct dispatch *d, struct conn *conn, struct str domains)
+{
+        struct smtp_client_how how = { .host = d->how.settings->host_name };
+        struct smtp_answer answer;
+        struct smtp_client *client;
+        auto_arena struct arena a = { 0 };
+        struct str rest, domain;
+
+        arena_init(&a, 1 << 20);
+        rest = arena_str(&a, domains);
+        d->fibers++;
+        if (smtp_client_open(&client, conn, &how, &a, &answer) == 0) {
+                while (rest.n && !d->stopping) {
+                        str_cut(&rest, ' ', &domain);
+                        turn_domain(d, client, domain);
+                }
+                smtp_client_close(&client, in_seconds(30));
         }
         d->fibers--;
         wake_all(&d->news);

@@ -37,9 +37,8 @@ struct dispatch_how {
 [[nodiscard]] int dispatch_start(struct dispatch **out, const struct dispatch_how *how);
 void dispatch_settings(struct dispatch *d, const struct settings *s);
 void dispatch_bell(struct dispatch *d); /* something was put, or a verb gave an order: look */
-/* ETRN: this domain's letters now. */
-void dispatch_now(struct dispatch *d, struct str domain);
-/* ATRN: this connection takes these domains' letters, as a client of ours that was turned round; takes conn. Waits until it is done. */
-void dispatch_turned(struct dispatch *d, struct conn *c, const struct str *domains, unsigned n);
+/* ATRN: this connection takes these domains' letters (by space), held ones too, as a client of ours that was turned round; takes conn.
+ * Waits until it is done. */
+void dispatch_turned(struct dispatch *d, struct conn *c, struct str domains);
 void dispatch_stop(struct dispatch **d); /* carriers finish their letter; waits */
 void dispatch_dump(const struct dispatch *d, int fd);

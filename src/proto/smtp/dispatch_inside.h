@@ -15,6 +15,7 @@ struct lane {
         unsigned carriers, limit; /* at work; how many may be */
         uint32_t failures;        /* of the host as a whole, in a row */
         bool drained;             /* nothing is left but what is under way */
+        bool turned;              /* its letters go by a client's connection: no carrier of ours begins */
         struct fiber_lock taking;
         struct outbox_job jobs[32]; /* taken, not yet at a carrier's */
         size_t first, count;
@@ -59,6 +60,8 @@ void lane_carrier_ends(struct lane *l); /* the last thing a carrier does */
 
 /* ---- carrier.c ---- */
 void carrier(void *lane); /* the fiber */
+void carry_turned(struct lane *l,
+                  struct smtp_client *c); /* until the lane has nothing more, or the connection ends */
 struct host_state *host_state(struct dispatch *d, struct addr at);
 void idles_end(struct dispatch *d, nsec before); /* those whose time is over; NEVER: all */
 

@@ -27,10 +27,19 @@ static int hello(struct smtp *s, struct scan *a, bool extended)
         return OK;
 }
 
+/* RFC 2033 §4.1: one greets as LMTP or as SMTP, never as the other. */
+static int wrong_greeting(struct session *s)
+{
+        return smtp_lmtp(s) ? smtp_reply(s, "500 5.5.1 This is LMTP: say LHLO")
+                            : smtp_reply(s, "500 5.5.1 This is SMTP: say EHLO");
+}
+
 int smtp_helo(struct session *session, struct scan *a)
 {
         struct smtp *s = smtp_of(session);
 
+        if (smtp_lmtp(session))
+                return wrong_greeting(session);
         if (hello(s, a, false) != OK)
                 return smtp_reply(session, "501 Syntax: HELO host");
         return smtp_reply(session, "250 %s Hello %s, pleased to meet you", session->host, s->helo);
@@ -41,6 +50,8 @@ static bool offered(struct session *s, const struct command *c)
 {
         if (c->handle == smtp_auth)
                 return smtp_offers_auth(s) && !s->account.n && session_plaintext_ok(s);
+        if (c->handle == smtp_atrn)
+                return s->server->turn && s->account.n && s->protocol == PROTOCOL_ATRN;
         if (c->handle == smtp_starttls)
                 return s->server->tls && !conn_has_tls(s->conn);
         return c->offers != NULL;
@@ -63,13 +74,13 @@ static struct str announced(struct session *s, struct str keyword)
 }
 
 /* ehlo-ok-rsp: the last line has a space behind the number, the others a hyphen. */
-int smtp_ehlo(struct session *session, struct scan *a)
+static int extended_hello(struct session *session, struct scan *a)
 {
         struct smtp *s = smtp_of(session);
         struct str line;
 
         if (hello(s, a, true) != OK)
-                return smtp_reply(session, "501 Syntax: EHLO host");
+                return smtp_reply(session, "501 Syntax: %s host", session->running->verb);
         line = arena_printf(&session->command, "%s Hello %s, pleased to meet you", session->host, s->helo);
         for (size_t i = 0; i < smtp_dialect.count; i++) {
                 const struct command *c = &smtp_dialect.commands[i];
@@ -84,4 +95,14 @@ int smtp_ehlo(struct session *session, struct scan *a)
                 }
         }
         return smtp_reply(session, "250 " PRS, STR(line));
+}
+
+int smtp_ehlo(struct session *s, struct scan *a)
+{
+        return smtp_lmtp(s) ? wrong_greeting(s) : extended_hello(s, a);
+}
+
+int smtp_lhlo(struct session *s, struct scan *a)
+{
+        return smtp_lmtp(s) ? extended_hello(s, a) : wrong_greeting(s);
 }

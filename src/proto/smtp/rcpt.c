@@ -60,13 +60,36 @@ static int accepted(struct session *s, const struct path *to, struct resolved *w
         return smtp_reply(s, "250 2.1.5 <" PRS ">... Recipient ok", STR(to->text));
 }
 
-/* To another host: for those who have signed in, and for nobody else, ever. */
+/* relay-for: we are this domain's backup MX. "example.org" takes all its addresses, "example.org:jack,jill" those. */
+static bool backup_for(struct session *s, struct str address)
+{
+        struct str rest = str_of(s->server->settings->relay_for), one, domain, local, of, who;
+
+        if (!address_split(address, &local, &of))
+                return false;
+        while (rest.n) {
+                str_cut(&rest, ' ', &one);
+                bool all = !str_cut(&one, ':', &domain);
+
+                if (!str_ieq(domain, of))
+                        continue;
+                while (one.n) {
+                        str_cut(&one, ',', &who);
+                        if (str_ieq(who, local))
+                                return true;
+                }
+                return all;
+        }
+        return false;
+}
+
+/* To another host: for those who have signed in, and for domains we are backup MX for, and for nobody else, ever. */
 static int relay(struct session *s, const struct path *to, struct str normal, struct str parameters)
 {
         struct resolved who = { .standing = STANDING_OK, .count = 1 };
         struct action send = { .kind = ACTION_SEND, .address = normal };
 
-        if (!s->account.n)
+        if (!s->account.n && !backup_for(s, normal))
                 return smtp_refuse(s, "550 5.7.1 <" PRS ">... Relaying denied", STR(to->text));
         send.original = arena_str(&smtp_of(s)->letter.arena, to->text);
         who.actions = &send;

@@ -407,6 +407,8 @@ int reception_end(struct smtp *s)
                         begin_letter(s, true);
                 pass_on(s);
         }
+        if (smtp_lmtp(session)) /* RFC 2033 §4.2: what holds for one here holds for all */
+                s->answers = s->letter.recipients;
         if (!refused(session, r, &rc)) {
                 size = incoming_size(r->in);
                 rc = commit(s, &id);
@@ -422,6 +424,7 @@ int reception_end(struct smtp *s)
                         rc = smtp_refuse(session, "451 4.3.0 Local error, try again later");
                 }
         }
+        s->answers = 0;
         letter_reset(s);
         return rc;
 }

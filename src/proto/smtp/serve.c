@@ -19,6 +19,7 @@ static const struct command smtp_commands[] = {
         /* verb      handler        where            needs */
         { "HELO",     smtp_helo,     SMTP_ALWAYS,     0, 0, "HELO host" },
         { "EHLO",     smtp_ehlo,     SMTP_ALWAYS,     0, 0, "EHLO host", "PIPELINING ENHANCEDSTATUSCODES" },
+        { "LHLO",     smtp_lhlo,     SMTP_ALWAYS,     UNLISTED, 0, "LHLO host" },
         { "MAIL",     smtp_mail,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT, 0,
           "MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=xtext] [REQUIRETLS]",
           "SIZE 8BITMIME SMTPUTF8 DSN REQUIRETLS" },
@@ -38,6 +39,8 @@ static const struct command smtp_commands[] = {
         { "SOML",     smtp_mail,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT, 0, "SOML FROM:<address>" },
         { "SAML",     smtp_mail,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT, 0, "SAML FROM:<address>" },
         { "TURN",     smtp_turn,     SMTP_ALWAYS,     0, 0, "TURN" },
+        { "ETRN",     smtp_etrn,     SMTP_READY,      0, 0, "ETRN domain", "ETRN" },
+        { "ATRN",     smtp_atrn,     SMTP_READY,      NEEDS_LOGIN | LAST, 0, "ATRN [domain,...]", "ATRN" },
         /* as lecture 49 spells them */
         { "VERFY",    smtp_vrfy,     SMTP_ALWAYS,     UNLISTED },
         { "SMOL",     smtp_mail,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT | UNLISTED },
@@ -65,16 +68,20 @@ static size_t enhanced_code(const char *format)
 
 __attribute__((format(printf, 2, 0))) static int vreply(struct session *s, const char *format, va_list args)
 {
-        size_t code = smtp_of(s)->plain_codes ? enhanced_code(format) : 0;
+        struct smtp *p = smtp_of(s);
+        size_t code = p->plain_codes ? enhanced_code(format) : 0;
 
-        if (code) {
+        if (code || p->answers) {
                 struct str text = arena_vprintf(&s->command, format, args);
 
-                conn_put(s->conn, str_sub(text, 0, 4));
-                conn_put(s->conn, str_from_at(text, 4 + code));
-        } else {
-                conn_vprintf(s->conn, format, args);
+                do {
+                        conn_put(s->conn, str_sub(text, 0, 4));
+                        conn_put(s->conn, str_from_at(text, 4 + code));
+                        conn_put(s->conn, S("\r\n"));
+                } while (p->answers && --p->answers);
+                return format[0] == '5' ? FAIL : OK;
         }
+        conn_vprintf(s->conn, format, args);
         conn_put(s->conn, S("\r\n"));
         return format[0] == '5' ? FAIL : OK;
 }
@@ -175,9 +182,21 @@ bool smtp_submission(const struct session *s)
         return s->protocol == PROTOCOL_SUBMISSION || s->protocol == PROTOCOL_SUBMISSIONS;
 }
 
+bool smtp_lmtp(const struct session *s)
+{
+        return s->protocol == PROTOCOL_LMTP;
+}
+
+bool smtp_trusted(const struct session *s)
+{
+        struct addr peer = conn_peer(s->conn);
+
+        return addr_loopback(peer) || addr_in_list(peer, str_of(s->server->settings->trusted_addresses));
+}
+
 bool smtp_offers_auth(const struct session *s)
 {
-        return smtp_submission(s) || s->server->settings->auth_on_25;
+        return smtp_submission(s) || s->protocol == PROTOCOL_ATRN || s->server->settings->auth_on_25;
 }
 
 static void greet(struct session *s)
@@ -185,7 +204,12 @@ static void greet(struct session *s)
         arena_init(&smtp_of(s)->letter.arena, LETTER_MEMORY);
         s->state = SMTP_NEW;
         s->greeted = true;
-        smtp_reply(s, "220 %s SMTP service ready", s->host);
+        if (smtp_lmtp(s) && !smtp_trusted(s)) {
+                smtp_refuse(s, "554 5.7.1 LMTP is for hosts that are trusted here");
+                s->ending = true;
+                return;
+        }
+        smtp_reply(s, "220 %s %s service ready", s->host, smtp_lmtp(s) ? "LMTP" : "SMTP");
 }
 
 /* A line is text: no control characters, and what is not ASCII must be UTF-8 (RFC 6531 §3.3). */

@@ -8,6 +8,7 @@
  *      rcpt.c      RCPT                data.c      DATA           misc.c   RSET NOOP QUIT SEND TURN
  *      letter.c    the transaction     bdat.c      BDAT
  *      receive.c   a letter while it arrives, for DATA and BDAT
+ *      turn.c      ETRN ATRN: letters for a host that dials in
  *      lists.c     what goes to a list, comes back to it, or goes on under another sender (SRS)
  *
  * Replies stand in the code as they go over the wire, number, enhanced code and words together:
@@ -23,7 +24,7 @@
 #include "net/dot.h"
 #include "proto/command.h"
 
-extern const struct session_kind smtp_kind; /* for PROTOCOL_SMTP, _SUBMISSION and _SUBMISSIONS */
+extern const struct session_kind smtp_kind; /* for PROTOCOL_SMTP, _SUBMISSION, _SUBMISSIONS, _LMTP and _ATRN */
 extern const struct dialect smtp_dialect;
 
 enum smtp_state {
@@ -107,6 +108,7 @@ struct smtp {
         char *helo;             /* what the client calls itself */
         bool extended;          /* it said EHLO */
         bool plain_codes;       /* it said HELO: replies without enhanced codes */
+        unsigned answers;       /* LMTP: the next reply is given so many times, once a recipient; 0: once */
         unsigned letters;       /* accepted in this session */
         struct letter letter;
         struct reception reception;
@@ -122,6 +124,8 @@ int smtp_reply(struct session *s, const char *format, ...) __attribute__((format
 int smtp_refuse(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool smtp_xtext(struct str s, size_t most); /* RFC 3461 §4 */
 bool smtp_submission(const struct session *s);
+bool smtp_lmtp(const struct session *s); /* RFC 2033: for hosts that are trusted, an answer a recipient */
+bool smtp_trusted(const struct session *s); /* loopback, or settings.trusted_addresses */
 bool smtp_offers_auth(const struct session *s);
 void smtp_forget(struct smtp *s); /* as after STARTTLS: HELO, transaction, sign-in */
 
@@ -170,5 +174,8 @@ int smtp_noop(struct session *s, struct scan *a);
 int smtp_quit(struct session *s, struct scan *a);
 int smtp_send(struct session *s, struct scan *a);
 int smtp_turn(struct session *s, struct scan *a);
+int smtp_etrn(struct session *s, struct scan *a);
+int smtp_atrn(struct session *s, struct scan *a);
+int smtp_lhlo(struct session *s, struct scan *a);
 int smtp_auth(struct session *s, struct scan *a);
 int smtp_starttls(struct session *s, struct scan *a);
