@@ -32,6 +32,8 @@ static const struct command smtp_commands[] = {
         { "HELP",     smtp_help,     SMTP_ALWAYS,     0, 0, "HELP [command]", "HELP" },
         { "NOOP",     smtp_noop,     SMTP_ALWAYS,     0, 0, "NOOP" },
         { "QUIT",     smtp_quit,     SMTP_ALWAYS,     NO_ARGUMENT, 0, "QUIT" },
+        { "ETRN",     smtp_etrn,     SMTP_READY,      0, 0, "ETRN domain", "ETRN" },
+        { "ATRN",     smtp_atrn,     SMTP_READY,      NEEDS_LOGIN | LAST, 0, "ATRN [domain,...]", "ATRN" },
         { "STARTTLS", smtp_starttls, SMTP_READY | SMTP_MAIL | SMTP_RCPT, NO_ARGUMENT | LAST, 0, "STARTTLS", "STARTTLS" },
         { "AUTH",     smtp_auth,     SMTP_READY,      NEEDS_TLS_FOR_SECRETS | SECRET_RESPONSE, 0,
           "AUTH mechanism [initial-response]", "AUTH" },
@@ -39,8 +41,6 @@ static const struct command smtp_commands[] = {
         { "SOML",     smtp_mail,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT, 0, "SOML FROM:<address>" },
         { "SAML",     smtp_mail,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT, 0, "SAML FROM:<address>" },
         { "TURN",     smtp_turn,     SMTP_ALWAYS,     0, 0, "TURN" },
-        { "ETRN",     smtp_etrn,     SMTP_READY,      0, 0, "ETRN domain", "ETRN" },
-        { "ATRN",     smtp_atrn,     SMTP_READY,      NEEDS_LOGIN | LAST, 0, "ATRN [domain,...]", "ATRN" },
         /* as lecture 49 spells them */
         { "VERFY",    smtp_vrfy,     SMTP_ALWAYS,     UNLISTED },
         { "SMOL",     smtp_mail,     SMTP_READY,      NEEDS_LOGIN_TO_SUBMIT | UNLISTED },
