@@ -206,6 +206,11 @@ def test_a_removed_account_leaves_its_files_to_nobody(pail):
         until('it has begun', lambda: [name for name in parts(pail) if name.endswith('.new')])
         reset(s)
     until('the part is kept', lambda: [name for name in parts(pail) if name.endswith('.part')])
+    pail.verb('account', 'remove', 'alice@crepes.fr')
+    for part in ('mail', 'files'):
+        shutil.rmtree(f'{pail.folder}/{part}/alice@crepes.fr')
+    pail.verb('account', 'add', 'alice@crepes.fr')
+    assert not [name for name in parts(pail) if name.endswith('.part')]
     pail.stop()
     pail.verb('account', 'remove', 'alice@crepes.fr', '--purge')
     assert not os.path.exists(f'{pail.folder}/files/alice@crepes.fr')
