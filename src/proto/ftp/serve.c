@@ -77,6 +77,8 @@ static void carry_out(struct session *s, struct str line)
                 command_run(s, &ftp_dialect, line);
         if (remembers)
                 use_up(s, c);
+        /* Given back at once, to be used by the next session: given back only when thousands park, it would be holes in the heap. */
+        arena_finish(&s->command);
 }
 
 /* --- what waits while a transfer runs ------------------------------------------------------------------------ */
