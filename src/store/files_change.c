@@ -195,12 +195,11 @@ static int rename_step(struct step *st)
         st->dirs[0] = a->dir;
         st->dirs[1] = b->dir;
         begun = tally_begin(c->tally);
+        tally_lock(c->tally);
         rc = disk_rename_new(a->dir, a->name, b->dir, b->name);
-        if (rc == -EEXIST || (rc == -EINVAL && !lies_in(c->to, c->path))) {
-                tally_lock(c->tally);
+        if (rc == -EEXIST || (rc == -EINVAL && !lies_in(c->to, c->path)))
                 rc = replace(c, &freed);
-                tally_unlock(c->tally);
-        }
+        tally_unlock(c->tally);
         tally_end(c->root, c->tally, begun, -freed, 0);
         if (!rc)
                 part_forget(c->root, c->tally, c->to);

@@ -87,8 +87,8 @@ int tally_count(struct root *r, struct tally *t);
 /* Any thread, at once: */
 int tally_charge(struct root *r, struct tally *t, uint64_t octets); /* -EDQUOT */
 void tally_uncharge(struct tally *t, uint64_t octets);
-/* NULL: as if the disk were full. A change of the tree; what replaces or removes something else is locked too. octets: by how much the files grow; charged: of what was
- * charged this much is used up. */
+/* A change of the tree. octets: by how much the files grow; charged: of what was charged this much is used up. t NULL: as if the disk were
+ * full. Whatever takes a name from a file (removes, replaces, moves it) is locked too, so that what is looked at is what goes. */
 bool tally_begin(
     struct tally *t); /* false: the disk is too full even for that; counted anew when it is not */
 void tally_take(struct tally *t, uint64_t octets); /* what was used is charged now; between the two */
