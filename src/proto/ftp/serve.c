@@ -226,13 +226,20 @@ static bool said_quit(const struct ftp *p)
         return quit;
 }
 
+/* The transfer has something to say. */
+static void called(struct session *s)
+{
+        bool ended = ftp_transfer_look(s);
+
+        arena_finish(&s->command);
+        if (ended)
+                run_held(s);
+}
+
 static void finish_held(struct session *s)
 {
-        struct ftp *p = ftp_of(s);
-
-        while (p->transfer && conn_await_call(s->conn, NEVER) == GOT_CALLED)
-                if (ftp_transfer_look(s))
-                        run_held(s);
+        while (ftp_of(s)->transfer && conn_await_call(s->conn, NEVER) == GOT_CALLED)
+                called(s);
 }
 
 /* Their end or ours. */
@@ -268,10 +275,7 @@ static enum served ftp_serve(struct session *s)
                 case GOT_QUIET: return PARKED;
                 case GOT_LATE: late(s); break;
                 case GOT_END: goodbye(s); break;
-                case GOT_CALLED:
-                        if (ftp_transfer_look(s))
-                                run_held(s);
-                        break;
+                case GOT_CALLED: called(s); break;
                 }
         }
         return ENDED;
