@@ -50,12 +50,12 @@ static int rename_over(struct upload *u, const struct statx *old, uint64_t freed
         int rc = 0;
 
         u->credit = freed; /* not what it was when we began */
-        if (upload_owed(u, u->size) > u->charged)
-                rc = tally_charge(u->root, u->tally, upload_owed(u, u->size) - u->charged);
+        if (upload_owed(u, u->octets) > u->charged)
+                rc = tally_charge(u->root, u->tally, upload_owed(u, u->octets) - u->charged);
         if (rc)
                 return rc;
-        if (upload_owed(u, u->size) > u->charged)
-                u->charged = upload_owed(u, u->size);
+        if (upload_owed(u, u->octets) > u->charged)
+                u->charged = upload_owed(u, u->octets);
         /* A free name others may take without the lock. */
         if (!old)
                 rc = disk_rename_new(f->parts, u->part, s->dir, s->name);
@@ -83,7 +83,7 @@ static int take_name(struct upload *u, uint64_t *freed)
         if (!rc && S_ISDIR(x.stx_mode))
                 return -EISDIR;
         if (!rc && S_ISREG(x.stx_mode))
-                *freed = x.stx_size;
+                *freed = octets_of(u->root->files, &x);
         else if (!rc && (!S_ISLNK(x.stx_mode) || spot_leads_out(u->root, s)))
                 return -EACCES;
         return rename_over(u, rc ? NULL : &x, *freed);
@@ -102,7 +102,7 @@ static int publish(struct step *s)
         if (!begun)
                 return -ENOSPC;
         /* With all of it charged it does not matter what is there. */
-        if (u->charged >= u->size)
+        if (u->charged >= u->octets)
                 rc = disk_rename_new(r->files->parts, u->part, u->spot.dir, u->spot.name);
         if (rc == -EEXIST || rc == -EINVAL) { /* or a file system that cannot promise not to replace */
                 tally_lock(u->tally);
@@ -114,7 +114,7 @@ static int publish(struct step *s)
                 tally_end(r, u->tally, begun, 0, 0);
                 return rc == -EXDEV ? -EACCES : rc;
         }
-        tally_end(r, u->tally, begun, (int64_t)u->size - (int64_t)freed, u->charged);
+        tally_end(r, u->tally, begun, (int64_t)u->octets - (int64_t)freed, u->charged);
         u->charged = 0;
         u->part[0] = '\0';
         u->committed = true;
@@ -141,12 +141,15 @@ int upload_commit(struct upload *u, uint64_t size, int64_t modified)
 
         if (u->committed)
                 return -EINVAL;
+        if (size > INT64_MAX / 4)
+                return -EFBIG;
         rc = upload_need_tally(u);
-        if (!rc && size > u->end)
-                rc = upload_charge(u, size, false);
+        if (!rc)
+                rc = upload_charge(u, size + u->facts.n, false);
         if (rc)
                 return rc;
         u->size = size;
+        u->octets = size + u->facts.n;
         u->modified = modified;
         u->step = (struct step){ .prepare = prepare, .act = publish, .data = -1, .dirs = { -1, -1 } };
         if (long_one) {

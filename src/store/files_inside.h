@@ -65,7 +65,9 @@ void spot_close(struct spot *s);
 int look_at(int dir, const char *name,
             struct statx *x); /* not of what a link leads to; name "": of dir itself */
 void facts_from(struct files *f, const struct statx *x,
-                struct file_facts *out);   /* f NULL: coded is not asked for */
+                struct file_facts *out); /* f NULL: coded is not asked for */
+uint64_t octets_of(struct files *f,
+                   const struct statx *x); /* that count: a file's, and of the facts beside it */
 bool leads_out(int root, const char *rel); /* a link, out of the root */
 bool spot_leads_out(struct root *r, const struct spot *s);
 

@@ -78,6 +78,8 @@ static void test_quota(void **state)
         upload_free(&u, false, 0);
         assert_int_equal(available(), 640);
         assert_int_equal(upload_begin(root, S("/r"), UPLOAD_NEW, 0, &u), 0);
+        upload_facts(u, str_from(text, 641)); /* which count too */
+        assert_int_equal(upload_commit(u, 0, 0), -EDQUOT);
         assert_int_equal(upload_room(u, 0, UINT64_MAX), -EFBIG);
         assert_int_equal(upload_write(u, INT64_MAX, S("x")), -EFBIG);
         assert_int_equal(upload_write(u, (uint64_t)1 << 50, S("x")), -ENOSPC);
