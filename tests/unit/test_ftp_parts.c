@@ -181,7 +181,7 @@ static void conversions(const char *format, char *out, size_t room)
         size_t at = 0;
 
         for (const char *c = strchr(format, '%'); c; c = strchr(c, '%')) {
-                size_t n = 1 + strcspn(c + 1, "dscu") + 1;
+                size_t n = 1 + strcspn(c + 1, "dscuo") + 1;
 
                 assert_true(at + n < room);
                 memcpy(out + at, c, n);
