@@ -133,7 +133,7 @@ const struct setting settings_table[] = {
         { "ftp-rate-anonymous", SIZE, AT(ftp_rate_anonymous), "0", 0, LONG_MAX, "and of all who are anonymous" },
         { "ftp-connections-per-account", NUMBER, AT(ftp_connections_per_account), "0", 0, 10000000, "of one process; 0: any number" },
         { "ftp-code-page", NAME, AT(ftp_code_page), "IBM-1047", 0, 0, "of TYPE E, as iconv knows it", AT_START },
-        { "ftp-xferlog", TEXT, AT(ftp_xferlog), "", 0, 0, "a file, or one in the data folder, that gets a line for each transfer, as wu-ftpd wrote it; the folder's owner must be able to write it; empty: none", AT_START },
+        { "ftp-xferlog", TEXT, AT(ftp_xferlog), "", 0, 0, "a file that gets a line for each transfer, as wu-ftpd wrote it; a relative name is in the data folder; empty: none", AT_START },
 
         { "Files", TITLE },
         { "files-durable", FLAG, AT(files_durable), "yes", 0, 0, "an upload is acknowledged when it would survive a power cut" },

@@ -1,5 +1,6 @@
 #include "base/arena.h"
 #include "base/mem.h"
+#include "base/page.h"
 #include <stdio.h>
 
 /* Under ASan the unused part of a chunk is poisoned and every piece is followed by a red zone, so that a step
@@ -22,13 +23,15 @@ enum { RED_ZONE = 16 };
 enum { RED_ZONE = 0 };
 #endif
 
-enum { ALIGN = 16, SMALL = 4096 - 64, LARGE = 64 * 1024 - 64 };
+enum { ALIGN = 16, SMALL = PAGE - 32, LARGE = 64 * 1024 - 64 };
 
 struct arena_chunk {
         struct arena_chunk *next;
         size_t size, at; /* of data */
         _Alignas(ALIGN) char data[];
 };
+
+_Static_assert(sizeof(struct arena_chunk) + SMALL <= PAGE, "a small chunk is a page");
 
 void arena_init(struct arena *a, size_t max)
 {
@@ -38,7 +41,10 @@ void arena_init(struct arena *a, size_t max)
 static void free_chunk(struct arena_chunk *c)
 {
         show(c->data, c->size);
-        mem_free(c);
+        if (c->size == SMALL)
+                page_put((char *)c);
+        else
+                mem_free(c);
 }
 
 void arena_reset(struct arena *a)
@@ -81,7 +87,9 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t n)
 
         if (own)
                 size = n;
-        c = mem_grow(NULL, sizeof *c + size, 1);
+        if (own && size == SMALL)
+                size++;
+        c = size == SMALL ? (struct arena_chunk *)(void *)page_get() : mem_grow(NULL, sizeof *c + size, 1);
         *c = (struct arena_chunk){ .size = size };
         hide(c->data, size);
         if (own && a->chunk) {

@@ -30,9 +30,11 @@ static bool mail_is_there(struct tool *t, struct str name)
         return access(arena_printf(&t->arena, "mail/" PRS "/account.db", STR(name)).p, F_OK) == 0;
 }
 
+/* Its mail; and of an earlier account's uploads that broke off nothing is left. */
 static int make_mail(struct tool *t, struct accounts *accounts, struct str name)
 {
-        int rc = account_create(accounts, name);
+        int forgot = again ? 0 : account_files_forget(t, name);
+        int rc = forgot ? forgot : account_create(accounts, name);
 
         if (rc == -EEXIST && again)
                 return 0;
@@ -41,7 +43,7 @@ static int make_mail(struct tool *t, struct accounts *accounts, struct str name)
 
                 buf_init(&ignored, 1000);
                 (void)directory_remove_account(t->directory, name, &ignored);
-                buf_printf(&t->why, "mail/" PRS ": %s", STR(name), strerror(-rc));
+                buf_printf(&t->why, "%s/" PRS ": %s", forgot ? "files" : "mail", STR(name), strerror(-rc));
         }
         return rc;
 }
@@ -79,18 +81,15 @@ static int add(struct tool *t)
 
         if (rc)
                 return rc;
-        if (mail_is_there(t, name) && !again) {
+        if (!again && (mail_is_there(t, name) || account_files_there(t, name))) {
                 accounts_close(&accounts);
-                return tool_fail(t, -EEXIST, name,
-                                 "the mail of an earlier account of this name is still there: remove that "
-                                 "folder in mail/, or "
-                                 "say --again to give it back");
-        }
-        if (account_files_there(t, name) && !again) {
-                accounts_close(&accounts);
-                return tool_fail(t, -EEXIST, name,
-                                 "the files of an earlier account of this name are still there: remove that "
-                                 "folder in files/, or say --again to give them back");
+                return tool_fail(
+                    t, -EEXIST, name,
+                    mail_is_there(t, name)
+                        ? "the mail of an earlier account of this name is still there: remove that "
+                          "folder in mail/, or say --again to give it back"
+                        : "the files of an earlier account of this name are still there: remove that "
+                          "folder in files/, or say --again to give them back");
         }
         rc = directory_add_account(t->directory, name, &t->why);
         rc = rc ? rc : make_mail(t, accounts, name);
@@ -247,7 +246,10 @@ static void show_entry(struct tool *t, const struct account_entry *e, const stru
                e->quota ? " of " : "", e->quota ? tool_size(e->quota).z : "");
         printf("%-12s %llu of %llu letters, %s\n", "text-index", (unsigned long long)f->indexed,
                (unsigned long long)f->index_letters, tool_size(f->index_octets).z);
-        printf("%-12s %s\n", "files", tool_size(f->files).z);
+        uint64_t most = t->settings.shared_quota ? 0 : (uint64_t)t->settings.files_quota;
+
+        printf("%-12s %s%s%s\n", "files", tool_size(f->files).z, most ? " of " : "",
+               most ? tool_size(most).z : "");
         if (e->imap_disable.n)
                 printf("%-12s " PRS "\n", "imap-disable", STR(e->imap_disable));
         if (e->moved_to.n)

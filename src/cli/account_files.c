@@ -22,10 +22,21 @@ static int open_files(struct tool *t, struct files **out)
         return folder < 0 ? folder : files_open(out, folder, &how);
 }
 
+int account_files_forget(struct tool *t, struct str name)
+{
+        struct files *files;
+        int rc = open_files(t, &files);
+
+        if (rc)
+                return rc == -ENOENT ? 0 : rc; /* made by an older pail, which had no files */
+        rc = files_forget(files, name);
+        files_close(&files);
+        return rc;
+}
+
 int account_files_remove(struct tool *t, struct str name, bool purge)
 {
         struct str path = arena_printf(&t->arena, "files/" PRS, STR(name));
-        struct files *files;
         int rc;
 
         if (!account_files_there(t, name))
@@ -35,11 +46,7 @@ int account_files_remove(struct tool *t, struct str name, bool purge)
                         printf("its files are kept in " PRS "\n", STR(path));
                 return EX_OK;
         }
-        rc = open_files(t, &files);
-        if (!rc) {
-                rc = files_forget(files, name);
-                files_close(&files);
-        }
+        rc = account_files_forget(t, name);
         return rc < 0 ? tool_fail(t, rc, path, NULL) : EX_OK;
 }
 

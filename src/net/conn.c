@@ -173,7 +173,7 @@ ssize_t raw_read(struct conn *c, void *p, size_t n)
 
         if (!c->readable)
                 return -EAGAIN;
-        urgent = at_mark(c);
+        urgent = c->urgent_ahead && at_mark(c);
         do {
                 got = recv(c->watch.fd, p, n, MSG_DONTWAIT);
         } while (got < 0 && errno == EINTR);
@@ -183,22 +183,23 @@ ssize_t raw_read(struct conn *c, void *p, size_t n)
                 c->readable = false;
                 return -EAGAIN;
         }
-        if (got > 0 && urgent) {
-                note_urgent(c);
+        if (got > 0 && urgent)
                 c->urgent_ahead = false;
+        if (got > 0 && (size_t)got < n && !c->hung) {
+                if (at_mark(c)) /* a read ends before an urgent byte, too */
+                        note_urgent(c);
+                else
+                        c->readable = false; /* dry; what comes from now on makes a new edge */
         }
-        /* Dry; what comes from now on makes a new edge. But a read ends before an urgent byte, too. */
-        if (got > 0 && (size_t)got < n && !c->hung && !c->urgent_inline)
-                c->readable = false;
         return got;
 }
 
 void conn_urgent_inline(struct conn *c)
 {
-        int on = 1;
+        int on = 1, at;
 
-        c->urgent_inline = true;
-        setsockopt(c->watch.fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+        c->urgent_inline = ioctl(c->watch.fd, SIOCATMARK, &at) == 0 && /* else there is none */
+                           setsockopt(c->watch.fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0;
 }
 
 bool conn_urgent(struct conn *c)

@@ -102,6 +102,9 @@ struct conn_tls_facts {
         bool binding_is_exporter; /* tls-exporter (RFC 9266); else tls-unique */
 };
 bool conn_tls_facts(struct conn *c, struct conn_tls_facts *out);
+/* Server side: the name that the client asked for (SNI), in room; empty: none, or no TLS. */
+enum { TLS_NAME_ROOM = 256 };
+struct str conn_tls_name(const struct conn *c, char room[static TLS_NAME_ROOM]);
 
 /* COMPRESS=DEFLATE (RFC 4978), both directions from here on, below lines and above TLS; the tap sees what is meant. The
  * go-ahead is flushed first (waits). Refuses as conn_starttls does if plaintext is left over. It costs some 80 KB as

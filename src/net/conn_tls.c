@@ -376,3 +376,14 @@ bool conn_tls_facts(struct conn *c, struct conn_tls_facts *out)
         }
         return true;
 }
+
+struct str conn_tls_name(const struct conn *c, char room[static TLS_NAME_ROOM])
+{
+        size_t n = TLS_NAME_ROOM;
+        unsigned type;
+
+        if (!c->tls || gnutls_server_name_get(c->tls->session, room, &n, &type, 0) < 0 ||
+            type != GNUTLS_NAME_DNS)
+                return S("");
+        return str_of(room); /* it ends with NUL, which n may count or not */
+}

@@ -30,8 +30,6 @@ static void ready(struct watch *w, uint32_t events)
 struct stream *stream_new(int fd)
 {
         struct stream *s = mem_new(struct stream);
-        struct sockaddr_storage sa = { 0 };
-        socklen_t n = sizeof(sa);
         int on = 1, flags = fcntl(fd, F_GETFL);
 
         s->watch.fd = fd;
@@ -41,8 +39,6 @@ struct stream *stream_new(int fd)
         buf_init(&s->back, STREAM_BACK);
         /* a peer that does not talk acknowledges late: the end of a piece must not wait for that */
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        if (getpeername(fd, (struct sockaddr *)&sa, &n) == 0)
-                s->peer = addr_of((struct sockaddr *)&sa);
         if ((!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) ||
             watch_add(&s->watch, EDGES) < 0) {
                 close(fd);
@@ -74,7 +70,12 @@ void stream_free(struct stream **sp)
 
 struct addr stream_peer(const struct stream *s)
 {
-        return s->peer;
+        struct sockaddr_storage sa = { 0 };
+        socklen_t n = sizeof(sa);
+
+        if (s->peer.family || getpeername(s->watch.fd, (struct sockaddr *)&sa, &n) < 0)
+                return s->peer;
+        return addr_of((struct sockaddr *)&sa);
 }
 
 bool stream_has_tls(const struct stream *s)

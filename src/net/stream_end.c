@@ -1,8 +1,10 @@
 #include "net/stream_private.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* Has the peer's kernel all we sent, the end included? What is no TCP has it at once. */
@@ -58,8 +60,18 @@ static int wait_delivered(struct stream *s, nsec deadline)
         }
 }
 
+/* Many clients know how much is to come and close when they have it, without a word. Our goodbye then meets a reset; all else they have. */
+static bool lost_goodbye_alone(const struct stream *s, uint64_t goodbye, int error)
+{
+        int unacknowledged; /* the end itself counts as one */
+
+        return s->tls && (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN) &&
+               ioctl(s->watch.fd, SIOCOUTQ, &unacknowledged) == 0 && (uint64_t)unacknowledged <= goodbye + 1;
+}
+
 int stream_finish(struct stream *s, nsec deadline)
 {
+        uint64_t before = s->pushed;
         bool theirs =
             s->ended && !s->wrote; /* all was theirs to say: it is here, and our goodbye a courtesy */
         int rc = s->error;
@@ -74,6 +86,8 @@ int stream_finish(struct stream *s, nsec deadline)
                 rc = 0;
         else if (rc == 0)
                 rc = wait_delivered(s, deadline);
+        if (rc < 0 && lost_goodbye_alone(s, s->pushed - before, rc))
+                rc = s->error = 0;
         if (rc == 0)
                 s->finished = true;
         return rc < 0 ? stream_fail(s, rc) : 0;

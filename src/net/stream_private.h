@@ -38,6 +38,7 @@ struct stream {
         bool hung;               /* the peer hung up: a short read no longer means that there is no more */
         bool ended;              /* end of input was read */
         bool wrote;              /* something was sent, or tried */
+        uint64_t pushed;         /* TLS: octets that the socket took */
         bool finished;           /* and is with the peer, whole */
         bool at_work;            /* in an offload */
         bool bulk;               /* the last offload took much */

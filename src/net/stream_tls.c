@@ -88,6 +88,7 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *v, int count)
                 gnutls_transport_set_errno(s->tls->session, (int)-sent);
                 return -1;
         }
+        s->pushed += (uint64_t)sent;
         return sent;
 }
 

@@ -61,10 +61,12 @@ static void open_code_page(void)
                          log_str(str_of(name)));
 }
 
-static void open_xferlog(void)
+/* A log among the machine's logs is opened with the rights we were started with; one in the data folder with its owner's, who could have
+ * put a link there. */
+static void open_xferlog(bool among_logs)
 {
         const char *path = front.server.settings->ftp_xferlog;
-        int rc = *path ? xferlog_open(&front.server.xferlog, path) : 0;
+        int rc = *path && (*path == '/') == among_logs ? xferlog_open(&front.server.xferlog, path) : 0;
 
         if (rc < 0)
                 log_warn("xferlog", "file=%s why=\"%s\"", log_str(str_of(path)), strerror(-rc));
@@ -144,11 +146,12 @@ int role_files(void)
         front.server.kinds[PROTOCOL_FTP] = &ftp_kind;
         front.server.kinds[PROTOCOL_FTPS] = &ftp_kind;
         boot_id(); /* from /proc, soon out of reach */
+        open_xferlog(true);
         start_drop(&front.start);
         front_make_folder("files"); /* a folder of an older pail has none */
         front_make_folder("usage");
         open_code_page();
-        open_xferlog();
+        open_xferlog(false);
         sandbox_enter(paths, sizeof(paths) / sizeof(*paths), SANDBOX_CONNECT | SANDBOX_FILE_SERVER);
         front_threads(4, 4);
         open_store();

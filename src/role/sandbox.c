@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/landlock.h>
 #include <linux/sockios.h>
 #include <sched.h>
@@ -233,13 +232,6 @@ static const int allowed[] = {
         SCMP_SYS(arch_prctl),
 };
 
-/* SANDBOX_FILE_SERVER */
-static const int of_file_server[] = {
-        SCMP_SYS(splice),     SCMP_SYS(symlink),   SCMP_SYS(symlinkat), SCMP_SYS(fchmodat),
-        SCMP_SYS(chmod),      SCMP_SYS(fsetxattr), SCMP_SYS(fgetxattr), SCMP_SYS(fremovexattr),
-        SCMP_SYS(flistxattr), SCMP_SYS(fallocate), SCMP_SYS(readahead), SCMP_SYS(copy_file_range),
-};
-
 static const int deadly[] = {
         SCMP_SYS(execve),
         SCMP_SYS(execveat),
@@ -283,9 +275,8 @@ static const unsigned fcntl_commands[] = {
         F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,      F_SETFL,     F_GETLK,
         F_SETLK, F_SETLKW,        F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS,
 };
-static const unsigned fcntl_of_file_server[] = { F_SETPIPE_SZ, F_GETPIPE_SZ };
-/* FICLONE, FICLONERANGE: copies that share their blocks. SIOCOUTQ, SIOCATMARK: how much of ours is not with the peer, urgent data. */
-static const unsigned ioctl_of_file_server[] = { FICLONE, FICLONERANGE, SIOCOUTQ, SIOCATMARK };
+/* How much of ours the peer has not got yet; urgent data. */
+static const unsigned ioctl_of_file_server[] = { SIOCOUTQ, SIOCATMARK };
 static const unsigned ioctl_requests[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, SIOCATMARK };
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
@@ -320,13 +311,8 @@ static int add_dialling(scmp_filter_ctx f)
 
 static int add_file_server(scmp_filter_ctx f)
 {
-        int bad = 0;
-
-        for (size_t i = 0; i < COUNT(of_file_server); i++)
-                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, of_file_server[i], 0);
-        bad |= add_requests(f, SCMP_SYS(fcntl), fcntl_of_file_server, COUNT(fcntl_of_file_server));
-        bad |= add_requests(f, SCMP_SYS(ioctl), ioctl_of_file_server, COUNT(ioctl_of_file_server));
-        return bad;
+        return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(symlinkat), 0) |
+               add_requests(f, SCMP_SYS(ioctl), ioctl_of_file_server, COUNT(ioctl_of_file_server));
 }
 
 /* What is allowed to ourselves only, and in part only. */

@@ -16,8 +16,8 @@ enum sandbox_right {
 };
 enum sandbox_also {
         SANDBOX_CONNECT = 1,     /* sockets that it was given may connect; it makes and binds none */
+        SANDBOX_FILE_SERVER = 2, /* symbolic links; what a data connection is asked about */
         SANDBOX_DIAL = 4,        /* makes IPv4 and IPv6 sockets and connects them; listens nowhere */
-        SANDBOX_FILE_SERVER = 2, /* splice, attributes beside files, modes, clones, symbolic links */
 };
 struct sandbox_path {
         const char *path; /* a folder: all beneath it */

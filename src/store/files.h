@@ -44,7 +44,7 @@ void root_close(struct root **r);
 void root_umask(struct root *r,
                 unsigned bits); /* that new files (0666) and folders (0777) lack; 022 if it is not called */
 struct root_room {
-        uint64_t used, quota; /* octets, by files; quota 0: none */
+        uint64_t used, quota; /* octets, by files and the facts beside them; quota 0: none */
         uint64_t available;   /* what may still be written: of quota and disk the lesser */
 };
 [[nodiscard]] int root_room(struct root *r, struct root_room *out);

@@ -45,6 +45,16 @@ static int need_counters(struct name_change *c)
         return rc == -ENOSPC || rc == -EDQUOT ? 0 : rc;
 }
 
+/* A name of it is gone: the octets that counted. */
+static uint64_t let_go(struct files *f, const struct statx *x)
+{
+        uint64_t octets = octets_of(f, x);
+
+        if (S_ISREG(x->stx_mode) && x->stx_nlink == 1)
+                beside_drop(f, x);
+        return octets;
+}
+
 /* With the account's lock: the octets of what goes. */
 static int remove_one(struct name_change *c, int64_t *freed)
 {
@@ -59,11 +69,8 @@ static int remove_one(struct name_change *c, int64_t *freed)
         if (S_ISLNK(x.stx_mode) && spot_leads_out(c->root, s))
                 return -ENOENT;
         rc = disk_unlink(s->dir, s->name);
-        if (!rc && S_ISREG(x.stx_mode)) {
-                *freed = (int64_t)x.stx_size;
-                if (x.stx_nlink == 1)
-                        beside_drop(c->root->files, &x);
-        }
+        if (!rc)
+                *freed = (int64_t)let_go(c->root->files, &x);
         return rc;
 }
 
@@ -162,11 +169,8 @@ static int replace(struct name_change *c, int64_t *freed)
         if (!there && S_ISLNK(to.stx_mode) && spot_leads_out(c->root, b))
                 return -EACCES;
         rc = disk_rename(a->dir, a->name, b->dir, b->name);
-        if (!rc && !there && S_ISREG(to.stx_mode)) {
-                *freed = (int64_t)to.stx_size;
-                if (to.stx_nlink == 1)
-                        beside_drop(c->root->files, &to);
-        }
+        if (!rc && !there)
+                *freed = (int64_t)let_go(c->root->files, &to);
         return rc;
 }
 
@@ -195,12 +199,11 @@ static int rename_step(struct step *st)
         st->dirs[0] = a->dir;
         st->dirs[1] = b->dir;
         begun = tally_begin(c->tally);
+        tally_lock(c->tally);
         rc = disk_rename_new(a->dir, a->name, b->dir, b->name);
-        if (rc == -EEXIST || (rc == -EINVAL && !lies_in(c->to, c->path))) {
-                tally_lock(c->tally);
+        if (rc == -EEXIST || (rc == -EINVAL && !lies_in(c->to, c->path)))
                 rc = replace(c, &freed);
-                tally_unlock(c->tally);
-        }
+        tally_unlock(c->tally);
         tally_end(c->root, c->tally, begun, -freed, 0);
         if (!rc)
                 part_forget(c->root, c->tally, c->to);

@@ -42,35 +42,51 @@ static int prepare(struct step *s)
         return rc;
 }
 
-/* The name is free, or what has it is replaced, and its octets are given back. */
-static int take_name(struct upload *u, uint64_t *freed)
+/* With the account's lock, so that `old` stays what it was. What must be paid for it now is charged first. */
+static int rename_over(struct upload *u, const struct statx *old, uint64_t freed)
 {
         struct files *f = u->root->files;
         struct spot *s = &u->spot;
-        struct statx x;
-        int rc = look_at(s->dir, s->name, &x), renamed;
+        int rc = 0;
 
-        if (!rc && S_ISDIR(x.stx_mode))
-                return -EISDIR;
-        if (!rc && !S_ISREG(x.stx_mode) && (!S_ISLNK(x.stx_mode) || spot_leads_out(u->root, s)))
-                return -EACCES;
+        u->credit = freed; /* not what it was when we began */
+        if (upload_owed(u, u->octets) > u->charged)
+                rc = tally_charge(u->root, u->tally, upload_owed(u, u->octets) - u->charged);
+        if (rc)
+                return rc;
+        if (upload_owed(u, u->octets) > u->charged)
+                u->charged = upload_owed(u, u->octets);
+        /* A free name others may take without the lock. */
+        if (!old)
+                rc = disk_rename_new(f->parts, u->part, s->dir, s->name);
+        if (rc == -EEXIST)
+                return -EAGAIN;
+        if (old || rc == -EINVAL)
+                rc = disk_rename(f->parts, u->part, s->dir, s->name);
+        if (!rc && old && S_ISREG(old->stx_mode) && old->stx_nlink == 1)
+                beside_drop(f, old);
+        return rc;
+}
+
+/* The name is free, or what has it is replaced, and its octets are given back. */
+static int take_name(struct upload *u, uint64_t *freed)
+{
+        struct spot *s = &u->spot;
+        struct statx x;
+        int rc = look_at(s->dir, s->name, &x);
+
         if (rc && rc != -ENOENT)
                 return rc;
-        *freed = rc || !S_ISREG(x.stx_mode) ? 0 : x.stx_size;
-        u->credit = *freed; /* not what it was when we began */
-        if (upload_owed(u, u->size) > u->charged) {
-                int over = tally_charge(u->root, u->tally, upload_owed(u, u->size) - u->charged);
-
-                if (over)
-                        return over;
-                u->charged = upload_owed(u, u->size);
-        }
+        *freed = 0;
         if (!rc && u->how == UPLOAD_UNIQUE)
                 return -EEXIST;
-        renamed = disk_rename(f->parts, u->part, s->dir, s->name);
-        if (!renamed && !rc && S_ISREG(x.stx_mode) && x.stx_nlink == 1)
-                beside_drop(f, &x);
-        return renamed;
+        if (!rc && S_ISDIR(x.stx_mode))
+                return -EISDIR;
+        if (!rc && S_ISREG(x.stx_mode))
+                *freed = octets_of(u->root->files, &x);
+        else if (!rc && (!S_ISLNK(x.stx_mode) || spot_leads_out(u->root, s)))
+                return -EACCES;
+        return rename_over(u, rc ? NULL : &x, *freed);
 }
 
 static int publish(struct step *s)
@@ -86,18 +102,19 @@ static int publish(struct step *s)
         if (!begun)
                 return -ENOSPC;
         /* With all of it charged it does not matter what is there. */
-        if (u->charged >= u->size)
+        if (u->charged >= u->octets)
                 rc = disk_rename_new(r->files->parts, u->part, u->spot.dir, u->spot.name);
         if (rc == -EEXIST || rc == -EINVAL) { /* or a file system that cannot promise not to replace */
                 tally_lock(u->tally);
-                rc = take_name(u, &freed);
+                while ((rc = take_name(u, &freed)) == -EAGAIN)
+                        ;
                 tally_unlock(u->tally);
         }
         if (rc) {
                 tally_end(r, u->tally, begun, 0, 0);
                 return rc == -EXDEV ? -EACCES : rc;
         }
-        tally_end(r, u->tally, begun, (int64_t)u->size - (int64_t)freed, u->charged);
+        tally_end(r, u->tally, begun, (int64_t)u->octets - (int64_t)freed, u->charged);
         u->charged = 0;
         u->part[0] = '\0';
         u->committed = true;
@@ -124,12 +141,15 @@ int upload_commit(struct upload *u, uint64_t size, int64_t modified)
 
         if (u->committed)
                 return -EINVAL;
+        if (size > INT64_MAX / 4)
+                return -EFBIG;
         rc = upload_need_tally(u);
-        if (!rc && size > u->end)
-                rc = upload_charge(u, size, false);
+        if (!rc)
+                rc = upload_charge(u, size + u->facts.n, false);
         if (rc)
                 return rc;
         u->size = size;
+        u->octets = size + u->facts.n;
         u->modified = modified;
         u->step = (struct step){ .prepare = prepare, .act = publish, .data = -1, .dirs = { -1, -1 } };
         if (long_one) {

@@ -65,7 +65,9 @@ void spot_close(struct spot *s);
 int look_at(int dir, const char *name,
             struct statx *x); /* not of what a link leads to; name "": of dir itself */
 void facts_from(struct files *f, const struct statx *x,
-                struct file_facts *out);   /* f NULL: coded is not asked for */
+                struct file_facts *out); /* f NULL: coded is not asked for */
+uint64_t octets_of(struct files *f,
+                   const struct statx *x); /* that count: a file's, and of the facts beside it */
 bool leads_out(int root, const char *rel); /* a link, out of the root */
 bool spot_leads_out(struct root *r, const struct spot *s);
 
@@ -87,8 +89,8 @@ int tally_count(struct root *r, struct tally *t);
 /* Any thread, at once: */
 int tally_charge(struct root *r, struct tally *t, uint64_t octets); /* -EDQUOT */
 void tally_uncharge(struct tally *t, uint64_t octets);
-/* NULL: as if the disk were full. A change of the tree; what replaces or removes something else is locked too. octets: by how much the files grow; charged: of what was
- * charged this much is used up. */
+/* A change of the tree. octets: by how much the files grow; charged: of what was charged this much is used up. t NULL: as if the disk were
+ * full. Whatever takes a name from a file (removes, replaces, moves it) is locked too, so that what is looked at is what goes. */
 bool tally_begin(
     struct tally *t); /* false: the disk is too full even for that; counted anew when it is not */
 void tally_take(struct tally *t, uint64_t octets); /* what was used is charged now; between the two */

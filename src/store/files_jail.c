@@ -130,6 +130,11 @@ void facts_from(struct files *f, const struct statx *x, struct file_facts *out)
                 out->coded = beside_size(f, x);
 }
 
+uint64_t octets_of(struct files *f, const struct statx *x)
+{
+        return S_ISREG(x->stx_mode) ? x->stx_size + beside_size(f, x) : 0;
+}
+
 /* The kernel says EXDEV for exactly this. */
 bool leads_out(int root, const char *rel)
 {

@@ -130,11 +130,18 @@ int part_keep(struct root *r, struct tally *t, struct str path, const char *name
 
         if (!rc && f->how.durable)
                 rc = disk_datasync(fd);
-        part_forget(r, t, path);
         kept_name(r, path, kept);
         begun = tally_begin(t);
-        if (!rc)
-                rc = disk_rename(f->parts, name, f->parts, kept);
+        while (
+            !rc) { /* another session's, kept at the same time: the last one stays, and each is counted once */
+                part_forget(r, t, path);
+                rc = disk_rename_new(f->parts, name, f->parts, kept);
+                if (rc == -EINVAL)
+                        rc = disk_rename(f->parts, name, f->parts, kept);
+                if (rc != -EEXIST)
+                        break;
+                rc = 0;
+        }
         tally_end(r, t, begun, rc ? 0 : (int64_t)size, charged);
         return rc;
 }

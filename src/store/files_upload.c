@@ -67,7 +67,7 @@ static int look_at_target(struct upload *u)
         if (S_ISDIR(x.stx_mode))
                 return -EISDIR;
         if (S_ISREG(x.stx_mode))
-                u->credit = x.stx_size;
+                u->credit = octets_of(u->root->files, &x);
         else if (!S_ISLNK(x.stx_mode) || spot_leads_out(u->root, &u->spot))
                 return -EACCES;
         return 0;

@@ -19,6 +19,7 @@ struct upload {
         uint64_t credit;  /* octets of what it will replace */
         uint64_t room;    /* octets for which the disk was asked */
         uint64_t size;    /* at the end */
+        uint64_t octets;  /* that count then: its facts' too */
         int64_t modified;
         bool appends; /* it began with what the file holds */
         bool synced, committed, keep;

@@ -28,7 +28,7 @@ static void todo_add(struct todo **list, const char *above, const char *name)
         *list = t;
 }
 
-static int add_up(int fd, const char *rel, struct todo **list, uint64_t *octets)
+static int add_up(struct files *f, int fd, const char *rel, struct todo **list, uint64_t *octets)
 {
         DIR *d = fdopendir(fd);
         struct dirent *e;
@@ -38,7 +38,7 @@ static int add_up(int fd, const char *rel, struct todo **list, uint64_t *octets)
                 return -ENOMEM;
         }
         while ((e = readdir(d))) {
-                struct stat st;
+                struct statx x;
 
                 if (str_eq(str_of(e->d_name), S(".")) || str_eq(str_of(e->d_name), S("..")))
                         continue;
@@ -46,11 +46,10 @@ static int add_up(int fd, const char *rel, struct todo **list, uint64_t *octets)
                         todo_add(list, rel, e->d_name);
                         continue;
                 }
-                if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                if (look_at(fd, e->d_name, &x))
                         continue; /* gone meanwhile */
-                if (S_ISREG(st.st_mode))
-                        *octets += (uint64_t)st.st_size;
-                else if (S_ISDIR(st.st_mode))
+                *octets += octets_of(f, &x);
+                if (S_ISDIR(x.stx_mode))
                         todo_add(list, rel, e->d_name);
         }
         closedir(d);
@@ -69,7 +68,7 @@ int files_walk(struct root *r, uint64_t *octets)
 
                 list = t->next;
                 if (fd >= 0)
-                        rc = add_up(fd, t->rel, &list, octets);
+                        rc = add_up(r->files, fd, t->rel, &list, octets);
                 else if (!rc && fd != -ENOENT && fd != -ENOTDIR && fd != -EACCES)
                         rc = fd;
                 mem_free(t->rel);

@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 
 import pytest
 from ftp_wire import reset
-from pail import PATIENCE, Pail, until
+from pail import PAIL, PATIENCE, Pail, free_base, until
 
 RHYME = '/pub/jack-and-jill.txt'
 
@@ -169,6 +170,89 @@ def test_where_somebody_has_the_data_port_another_one_is_taken(demo):
     assert not demo.events('role-died')
 
 
+# ---- settings ----
+
+class Served:
+    """`pail serve` with a file of its own, in which settings change."""
+
+    def __init__(self, room, **settings):
+        self.base = free_base()
+        self.config, self.log = room / 'srv' / 'pail.conf', room / 'log'
+        subprocess.run([PAIL, 'init', 'hill.com', '--dir', str(room / 'srv'), '--account', 'jill'], check=True, capture_output=True)
+        subprocess.run([PAIL, 'passwd', 'jill@hill.com', '--dir', str(room / 'srv')], input=b'tumbling\n', check=True)
+        self.settings = {'listen': '127.0.0.1', 'smtp-port': self.base + 25, 'ftp-port': self.base + 21, 'ftp-data-port': self.base + 20,
+                         'ftp-passive-low': self.base + 20000, 'ftp-passive-high': self.base + 20999}
+        self.settings |= {f'{name}-port': 0 for name in ('submission', 'submissions', 'pop3', 'pop3s', 'imap', 'imaps', 'ftps')}
+        self.write(**settings)
+        self.process = subprocess.Popen([PAIL, 'serve', '--config', str(self.config)], stderr=self.log.open('w'), stdin=subprocess.DEVNULL)
+        self.says('event=ready')
+
+    def write(self, **settings):
+        settings = self.settings | {name.replace('_', '-'): value for name, value in settings.items()}
+        self.config.write_text(''.join(f'{name} = "{value}"\n' for name, value in {'data': self.config.parent, **settings}.items()))
+
+    def hang_up(self, says, **settings):
+        self.write(**settings)
+        self.process.send_signal(signal.SIGHUP)
+        self.says(says)
+
+    def says(self, words):
+        def look():
+            assert self.process.poll() is None, self.log.read_text()
+            return words in self.log.read_text()
+        until(words, look)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0
+
+    def ftp(self, *who):
+        f = ftplib.FTP(timeout=PATIENCE)
+        f.connect('127.0.0.1', self.base + 21)
+        f.login(*who)
+        return f
+
+
+def data_port(f):
+    """From which port an active data connection comes."""
+    with f.makeport() as listener:
+        listener.settimeout(PATIENCE)
+        f.sendcmd('NLST')
+        data, (_, port) = listener.accept()
+        with data:
+            data.recv(1)
+        f.getmultiline()
+        return port
+
+
+def anonymous_may(server):
+    try:
+        return works(server.ftp())
+    except ftplib.error_perm:
+        return False
+
+
+def test_a_hangup_changes_what_may_change_and_stops_nobody(tmp_path):
+    for folder in [tmp_path, *list(tmp_path.parents)[:2]]:
+        os.chmod(folder, 0o755)
+    with Served(tmp_path) as server:
+        f = server.ftp('jill', 'tumbling')
+        assert data_port(f) == server.base + 20
+        with pytest.raises(ftplib.error_perm):
+            server.ftp()
+        server.hang_up('not-before-restart="ftp-data-port ftp-passive-low"', ftp_anonymous='yes', ftp_data_port=server.base + 19,
+                       ftp_passive_low=server.base + 20500)
+        until('all have heard of it', lambda: all([anonymous_may(server) for _ in range(8)]))
+        assert data_port(f) == server.base + 20     # as it was bound and granted at the start
+        assert server.base + 20000 <= ftplib.parse227(f.sendcmd('PASV'))[1] < server.base + 21000
+        server.hang_up('ftp-passive-low: 60000 is more than ftp-passive-high', ftp_passive_low=60000)
+        server.hang_up('ftp-public-address: hill.com is no IPv4 address', ftp_public_address='hill.com')
+        assert works(f) and 'role-died' not in server.log.read_text()
+
+
 # ---- whose files ----
 
 def parts(pail):
@@ -206,6 +290,11 @@ def test_a_removed_account_leaves_its_files_to_nobody(pail):
         until('it has begun', lambda: [name for name in parts(pail) if name.endswith('.new')])
         reset(s)
     until('the part is kept', lambda: [name for name in parts(pail) if name.endswith('.part')])
+    pail.verb('account', 'remove', 'alice@crepes.fr')
+    for part in ('mail', 'files'):
+        shutil.rmtree(f'{pail.folder}/{part}/alice@crepes.fr')
+    pail.verb('account', 'add', 'alice@crepes.fr')
+    assert not [name for name in parts(pail) if name.endswith('.part')]
     pail.stop()
     pail.verb('account', 'remove', 'alice@crepes.fr', '--purge')
     assert not os.path.exists(f'{pail.folder}/files/alice@crepes.fr')

@@ -33,7 +33,7 @@ def test_a_client_that_dies_publishes_nothing(demo, share, how):
         data.close()
     until('its session has ended', lambda: session_ended(demo, port))
     with session(demo) as f:
-        assert f.code(f'SIZE {name}') == 550
+        assert f.code(f'MDTM {name}') == 550
         assert name not in f.names()
 
 
@@ -140,7 +140,7 @@ def test_tls_without_close_notify_publishes_nothing(demo):
         data.sendall(whole[:int(SIZE * share)])
         os.close(data.detach())
         f.expect(426)
-        assert f.code('SIZE tls-cut') == 550
+        assert f.code('MDTM tls-cut') == 550
     f.stor('tls-whole', noise('tls', SIZE))
     assert f.retr('tls-whole') == noise('tls', SIZE)
 

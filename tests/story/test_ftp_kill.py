@@ -2,11 +2,14 @@
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 
 import pytest
 from ftp_wire import JACK, JILL, Refused, noise, session
 from pail import PATIENCE, Pail, until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def uploads(pail, who, number, size, acknowledged, stop):
@@ -79,7 +82,7 @@ def test_a_part_survives_a_restart(pail):
     pail.stop()
     pail.start()
     with session(pail) as f:
-        assert f.code('SIZE part') == 550
+        assert f.code('MDTM part') == 550
         f.ok('REST 200000', 350)
         f.stor('part', whole[200_000:])
         assert f.retr('part') == whole
@@ -116,26 +119,31 @@ def test_a_full_disk(small_disk):
 
 
 @pytest.mark.parametrize('durable', ['yes', 'no'])
-def test_a_disk_that_fails(tmp_path, durable):
+def test_a_disk_that_fails(durable):
     """A sync that fails is no 226, and no file; with files-durable off nobody syncs."""
-    os.chmod(tmp_path, 0o755)
-    shim, fault = f'{tmp_path}/failing_disk.so', f'{tmp_path}/fault'
-    subprocess.run(['gcc', '-shared', '-fPIC', '-O1', '-o', shim, f'{os.path.dirname(os.path.abspath(__file__))}/failing_disk.c'], check=True)
-    asan = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
-    with Pail(prefix=['env', f'LD_PRELOAD={shim}', f'PAIL_FAULT={fault}', f'ASAN_OPTIONS={asan}'], settings={'files-durable': durable}) as pail:
-        with session(pail) as f:
-            f.stor('good', b'good')
-            open(f'{fault}-all', 'w').close()
-            if durable == 'yes':
-                for name in ('bad', 'good'):
-                    with pytest.raises(Refused) as e:
-                        f.stor(name, b'bad')
-                    assert e.value.code // 100 == 4
-                assert f.code('MKD folder') // 100 in (4, 5)
-            else:
-                f.stor('unsynced', b'x')
-            os.remove(f'{fault}-all')
-            assert f.retr('good') == b'good'
-            assert 'bad' not in f.names()
-            f.stor('bad', b'good again')
-            assert f.retr('bad') == b'good again'
+    with tempfile.TemporaryDirectory(prefix='pail-story-') as room:
+        os.chmod(room, 0o755)       # the roles must see the file that tells them
+        shim, fault = f'{room}/failing_disk.so', f'{room}/fault'
+        subprocess.run(['gcc', '-shared', '-fPIC', '-O1', '-o', shim, f'{HERE}/failing_disk.c'], check=True)
+        asan = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
+        with Pail(prefix=['env', f'LD_PRELOAD={shim}', f'PAIL_FAULT={fault}', f'ASAN_OPTIONS={asan}'], settings={'files-durable': durable}) as pail:
+            fail_and_recover(pail, f'{fault}-all', durable == 'yes')
+
+
+def fail_and_recover(pail, fault, durable):
+    with session(pail) as f:
+        f.stor('good', b'good')
+        open(fault, 'w').close()
+        if durable:
+            for name in ('bad', 'good'):
+                with pytest.raises(Refused) as e:
+                    f.stor(name, b'bad')
+                assert e.value.code // 100 == 4
+            assert f.code('MKD folder') // 100 in (4, 5)
+        else:
+            f.stor('unsynced', b'x')
+        os.remove(fault)
+        assert f.retr('good') == b'good'
+        assert 'bad' not in f.names()
+        f.stor('bad', b'good again')
+        assert f.retr('bad') == b'good again'

@@ -251,7 +251,7 @@ def test_restart_of_an_upload(demo, how, before, after, content):
     data.sendall(encode(how, after)[:-3] if len(rest) > 6 else b'')
     f.drop()
     f.expect(426, 451, of='a cut')
-    assert f.code(f'SIZE {name}') == 550, 'half a file shows'
+    assert f.code(f'MDTM {name}') == 550, 'half a file shows'
     f.ok(f'REST {ours}', 350)
     data = f.start(how, f'STOR {name}')
     data.sendall(rest)

@@ -87,7 +87,7 @@ def test_a_hangup_says_what_waits_for_a_restart(room):
     base, config = free_base(), room / 'srv' / 'pail.conf'
     subprocess.run([PAIL, 'init', 'example.org', '--dir', str(room / 'srv')], check=True, capture_output=True)
     config.write_text(config.read_text() + f'listen = "127.0.0.1"\nsmtp-port = {base + 25}\npop3-port = 0\npop3s-port = 0\nimap-port = 0\nimaps-port = 0\n'
-                      'submission-port = 0\nsubmissions-port = 0\n')
+                      'submission-port = 0\nsubmissions-port = 0\nftp-port = 0\nftps-port = 0\n')
     log = (room / 'log').open('w+')
     server = subprocess.Popen([PAIL, 'serve', '--config', str(config)], stderr=log, stdin=subprocess.DEVNULL)
 

@@ -224,7 +224,8 @@ def test_init_makes_a_server_that_serves(tmp_path):
     assert again.returncode != 0 and 'is there already' in again.stderr
     base = free_base()
     ports = [f'--set={name}-port={base + n}' for name, n in (('smtp', 25), ('submission', 587), ('submissions', 465),
-                                                            ('pop3', 110), ('pop3s', 995), ('imap', 143), ('imaps', 993))]
+                                                            ('pop3', 110), ('pop3s', 995), ('imap', 143), ('imaps', 993),
+                                                            ('ftp', 21), ('ftps', 990))]
     server = subprocess.Popen([PAIL, 'serve', '--config', folder / 'pail.conf', '--set=listen=127.0.0.1', *ports],
                               stderr=subprocess.DEVNULL)
     try:

@@ -223,6 +223,7 @@ static void talk_on(struct conn *c, const char *name, const char *script)
                         conn_put(c, S("\r\n"));
                         break;
                 case TRANSCRIPT_DIRECTIVE: directive(c, &m, lines[i].text); break;
+                case TRANSCRIPT_DATA: die("%s: D: is FTP's", name);
                 }
         }
 }

@@ -1,4 +1,5 @@
 /* What an account may take: never passed, whatever goes on at the same time, in however many processes; given back; found again. */
+#include "account_fixture.h"
 #include "files_world.h"
 #include "store/boot.h"
 #include "store/usage.h"
@@ -77,6 +78,8 @@ static void test_quota(void **state)
         upload_free(&u, false, 0);
         assert_int_equal(available(), 640);
         assert_int_equal(upload_begin(root, S("/r"), UPLOAD_NEW, 0, &u), 0);
+        upload_facts(u, str_from(text, 641)); /* which count too */
+        assert_int_equal(upload_commit(u, 0, 0), -EDQUOT);
         assert_int_equal(upload_room(u, 0, UINT64_MAX), -EFBIG);
         assert_int_equal(upload_write(u, INT64_MAX, S("x")), -EFBIG);
         assert_int_equal(upload_write(u, (uint64_t)1 << 50, S("x")), -ENOSPC);
@@ -121,7 +124,7 @@ static uint64_t really_used(void)
         return sum;
 }
 
-enum { QUOTA = 30000, PROCESSES = 3, ROUNDS = 600 };
+enum { QUOTA = 30000, PROCESSES = 4, ROUNDS = 2000 };
 
 /* Puts, removes, renames and breaks off among twenty names. */
 static void work(unsigned seed)
@@ -196,6 +199,7 @@ static void test_processes(void **state)
                 assert_true(pid[i] > 0);
         }
         while (left) {
+                usleep(2000); /* so that they get on between two looks */
                 signal_all(pid, SIGSTOP);
                 assert_in_range(really_used(), 0, QUOTA);
                 signal_all(pid, SIGCONT);
@@ -310,6 +314,45 @@ static void test_shared_with_letters(void **state)
         usage_close(&how.usage);
 }
 
+/* The mail role's side of it: told after every change and at opening, and what files take counts too. */
+static void test_letters_tell(void **state)
+{
+        struct accounts *set;
+        struct account *a;
+        struct usage *usage;
+        uint64_t octets, letters, taken;
+
+        (void)state;
+        assert_int_equal(mkdir(in_world("usage"), 0700), 0);
+        assert_int_equal(mkdir(in_world("mail"), 0700), 0);
+        assert_int_equal(usage_open(&usage, open(in_world("usage"), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), 0);
+        set = fixture_open(in_world("mail"), 4);
+        assert_int_equal(account_create(set, S("jack")), 0);
+        assert_int_equal(account_get(set, S("jack"), &a), 0);
+        (void)fixture_file(a, 1, 1, 5000);
+        assert_int_equal(usage_get(usage, S("jack"), USAGE_LETTERS), 0);
+        assert_int_equal(account_usage(a, &octets, &letters), 0);
+        assert_int_equal(account_taken(a, &taken), 0);
+        assert_int_equal(taken, octets);
+        account_put(&a);
+        accounts_close(&set);
+
+        set = fixture_open(in_world("mail"), 4);
+        accounts_usage(set, usage);
+        assert_int_equal(account_get(set, S("jack"), &a), 0);
+        assert_int_equal(usage_get(usage, S("jack"), USAGE_LETTERS), octets);
+        (void)fixture_file(a, 1, 2, 3000);
+        assert_int_equal(account_usage(a, &octets, &letters), 0);
+        assert_in_range(octets, 8000, 10000);
+        assert_int_equal(usage_get(usage, S("jack"), USAGE_LETTERS), octets);
+        usage_set(usage, S("jack"), USAGE_FILES, 1234);
+        assert_int_equal(account_taken(a, &taken), 0);
+        assert_int_equal(taken, octets + 1234);
+        account_put(&a);
+        accounts_close(&set);
+        usage_close(&usage);
+}
+
 static void test_reserve(void **state)
 {
         struct files_how how = { .durable = false, .disk_reserve = (uint64_t)1 << 60 };
@@ -376,6 +419,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_killed, world_begin, world_end),
                 cmocka_unit_test_setup_teardown(test_counted_anew, world_begin, world_end),
                 cmocka_unit_test_setup_teardown(test_shared_with_letters, world_begin, world_end),
+                cmocka_unit_test_setup_teardown(test_letters_tell, world_begin, world_end),
                 cmocka_unit_test_setup_teardown(test_reserve, world_begin, world_end),
                 cmocka_unit_test_setup_teardown(test_full_disk, world_begin, world_end),
         };

@@ -1,6 +1,7 @@
 /* FTP's control connection over a socketpair, on a real folder, with a keeper that knows jill: who is who, lines, and what goes on beside a
  * transfer. */
 #include "ftp_control.h"
+#include "net/conn_private.h"
 
 static const struct addr away = { .ip = { 192, 0, 2, 9 }, .family = 4, .port = 4000 };
 
@@ -288,6 +289,15 @@ static void going(void *arg)
         stream_free(&data);
         snprintf(path, sizeof(path), "%s/files/jill/half", w->folder);
         must(stat(path, &st) < 0);
+
+        c = sign_in(w);
+        data = stuck(w, c);
+        conn_put(c, S("NOOP\r\nQUIT\r\n"));
+        must(conn_flush(c, SOON) == 0 && shutdown(c->watch.fd, SHUT_WR) == 0);
+        must(fiber_sleep(now() + 20 * MSECOND) == 0);
+        drain(&data);
+        talk(c, S("S: 226 *\nS: 200 *\nS: 221 *"));
+        ended(&c);
 
         c = sign_in(w);
         data = passive(c);

@@ -175,20 +175,18 @@ static void times(void **state)
 
 /* ---- translations ---- */
 
+/* "%s %llu" -> "%s%llu"; width, precision and length are part of it */
 static void conversions(const char *format, char *out, size_t room)
 {
         size_t at = 0;
 
-        for (; *format; format++) {
-                if (*format != '%')
-                        continue;
-                do {
-                        assert_true(at + 2 < room);
-                        out[at++] = *format++;
-                } while (!strchr("dscuz", *format));
-                out[at++] = *format;
-                if (*format == 'z') /* %zu */
-                        out[at++] = *++format;
+        for (const char *c = strchr(format, '%'); c; c = strchr(c, '%')) {
+                size_t n = 1 + strcspn(c + 1, "dscuo") + 1;
+
+                assert_true(at + n < room);
+                memcpy(out + at, c, n);
+                at += n;
+                c += n;
         }
         out[at] = '\0';
 }

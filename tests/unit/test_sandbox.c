@@ -133,7 +133,7 @@ static int connects_what_it_was_given(void)
 
 static int makes_a_link(void)
 {
-        return result(symlink("inside", link_there));
+        return result(symlinkat("inside", AT_FDCWD, link_there));
 }
 
 static int makes_a_device(void)

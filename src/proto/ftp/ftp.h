@@ -1,25 +1,25 @@
 /* The FTP server (RFC 959, 1123 §4.1, 2228, 2389, 2428, 2640, 3659, 4217, 7151 and the drafts that clients use). Others need only ftp_kind and
- * ftp_start; the rest is what its files share.
+ * the xferlog; the rest is what its files share.
  *
  *   serve.c     the conversation: a line (Telnet taken out), its command; what waits while a transfer runs; parking
  *   commands.c  the table of commands, and what the table finds wrong: HELP, FEAT and docs/ftp.md are printed from it
- *   telnet.c    what a line holds of Telnet
+ *   telnet.c    what a line holds of Telnet                   time.c    YYYYMMDDHHMMSS
  *   reply.c     replies of one line and of several            texts.c   the same in other languages (LANG)
  *   login.c     USER PASS ACCT REIN QUIT HOST                 tls.c     AUTH PBSZ PROT CCC
  *   feat.c      FEAT OPTS LANG CLNT CSID SYST HELP NOOP       path.c    CWD CDUP PWD SMNT MKD RMD DELE RNFR RNTO
  *   facts.c     SIZE MDTM MLST MFMT MFF MFCT AVBL             site.c    SITE and its own table of commands
- *   time.c      YYYYMMDDHHMMSS
- *   hash.c      HASH RANG's use in it, XCRC and its kin, COMB list.c    LIST NLST MLSD STAT; listing.c, lines.c, glob.c: their lines
+ *   hash.c      HASH, XCRC and its kin, COMB
+ *   list.c      LIST NLST MLSD STAT; listing.c: which entries, lines.c: how they look, glob.c: patterns
  *   data.c      PORT PASV EPRT EPSV; the data connection made, kept (MODE B, C), ended
  *   coding.c    TYPE STRU MODE ALLO REST RANG: how the next transfer goes
- *   transfer.c  the transfer's fiber and its ends: RETR STOR STOU APPE, listings; ABOR, STAT meanwhile
+ *   transfer*.c the transfer's fiber and its ends: RETR STOR STOU APPE, listings; ABOR; rates.c: how fast
  *   xferlog.c   a line for each transfer, as wu-ftpd wrote it
  *
  * A handler parses to the end of its line (ftp_path takes all that is left), checks, acts, and gives one final reply. A transfer's handler ends by
  * ftp_transfer_start, which returns at once: the transfer is a fiber of its own that talks on the data connection only. All that is said on the
  * control connection is said by the control fiber: 150 or 125 when the transfer tells that it begins, 226, 426, 451 ... when it has ended
- * (conn_call wakes it). Meanwhile it reads on: ABOR and STAT are carried out at once, any other command waits for the transfer's end.
- * Such a session does not park.
+ * (conn_call wakes it). Meanwhile it reads on: ABOR and STAT are carried out at once, any other command waits for the transfer's
+ * end, and what follows it waits behind it (urgent data does not). With 32 KB of such commands reading stops. Such a session does not park.
  *
  * Everything a session remembers between commands lies in struct ftp; a parked one holds no root and no open file. What it may hold while
  * parked: a lease with a port (PASV), block mode's open data connection. */
@@ -63,7 +63,7 @@ enum mlst_fact {
 };
 
 struct transfer;
-/* What RANG, REST, RNFR, ALLO have said for the next command: rare, so apart; on the heap. */
+/* What RANG, REST, RNFR, ALLO, SITE CPFR have said for the next command: rare, so apart; on the heap. */
 struct ftp_next {
         struct str rename_from;         /* heap; empty: none */
         struct str copy_from;           /* SITE CPFR; heap; empty: none */
@@ -89,7 +89,7 @@ struct ftp {
         uint64_t quota;            /* of this account */
         uint8_t language;
         uint8_t hash;       /* enum file_hash, chosen by OPTS HASH */
-        uint8_t facts;      /* MLST facts chosen by OPTS MLST, a bit each (list.c) */
+        uint8_t facts;      /* enum mlst_fact, chosen by OPTS MLST */
         uint8_t umask_bits; /* SITE UMASK, as 022 */
         bool anonymous, read_only;
         bool private_data; /* PROT P */
@@ -135,8 +135,7 @@ bool ftp_root(struct session *s, int *rc);
 extern const struct dialect ftp_dialect;
 void ftp_forget(struct session *s);  /* REIN, AUTH: everything but the connection and a running transfer */
 bool ftp_holds(const struct ftp *p); /* do commands wait for a transfer's end? */
-/* Everything a session may remember for one command is used up (called by serve.c after each command that is not REST, RANG, ALLO, RNFR,
- * or about how the transfer goes). */
+/* What a session remembers for one command is used up by the next whose row does not say KEEPS_NEXT, whatever came of it. */
 struct ftp_next *ftp_next(struct session *s); /* made if there is none */
 void ftp_next_forget(struct ftp *p);
 

@@ -167,6 +167,17 @@ int ftp_xsha512(struct session *s, struct scan *a)
         return hash_of(s, a, HASH_SHA512);
 }
 
+/* Which of them it was. */
+static struct str missing_one(struct session *s, struct str target, const struct str *parts, size_t n)
+{
+        struct file_facts facts;
+
+        for (size_t i = 0; i < n; i++)
+                if (file_facts(ftp_of(s)->root, parts[i], true, &facts) < 0)
+                        return parts[i];
+        return target;
+}
+
 /* --- COMB "target" "part" "part" ...: the parts become the target's end, and go ------------------------------- */
 
 int ftp_comb(struct session *s, struct scan *a)
@@ -192,5 +203,7 @@ int ftp_comb(struct session *s, struct scan *a)
         if (!scan_end(a))
                 return ftp_reply(s, "501 At most %d parts at once.", JOIN_MOST);
         rc = file_append(ftp_of(s)->root, target, parts, n);
+        if (rc == -ENOENT)
+                target = missing_one(s, target, parts, n);
         return rc < 0 ? ftp_trouble(s, target, rc) : ftp_reply(s, "250 %zu files combined.", n);
 }

@@ -213,6 +213,15 @@ static bool served_here(struct session *s, struct str host)
                (s->server->directory && directory_is_local(s->server->directory, host));
 }
 
+/* §3.2.2: whoever has begun TLS for a name must mean that one. */
+static bool is_tls_name(const struct session *s, struct str host)
+{
+        char room[TLS_NAME_ROOM];
+        struct str name = conn_tls_name(s->conn, room);
+
+        return !name.n || str_ieq(name, host);
+}
+
 /* HOST name -- the domain that bare names are of from now on */
 int ftp_host(struct session *s, struct scan *a)
 {
@@ -231,6 +240,8 @@ int ftp_host(struct session *s, struct scan *a)
                 return ftp_syntax(s);
         } else if (!served_here(s, host)) {
                 return ftp_reply(s, "504 " PRS " is not served here.", STR(host));
+        } else if (!is_tls_name(s, host)) {
+                return ftp_reply(s, "504 TLS was begun for another name.");
         }
         name = arena_lower(&s->command, host);
         is_local = name.n && s->server->directory && directory_is_local(s->server->directory, name);

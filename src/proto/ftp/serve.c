@@ -77,6 +77,8 @@ static void carry_out(struct session *s, struct str line)
                 command_run(s, &ftp_dialect, line);
         if (remembers)
                 use_up(s, c);
+        /* Given back at once, to be used by the next session: given back only when thousands park, it would be holes in the heap. */
+        arena_finish(&s->command);
 }
 
 /* --- what waits while a transfer runs ------------------------------------------------------------------------ */
@@ -224,13 +226,20 @@ static bool said_quit(const struct ftp *p)
         return quit;
 }
 
+/* The transfer has something to say. */
+static void called(struct session *s)
+{
+        bool ended = ftp_transfer_look(s);
+
+        arena_finish(&s->command);
+        if (ended)
+                run_held(s);
+}
+
 static void finish_held(struct session *s)
 {
-        struct ftp *p = ftp_of(s);
-
-        while (p->transfer && conn_await_call(s->conn, NEVER) == GOT_CALLED)
-                if (ftp_transfer_look(s))
-                        run_held(s);
+        while (ftp_of(s)->transfer && conn_await_call(s->conn, NEVER) == GOT_CALLED)
+                called(s);
 }
 
 /* Their end or ours. */
@@ -266,10 +275,7 @@ static enum served ftp_serve(struct session *s)
                 case GOT_QUIET: return PARKED;
                 case GOT_LATE: late(s); break;
                 case GOT_END: goodbye(s); break;
-                case GOT_CALLED:
-                        if (ftp_transfer_look(s))
-                                run_held(s);
-                        break;
+                case GOT_CALLED: called(s); break;
                 }
         }
         return ENDED;

@@ -182,6 +182,12 @@ static int through_memory(struct transfer *t, size_t most, bool *end)
         return rc < 0 ? transfer_failed(t, END_CUT, rc) : 0;
 }
 
+/* What the disk says, where the kernel moves from socket to file: the rest is the connection's. */
+static enum transfer_end end_of(int rc)
+{
+        return rc == -ENOSPC || rc == -EDQUOT || rc == -EIO || rc == -EFBIG ? END_TROUBLE : END_CUT;
+}
+
 static int through_kernel(struct transfer *t, bool *end)
 {
         uint64_t got = 0;
@@ -190,7 +196,7 @@ static int through_kernel(struct transfer *t, bool *end)
 
         t->done += got;
         *end = rc == 0 && got == 0;
-        return rc < 0 ? transfer_failed(t, END_CUT, rc) : 0;
+        return rc < 0 ? transfer_failed(t, end_of(rc), rc) : 0;
 }
 
 /* Small files through memory at one go, large ones by the kernel; but not where the room for a whole slice is missing, since the last
