@@ -53,15 +53,19 @@ static int read_recipients(struct db *d, struct reading *r, struct outbox_letter
                 buf_printf(&lines, "%s" PRS " (%s", lines.n ? "\n" : "", STR(db_text(&q, 1)),
                            state < sizeof(states) / sizeof(*states) && states[state] ? states[state] : "?");
                 if (db_u64(&q, 3))
-                        buf_printf(&lines, ", %llu attempts", (unsigned long long)db_u64(&q, 3));
-                buf_printf(&lines, ": " PRS ")", STR(db_text(&q, 5)));
+                        buf_printf(&lines, ", %llu attempt%s", (unsigned long long)db_u64(&q, 3),
+                                   db_u64(&q, 3) == 1 ? "" : "s");
+                if (db_text(&q, 5).n)
+                        buf_printf(&lines, ": " PRS, STR(db_text(&q, 5)));
+                buf_puts(&lines, S(")"));
                 if (state == RECIPIENT_QUEUED && (!l->waiting || (int64_t)next < l->next))
                         l->next = (int64_t)next;
                 l->waiting++;
                 *fits |= recipient_fits(r->filter, &q);
         }
         rc = db_end(&q);
-        l->recipients = arena_str(r->arena, buf_str(&lines));
+        if (*fits) /* what does not takes no memory: there may be a million of them */
+                l->recipients = arena_str(r->arena, buf_str(&lines));
         return rc;
 }
 
@@ -92,10 +96,11 @@ static int read_page(struct db *d, void *arg)
                 if (!letter_fits(r->filter, &q))
                         continue;
                 *l = (struct outbox_letter){ .id = db_u64(&q, 0),
-                                             .sender = arena_str(r->arena, db_text(&q, 1)),
                                              .received = (int64_t)db_u64(&q, 2),
                                              .size = db_u64(&q, 3) };
                 rc = read_recipients(d, r, l, &fits);
+                if (fits)
+                        l->sender = arena_str(r->arena, db_text(&q, 1));
                 r->n += fits;
         }
         if (rc < 0) {

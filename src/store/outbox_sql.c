@@ -102,13 +102,14 @@ static const char *const statements[OUTBOX_STATEMENTS] = {
         [FILED_SEGMENTS] = "SELECT DISTINCT segment FROM filed",
         [FILED_FORGET] = "DELETE FROM filed WHERE segment = ?1",
         [LETTERS] = "SELECT letter, sender, received, size FROM letter WHERE letter > ?1 ORDER BY letter",
-        [LETTERS_TO] = "SELECT letter, sender, received, size FROM letter WHERE letter > ?1 AND letter IN "
-                       "(SELECT r.letter FROM recipient r JOIN destination d ON d.destination = "
-                       "r.destination WHERE d.name = ?2) "
-                       "ORDER BY letter",
+        [LETTERS_TO] = "SELECT letter, sender, received, size FROM letter l WHERE letter > ?1 AND EXISTS "
+                       "(SELECT 1 FROM recipient r WHERE r.letter = l.letter AND r.destination = "
+                       "(SELECT destination FROM destination WHERE name = ?2)) ORDER BY letter",
         [LETTER] = "SELECT sender, received, size, text FROM letter WHERE letter = ?1",
-        [RECIPIENTS] = "SELECT number, address, state, attempts, next, reason, destination FROM recipient "
-                       "WHERE letter = ?1 ORDER BY number",
+        [RECIPIENTS] = "SELECT r.number, r.address, r.state, r.attempts, max(r.next, coalesce(d.rests, 0)), "
+                       "CASE WHEN r.state = 1 AND d.rests > 0 THEN d.reason ELSE r.reason END "
+                       "FROM recipient r LEFT JOIN destination d ON d.destination = r.destination "
+                       "WHERE r.letter = ?1 ORDER BY r.number",
         [ORDER_STATE] = "UPDATE recipient SET state = ?3, next = 0 WHERE letter = ?1 AND number = ?2",
         [NUMBERS] = "SELECT (SELECT count(*) FROM letter), (SELECT count(*) FROM recipient), "
                     "(SELECT count(*) FROM recipient WHERE state = 2), (SELECT count(*) FROM destination "

@@ -28,7 +28,7 @@ static void false_ends(void)
 
         for (size_t i = 0; i < LENGTH(ends); i++) {
                 snprintf(script, sizeof(script),
-                         EHLO "S: 250 HELP\n" TO_JILL
+                         EHLO "S: 250 ETRN\n" TO_JILL
                               "C: DATA\nS: 354*\nraw \"Subject: a\\r\\n\\r\\nb%s\"\nflush\n"
                               "raw \"MAIL FROM:<evil@town.com>\\r\\nRCPT "
                               "TO:<jill@hill.com>\\r\\nDATA\\r\\nevil\\r\\n\"\nflush\n"
@@ -43,7 +43,7 @@ static void too_large(void)
         struct conn *c = connect_from(elsewhere, PROTOCOL_SMTP);
         static char line[1002];
 
-        talk_on(c, "too large", EHLO "S: 250 HELP\n" TO_JILL "C: DATA\nS: 354*\n");
+        talk_on(c, "too large", EHLO "S: 250 ETRN\n" TO_JILL "C: DATA\nS: 354*\n");
         memset(line, 'x', 1000);
         line[998] = '\r';
         line[999] = '\n';
@@ -176,7 +176,7 @@ static void failed_flush(void)
         inbox(&text, S("jack@town.com"), &before);
         disk_fail_datasync(1, EIO);
         talk("failed flush", elsewhere, PROTOCOL_SMTP,
-             EHLO "S: 250 HELP\nC: MAIL FROM:<a@b>\nS: 250*\nC: RCPT TO:<jack@town.com>\nS: 250*\n"
+             EHLO "S: 250 ETRN\nC: MAIL FROM:<a@b>\nS: 250*\nC: RCPT TO:<jack@town.com>\nS: 250*\n"
                   "C: DATA\nS: 354*\nC: Subject: lost\nC: \nC: .\nS: 451 4.3.0 *\n"
                   "C: MAIL FROM:<a@b>\nS: 250*\nC: RCPT TO:<jack@town.com>\nS: 250*\n"
                   "C: DATA\nS: 354*\nC: Subject: kept\nC: \nC: .\nS: 250*\n" BYE);
@@ -275,7 +275,7 @@ static void everything(void *arg)
         what_came();
         settings.plaintext_login = PLAINTEXT_NEVER;
         talk("never in clear", here, PROTOCOL_SUBMISSION,
-             EHLO "S: 250 HELP\nC: AUTH PLAIN\nS: 538 5.7.11 *\n" BYE);
+             EHLO "S: 250 ETRN\nC: AUTH PLAIN\nS: 538 5.7.11 *\n" BYE);
         server.status = "the disk is almost full";
         talk("full", here, PROTOCOL_SMTP, HELLO "C: MAIL FROM:<a@b>\nS: 452 the disk is almost full\n" BYE);
         server.status = NULL;
