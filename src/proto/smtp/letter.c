@@ -24,7 +24,7 @@ static struct str target(const struct action *t)
         return t->kind == ACTION_FILE ? t->account : t->address;
 }
 
-static uint32_t *place(struct letter *l, const struct action *t)
+static uint32_t *place(const struct letter *l, const struct action *t)
 {
         uint64_t at = str_hash(target(t)) + (uint64_t)t->kind;
 
@@ -55,6 +55,11 @@ static void grow(struct letter *l, unsigned more)
                 l->actions[i] = old[i];
                 *place(l, &l->actions[i]) = i + 1;
         }
+}
+
+bool letter_has(const struct letter *l, const struct action *t)
+{
+        return l->count && *place(l, t);
 }
 
 bool letter_add(struct letter *l, const struct action *actions, unsigned count)

@@ -209,6 +209,19 @@ bool list_circle(const struct letter *l, struct str head)
         return false;
 }
 
+void list_leave_out(struct letter *l)
+{
+        for (unsigned i = 0; i < l->list_count; i++) {
+                struct letter_list *list = &l->lists[i];
+                unsigned kept = 0;
+
+                for (unsigned k = 0; k < list->count; k++)
+                        if (!letter_has(l, &list->actions[k]))
+                                list->actions[kept++] = list->actions[k];
+                list->count = kept;
+        }
+}
+
 /* RFC 2919, 2369 */
 void list_fields(struct buf *out, const struct letter_list *list)
 {

@@ -310,9 +310,10 @@ static int commit_one(struct smtp *s, const struct letter_list *list, struct inc
 static int commit(struct smtp *s, uint64_t *id)
 {
         struct reception *r = &s->reception;
-        const struct letter *l = &s->letter;
+        struct letter *l = &s->letter;
         int rc = 0;
 
+        list_leave_out(l);
         for (unsigned i = 0; i < l->list_count && rc == 0; i++)
                 if (l->lists[i].count)
                         rc = commit_one(s, &l->lists[i], r->lists[i], id);

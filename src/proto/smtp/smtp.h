@@ -132,6 +132,7 @@ void smtp_forget(struct smtp *s); /* as after STARTTLS: HELO, transaction, sign-
 /* letter.c */
 void letter_reset(struct smtp *s); /* no transaction any more; state READY (or NEW before HELO) */
 /* Adds what a recipient means; an account or address that gets the letter already gets it once. false: too many. */
+bool letter_has(const struct letter *l, const struct action *t); /* does the same account or address get it already? */
 bool letter_add(struct letter *l, const struct action *actions, unsigned count);
 bool letter_may_grow(const struct letter *l); /* is there room for one more recipient? */
 bool smtp_may_send_as(struct session *s, struct str normal);
@@ -155,6 +156,8 @@ bool list_takes(struct session *s, const struct path *to, struct resolved *who, 
 void list_forwards(struct session *s, struct resolved *who);
 /* Is the letter on its way round? */
 bool list_circle(const struct letter *l, struct str head);
+/* Who is named himself gets the letter as such, and not once more from the list. Before it is committed. */
+void list_leave_out(struct letter *l);
 void list_fields(struct buf *out, const struct letter_list *list);
 bool list_too_long(const struct smtp *s);
 void list_bounced(struct smtp *s); /* the letter was accepted */
