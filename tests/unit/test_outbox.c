@@ -456,7 +456,7 @@ static void keeps_conversations(void **state)
         assert_int_equal(n, 1);
         assert_str(attempts[0].destination, S("crepes.fr"));
         assert_str(attempts[0].conversation, S("S: 220 mx.crepes.fr\n"));
-        assert_str(l.recipients, S("alice@crepes.fr (queued, 1 attempts: 450 later)"));
+        assert_str(l.recipients, S("alice@crepes.fr (queued, 1 attempt: 450 later)"));
         buf_free(&text);
 }
 
