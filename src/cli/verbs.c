@@ -60,8 +60,12 @@ const struct verb verbs[] = {
           "bans list\nbans remove ADDRESS...",
           "addresses that are refused because sign-ins from them failed too often" },
         { "queue", verb_queue,
-          "queue [list]\nqueue show ID\nqueue remove ID...",
-          "letters that wait: for elsewhere, or because they could not be filed" },
+          "queue [list] [FILTER]...\nqueue show ID\nqueue retry|hold|release|remove|bounce ID... | FILTER... | --all",
+          "letters that wait: for elsewhere, or because they could not be filed\n"
+          "FILTER: --domain DOMAIN, --sender ADDRESS, --recipient ADDRESS, --reason WORDS (in what the other side said),\n"
+          "--older TIME (as in 4h or 5d), --held. show prints every attempt with its conversation, and the letter.\n"
+          "retry: now, and not when it is due. hold: until release. remove: nobody hears of it. bounce: its sender does.\n"
+          "What a moderated list holds, and what a demo holds for want of a route, says so." },
         { "check", verb_check,
           "check",
           "looks at everything in the folder and says what is wrong\n"
