@@ -102,8 +102,10 @@ static void show_recipient(struct tool *t, struct str line)
 static void show_letter(struct tool *t, const struct outbox_letter *l)
 {
         struct str rest = l->recipients, one;
+        char id[24];
 
-        json_number(&t->out, "id", l->id);
+        snprintf(id, sizeof(id), "%llu", (unsigned long long)l->id);
+        json_str(&t->out, "id", str_of(id));
         json_str(&t->out, "from", l->sender);
         json_number(&t->out, "size", l->size);
         json_number(&t->out, "received", (uint64_t)(l->received / 1000000));

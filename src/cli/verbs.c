@@ -41,8 +41,10 @@ const struct verb verbs[] = {
           "other addresses of an account, of several, or of somebody elsewhere" },
         { "list", verb_list,
           "list add ADDRESS [MEMBER...]\nlist remove ADDRESS\nlist join ADDRESS MEMBER...\nlist leave ADDRESS MEMBER...\n"
-          "list show ADDRESS\nlist list",
-          "mailing lists: an address with members, here and elsewhere" },
+          "list show ADDRESS\nlist set ADDRESS title|owner|max-size|moderated VALUE\nlist list",
+          "mailing lists: an address with members, here and elsewhere\n"
+          "show: settings and members, and how many letters came back from each. moderated yes: what comes waits until\n"
+          "pail queue release. owner: gets what comes for ADDRESS-owner and -request." },
         { "domain", verb_domain,
           "domain add DOMAIN [--alias-of DOMAIN]\ndomain remove DOMAIN\ndomain catch-all DOMAIN [ACCOUNT]\n"
           "domain share DOMAIN [--admin ACCOUNT] [--rights LETTERS]\ndomain list",
@@ -66,6 +68,11 @@ const struct verb verbs[] = {
           "--older TIME (as in 4h or 5d), --held. show prints every attempt with its conversation, and the letter.\n"
           "retry: now, and not when it is due. hold: until release. remove: nobody hears of it. bounce: its sender does.\n"
           "What a moderated list holds, and what a demo holds for want of a route, says so." },
+        { "trace", verb_trace,
+          "trace MESSAGE-ID|ADDRESS|ID [--since TIME]",
+          "where is that letter, and what happened to it\n"
+          "ID: a number of the queue, or what stands behind `id` in Received. TIME: 4h, 3d or 2026-11-20. Each letter's lines\n"
+          "in order: accepted from whom, filed where, each attempt with the other side's words. Kept for history-days, 30." },
         { "check", verb_check,
           "check",
           "looks at everything in the folder and says what is wrong\n"

@@ -17,8 +17,8 @@ static struct str *text(struct envelope *e, unsigned i)
 
 static struct str *action_text(struct action *a, unsigned i)
 {
-        struct str *texts[ACTION_TEXTS] = { &a->account,  &a->mailbox,    &a->address,
-                                            &a->original, &a->parameters, &a->reason, &a->sender };
+        struct str *texts[ACTION_TEXTS] = { &a->account,    &a->mailbox, &a->address, &a->original,
+                                            &a->parameters, &a->reason,  &a->sender };
 
         return texts[i];
 }
@@ -80,8 +80,8 @@ bool envelope_unpack(struct envelope *e, struct arena *m, struct str packed)
         for (unsigned i = 0; i < TEXTS; i++)
                 *text(e, i) = unpack_str(&u);
         e->count = unpack_u32(&u);
-        if (version >= 1 && version <= VERSION && marks <= MARKS && !u.bad && e->count <= ENVELOPE_ACTIONS_MAX &&
-            e->count <= (packed.n - u.at) / ACTION_SIZE) {
+        if (version >= 1 && version <= VERSION && marks <= MARKS && !u.bad &&
+            e->count <= ENVELOPE_ACTIONS_MAX && e->count <= (packed.n - u.at) / ACTION_SIZE) {
                 e->actions = arena_array(m, struct action, e->count);
                 for (unsigned i = 0; i < e->count; i++)
                         unpack_action(&e->actions[i], version == 1 ? ACTION_TEXTS_1 : ACTION_TEXTS, &u);
@@ -90,4 +90,15 @@ bool envelope_unpack(struct envelope *e, struct arena *m, struct str packed)
         }
         *e = (struct envelope){ 0 };
         return false;
+}
+
+struct str envelope_session(struct str packed)
+{
+        struct unpack u = unpack_of(packed);
+        struct str last = S("");
+
+        unpack_bytes(&u, 1 + 1 + 8 + 8);
+        for (unsigned i = 0; i < TEXTS; i++)
+                last = unpack_str(&u);
+        return u.bad ? S("") : last;
 }

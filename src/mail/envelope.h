@@ -35,7 +35,7 @@ struct envelope {
         struct str helo;
         struct str tls;      /* "TLS1.3 AES_256_GCM" */
         struct str protocol; /* "ESMTPSA" */
-        struct str session;  /* id, as in the log */
+        struct str session;  /* which letter of which session: k3f9.1, as Received has it */
         int64_t received;    /* wall clock, microseconds */
         uint64_t size;       /* of the letter's bytes as stored */
         struct action *actions;
@@ -46,3 +46,5 @@ struct envelope {
 bool envelope_pack(const struct envelope *e, struct buf *out);
 /* false: damaged or of a newer version; *e is then empty. The arena must have room for some 5 times the bytes. */
 [[nodiscard]] bool envelope_unpack(struct envelope *e, struct arena *m, struct str packed);
+/* Only the session of a packed one, at little cost; empty: damaged. */
+struct str envelope_session(struct str packed);

@@ -64,6 +64,7 @@ struct server {
         struct indexer *indexer;   /* store/search.h; NULL: nothing is indexed here */
         struct watchers *watchers; /* proto/watch.h; NULL: no bells */
         struct outbox *outbox;
+        struct history *history; /* store/history.h: what happened to each letter; NULL: nobody writes it down */
         struct files *files;     /* store/files.h; NULL: no files here */
         struct passive *passive; /* net/passive.h: ports for PASV */
         /* A socket bound to this address and port (FTP's data ports), from the supervisor: -errno. Waits. */

@@ -28,7 +28,7 @@ static void directory_changed(struct channel_message *m)
 
 static void outbox_changed(struct channel_message *m)
 {
-        children_tell(children, ROLE_SENDING, S(""), -1, TO(CHILD_SENDER));
+        children_tell(children, ROLE_SENDING, S("order"), -1, TO(CHILD_SENDER));
         channel_answer(m, S(""), -1);
 }
 

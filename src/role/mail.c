@@ -14,10 +14,12 @@
 #include "run/log.h"
 #include "run/loop.h"
 #include "store/boot.h"
+#include "store/history.h"
 #include "store/search.h"
 #include "store/sharing.h"
 #include "store/usage.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #define TELL_SENDER_AFTER (2 * MSECOND)
@@ -101,6 +103,33 @@ static int turn(void *context, int fd, struct str domains)
         return rc;
 }
 
+/* For pail trace. */
+static void noted(void *context, struct str letter, struct str account, struct str mailbox, const char *why)
+{
+        struct history *h = front.server.history;
+
+        (void)context;
+        if (!h || !letter.n)
+                return;
+        if (why)
+                history_note(h, "event=unfiled letter=" PRS " account=%s why=\"%s\"", STR(letter),
+                             log_str(account), why);
+        else
+                history_note(h, "event=filed letter=" PRS " account=%s mailbox=%s", STR(letter),
+                             log_str(account), log_str(mailbox));
+}
+
+static void open_history(void)
+{
+        const struct settings *s = front.server.settings;
+        static char name[16];
+
+        snprintf(name, sizeof(name), "mail.%u", front.start.index);
+        front_must(history_open(&front.server.history, front_open_folder("history"), name, s->history_days,
+                                (uint64_t)s->history_size),
+                   "history/");
+}
+
 /* An open account has three descriptors. */
 static long accounts_most(void)
 {
@@ -122,6 +151,7 @@ static void open_store(void)
                 .settle_after = (unsigned)s->settle_after,
         };
         struct intake_hooks hooks = {
+                .noted = noted,
                 .self = front.start.index,
                 .processes = front.start.processes,
         };
@@ -203,6 +233,7 @@ static void finish(void)
         sharing_close(&server->sharing);
         outbox_close(&server->outbox);
         usage_close(&usage);
+        history_close(&front.server.history);
 }
 
 static const struct front_hooks hooks = {
@@ -216,11 +247,8 @@ static const struct front_hooks hooks = {
 int role_mail(void)
 {
         static const struct sandbox_path paths[] = {
-                { "mail", SANDBOX_WRITE },
-                { "intake", SANDBOX_WRITE },
-                { "outbox", SANDBOX_WRITE },
-                { "sharing", SANDBOX_WRITE },
-                { "usage", SANDBOX_WRITE },
+                { "mail", SANDBOX_WRITE },          { "intake", SANDBOX_WRITE }, { "outbox", SANDBOX_WRITE },
+                { "sharing", SANDBOX_WRITE },       { "usage", SANDBOX_WRITE },  { "history", SANDBOX_WRITE },
                 { "directory", SANDBOX_READ }, /* no WAL there: whoever reads it writes nothing */
                 { "/etc/localtime", SANDBOX_READ },
         };
@@ -240,8 +268,10 @@ int role_mail(void)
         start_drop(&front.start);
         front_make_folder("sharing"); /* a folder of an older pail has none of these */
         front_make_folder("usage");
+        front_make_folder("history");
         sandbox_enter(paths, sizeof(paths) / sizeof(*paths), 0);
         front_threads(2, 2);
+        open_history();
         open_store();
         return front_run(&hooks);
 }

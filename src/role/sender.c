@@ -94,9 +94,8 @@ static void begin(void)
 
 static void sending(struct channel_message *m)
 {
-        (void)m;
         if (engine)
-                dispatch_bell(engine);
+                (m->body.n ? dispatch_ordered : dispatch_bell)(engine); /* mail roles say nothing, verbs "order" */
 }
 
 /* ATRN: a client of the mail role's takes letters itself. */

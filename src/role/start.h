@@ -58,7 +58,7 @@ enum role_kind {
         ROLE_CHANGED,     /* mail: accounts it has changed */
         ROLE_BIND,        /* files: a socket bound to an address and port, see below */
         ROLE_TURNED,      /* mail, and on to the sender: domains by space, and the descriptor of a client that takes their letters */
-        ROLE_SENDING,     /* mail, and on to the sender: something was put into the outbox, or a verb gave an order */
+        ROLE_SENDING,     /* mail, and on to the sender: something was put into the outbox, or ("order") a verb gave one */
         /* supervisor to role */
         ROLE_STOP,        /* finish your commands and end */
         ROLE_PEER,        /* u32 index, and the descriptor: a mail process was restarted */

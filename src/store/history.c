@@ -17,7 +17,7 @@
 
 /* Gathered for a while, then written by a worker: a day's file of this process. */
 #define WRITE_AFTER (500 * MSECOND)
-enum { GATHER_MOST = 4 << 20, LINE_MOST = 8192, PIECE = 1 << 20, LETTERS_MOST = 10000 };
+enum { GATHER_MOST = 4 << 20, LINE_MOST = 8192, PIECE = 1 << 20, LETTERS_MOST = 10000, SLOTS = 32768 };
 
 struct history {
         int dir;
@@ -28,7 +28,9 @@ struct history {
         struct timer soon;
         bool busy; /* a fiber writes */
         uint64_t lost;
-        int today; /* the day whose file was written last; then old ones go */
+        int today;      /* the day whose file was written last; then old ones go */
+        int64_t second; /* that `stamp` tells */
+        char stamp[40];
 };
 
 /* "20261121.mail.0" */
@@ -180,18 +182,28 @@ static void soon(struct timer *t)
                 timer_set(t, now() + WRITE_AFTER);
 }
 
+/* "2026-11-20T17:29:44": many lines share one. */
+static const char *stamp_of(struct history *h, int64_t second)
+{
+        time_t t = (time_t)second;
+        struct tm tm;
+
+        if (second != h->second) {
+                gmtime_r(&t, &tm);
+                strftime(h->stamp, sizeof(h->stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+                h->second = second;
+        }
+        return h->stamp;
+}
+
 /* In one piece or not at all; control characters have been taken out by whoever quoted (log_str). */
 void history_note(struct history *h, const char *format, ...)
 {
         int64_t at = wall_usec();
         size_t before = h->lines.n;
-        time_t t = (time_t)(at / 1000000);
-        struct tm tm;
         va_list args;
 
-        gmtime_r(&t, &tm);
-        buf_printf(&h->lines, "time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ", tm.tm_year + 1900, tm.tm_mon + 1,
-                   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(at / 1000 % 1000));
+        buf_printf(&h->lines, "time=%s.%03dZ ", stamp_of(h, at / 1000000), (int)(at / 1000 % 1000));
         va_start(args, format);
         buf_vprintf(&h->lines, format, args);
         va_end(args);
@@ -243,9 +255,9 @@ void history_close(struct history **hp)
 
 struct finding {
         struct str needle;
-        int64_t since;
-        struct arena letters; /* "letter=..." words of lines that fit */
-        struct str list[LETTERS_MOST];
+        char since[40];          /* as the lines' own time, which sorts */
+        struct arena letters;    /* "letter=..." words of lines that fit */
+        struct str table[SLOTS]; /* by hash; a third full at most */
         size_t n;
         bool (*each)(void *context, struct str line);
         void *context;
@@ -264,27 +276,41 @@ static struct str letter_in(struct str line)
         return word;
 }
 
-static bool known(const struct finding *f, struct str letter)
+static struct str *slot(struct finding *f, struct str letter)
 {
-        for (size_t i = 0; i < f->n; i++)
-                if (str_eq(f->list[i], letter))
-                        return true;
-        return false;
+        size_t i = str_hash(letter) % SLOTS;
+
+        while (f->table[i].n && !str_eq(f->table[i], letter))
+                i = (i + 1) % SLOTS;
+        return &f->table[i];
+}
+
+static bool too_old(const struct finding *f, struct str line)
+{
+        return str_starts(line, S("time=")) &&
+               str_cmp(str_sub(line, 5, strlen(f->since)), str_of(f->since)) < 0;
 }
 
 /* First pass: which letters; second: their lines. */
 static void see(struct finding *f, struct str line, bool second)
 {
-        struct str letter = letter_in(line);
+        struct str letter, *at;
 
+        if (too_old(f, line))
+                return;
+        letter = letter_in(line);
         if (second) {
-                if (!f->over && ((letter.n && known(f, letter)) ||
+                if (!f->over && ((letter.n && slot(f, letter)->n) ||
                                  (!letter.n && str_search(line, f->needle) != STR_NONE)))
                         f->over = !f->each(f->context, line);
                 return;
         }
-        if (letter.n && f->n < LETTERS_MOST && str_search(line, f->needle) != STR_NONE && !known(f, letter))
-                f->list[f->n++] = arena_str(&f->letters, letter);
+        if (!letter.n || f->n >= LETTERS_MOST || str_search(line, f->needle) == STR_NONE)
+                return;
+        at = slot(f, letter);
+        f->n += !at->n;
+        if (!at->n)
+                *at = arena_str(&f->letters, letter);
 }
 
 static int read_file(int dir, const char *name, struct finding *f, bool second)
@@ -314,6 +340,15 @@ static int read_file(int dir, const char *name, struct finding *f, bool second)
         return n < 0 ? -errno : 0;
 }
 
+static void time_text(int64_t usec, char out[static 40])
+{
+        time_t t = (time_t)(usec / 1000000);
+        struct tm tm;
+
+        gmtime_r(&t, &tm);
+        strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+}
+
 int history_find(struct history *h, struct str needle, int64_t since,
                  bool (*each)(void *context, struct str line), void *context)
 {
@@ -321,7 +356,10 @@ int history_find(struct history *h, struct str needle, int64_t since,
         struct files files;
         int rc = list_files(h->dir, &files);
 
-        *f = (struct finding){ .needle = needle, .since = since, .each = each, .context = context };
+        f->needle = needle;
+        f->each = each;
+        f->context = context;
+        time_text(since, f->since);
         arena_init(&f->letters, 64 << 20);
         for (int pass = 0; pass < 2; pass++)
                 for (size_t i = 0; i < files.n && rc >= 0; i++)

@@ -2,8 +2,10 @@
  * crash may lose the last moments, never mail. Kept 30 days or up to a size (settings), the oldest dropped. A look-up reads the files
  * through once: no index to keep right, and a gigabyte takes about a second.
  *
- *      time=... letter=<id@host> event=accepted session=... from=... to=... peer=... size=...
- *      ... event=filed account=... mailbox=...     event=attempt to=... host=... answer="..." tls=...    event=sent|failed|delayed */
+ *      time=... event=accepted letter=k3f9.1 message-id=... from=... peer=... size=... file=jill@hill.com send=bob@hamburger.edu
+ *      time=... event=filed letter=k3f9.1 account=... mailbox=...      event=sent|deferred|failed letter=k3f9.1 queue=12 to=... peer=... answer="..."
+ *
+ * `letter` is what its Received field says behind "id", in the mail role's lines and the sender's: so one look finds its whole way here. */
 #pragma once
 #include "base/buf.h"
 #include "base/time.h"
@@ -15,6 +17,7 @@ struct history;
 void history_note(struct history *h, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* never waits */
 void history_close(struct history **h);
-/* Every line that has `needle` in it, and all others of the same letters, by time. `each` false: enough. For verbs. */
+/* Every line since then that has `needle` in it, and all others of the same letters; by time within a day and process. Of more than ten
+ * thousand letters the first are given. `each` false: enough. For verbs. */
 [[nodiscard]] int history_find(struct history *h, struct str needle, int64_t since,
                                bool (*each)(void *context, struct str line), void *context);

@@ -197,6 +197,17 @@ static bool set_aside(struct turn *t, unsigned k, nsec at)
         return true;
 }
 
+static void note(const struct turn *t, unsigned k)
+{
+        const struct work *w = t->works[k];
+        const struct intake_hooks *h = &t->intake->hooks;
+
+        if (h->noted && (*t->queue->name || t->errors[k]))
+                h->noted(h->context, envelope_session(buf_str(&w->letter->envelope)), str_of(t->queue->name),
+                         w->mailbox ? str_of(w->mailbox) : S("INBOX"),
+                         t->errors[k] ? strerrordesc_np(-t->errors[k]) : NULL);
+}
+
 static void turn_run(struct turn *t)
 {
         struct intake *i = t->intake;
@@ -217,6 +228,7 @@ static void turn_run(struct turn *t)
                         continue;
                 }
                 i->numbers.filed += !t->errors[k];
+                note(t, k);
                 work_done(i, t->works[k]);
         }
         for (unsigned k = 0; k < t->n; k++)

@@ -127,6 +127,7 @@ struct outbox_result {
 struct outbox_report {
         struct str recipient;
         struct str text;
+        struct str letter; /* the session of the letter's envelope: the history is one */
 };
 enum { OUTBOX_CONVERSATION_MOST = 16 * 1024 };
 struct outbox_done {
@@ -142,6 +143,15 @@ struct outbox_done {
 };
 /* Synced when it returns 0; callers at the same time share one transaction and one sync. On an error it stays taken: say it again. */
 [[nodiscard]] int outbox_done(struct outbox *o, struct outbox_done *d);
+
+/* ---- MTA-STS policies (RFC 8461), kept over a restart: until they expire ---- */
+struct outbox_policy {
+        struct str id, text; /* text: as it was fetched */
+        int64_t expires;
+};
+[[nodiscard]] int outbox_policy_put(struct outbox *o, struct str domain, const struct outbox_policy *p);
+/* -ENOENT: none that is still good. */
+[[nodiscard]] int outbox_policy(struct outbox *o, struct str domain, struct arena *a, struct outbox_policy *out);
 
 /* ---- lists: what came back, counted for each member ---- */
 [[nodiscard]] int outbox_bounced(struct outbox *o, struct str list, struct str member, int64_t at);

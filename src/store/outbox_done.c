@@ -1,5 +1,7 @@
 /* What became of it. Whoever comes while a commit runs is in the next one: one transaction and one sync for all of them. */
+#include "base/codec.h"
 #include "base/mem.h"
+#include "mail/header.h"
 #include "run/log.h"
 #include "run/offload.h"
 #include "store/outbox_inside.h"
@@ -74,9 +76,14 @@ static int keep_conversation(struct db *d, const struct outbox_done *done)
 
 static int report(struct db *d, const struct outbox_report *r, int64_t at)
 {
-        struct envelope e = {
-                .null_sender = true, .received = at, .size = r->text.n, .protocol = S("report")
-        };
+        struct envelope e = { .null_sender = true,
+                              .received = at,
+                              .size = r->text.n,
+                              .protocol = S("report"),
+                              .eight_bit = !ascii_only(r->text),
+                              .utf8 = !ascii_only(r->recipient) ||
+                                      !ascii_only(str_sub(r->text, 0, header_size(r->text))),
+                              .session = r->letter };
         struct action to = { .kind = ACTION_SEND,
                              .address = r->recipient,
                              .original = r->recipient,
@@ -103,12 +110,12 @@ int outbox_letter_end(struct db *d, uint64_t letter)
         if (rc < 0 || waits)
                 return rc;
         kind = outbox_letter_kind(d, letter);
-        if (kind <= 0)
+        if (kind < 0)
                 return kind;
-        q = db_query(d, ATTEMPTS_DROP);
+        q = db_query(d, ATTEMPTS_DROP); /* a verb may have removed the letter, and an attempt come to its end after that */
         db_bind_u64(&q, 1, letter);
         rc = db_exec(&q);
-        if (rc < 0)
+        if (rc < 0 || !kind)
                 return rc;
         q = db_query(d, LETTER_DROP);
         db_bind_u64(&q, 1, letter);

@@ -199,7 +199,8 @@ static void engine(void *arg)
                 int64_t next, away;
 
                 d->again = false;
-                if (now() >= sweep_at) {
+                if (now() >= sweep_at || d->ordered) {
+                        d->ordered = false;
                         sweep(d);
                         sweep_at = now() + SWEEP_EVERY;
                 }
@@ -303,6 +304,12 @@ void dispatch_bell(struct dispatch *d)
 {
         d->again = true;
         wake_all(&d->news);
+}
+
+void dispatch_ordered(struct dispatch *d)
+{
+        d->ordered = true;
+        dispatch_bell(d);
 }
 
 void dispatch_stop(struct dispatch **dp)

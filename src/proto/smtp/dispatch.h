@@ -36,7 +36,8 @@ struct dispatch_how {
 };
 [[nodiscard]] int dispatch_start(struct dispatch **out, const struct dispatch_how *how);
 void dispatch_settings(struct dispatch *d, const struct settings *s);
-void dispatch_bell(struct dispatch *d); /* something was put, or a verb gave an order: look */
+void dispatch_bell(struct dispatch *d);    /* something was put: look */
+void dispatch_ordered(struct dispatch *d); /* a verb gave an order: look, also for what shall be bounced */
 /* ATRN: this connection takes these domains' letters (by space), held ones too, as a client of ours that was turned round; takes conn.
  * Waits until it is done. */
 void dispatch_turned(struct dispatch *d, struct conn *c, struct str domains);

@@ -44,7 +44,7 @@ struct dispatch {
         struct lane *lanes;
         unsigned lane_count, carriers;
         struct waitlist news;
-        bool again, stopping, looking;
+        bool again, stopping, looking, ordered;
         unsigned fibers; /* all of ours */
         struct host_state hosts[HOSTS];
         struct idle idles[IDLES];

@@ -10,6 +10,7 @@ enum {
         PIECE = 64 * 1024,
         HEADER_MOST = 256 * 1024, /* looked into; what comes later goes by unseen */
         TRACE_MOST = 8192,
+        ID_MOST = 500,
         BEYOND = 1 << 20, /* read on after the limit: this, and once more the limit */
 };
 
@@ -182,7 +183,7 @@ static int put_fields(struct smtp *s, struct str head, const struct letter_list 
                 .protocol = protocol_word(s),
                 .tls = tls_words(session),
                 .user = session->account,
-                .id = arena_printf(&session->command, "%s.%u", session->id, s->letters + 1),
+                .id = smtp_letter_id(s),
                 .recipient = s->letter.recipients == 1 ? s->letter.recipient : S(""),
                 .received = r->received,
         };
@@ -197,6 +198,20 @@ static int put_fields(struct smtp *s, struct str head, const struct letter_list 
         if (!begins_with_field(head))
                 buf_puts(&fields, S("\r\n"));
         return fields.full ? -ENOBUFS : incoming_put(to, buf_str(&fields));
+}
+
+/* For the history. */
+static void remember_id(struct smtp *s, struct str head)
+{
+        struct session *session = &s->session;
+        struct letter *l = &s->letter;
+        struct field f;
+
+        if (header_find(head, S("Message-ID"), &f))
+                l->message_id = arena_str(&l->arena, str_sub(f.value, 0, ID_MOST));
+        else if (session->account.n)
+                l->message_id =
+                    arena_printf(&l->arena, "<" PRS "@%s>", STR(smtp_letter_id(s)), session->host);
 }
 
 static void put_trace(struct smtp *s, struct str head)
@@ -219,6 +234,8 @@ static void begin_letter(struct smtp *s, bool whole)
 
         r->header_done = true;
         head = str_sub(head, 0, header_size(head));
+        if (session->server->history)
+                remember_id(s, head);
         if (header_count(head, S("Received")) > (unsigned long)session->server->settings->max_received)
                 reception_fault(s, LETTER_LOOP);
         else if (list_circle(&s->letter, head))
@@ -295,7 +312,7 @@ static int commit_one(struct smtp *s, const struct letter_list *list, struct inc
                 .helo = str_of(s->helo),
                 .tls = tls_words(session),
                 .protocol = protocol_word(s),
-                .session = str_of(session->id),
+                .session = smtp_letter_id(s),
                 .received = s->reception.received,
                 .size = incoming_size(in),
                 .actions = list ? list->actions : l->actions,
@@ -415,6 +432,7 @@ int reception_end(struct smtp *s)
                 rc = commit(s, &id);
                 if (rc == 0) {
                         log_accepted(s, id, size);
+                        smtp_note_accepted(s, size);
                         list_bounced(s);
                         s->letters++;
                         session->errors = 0;

@@ -99,13 +99,16 @@ int smtp_reply(struct session *s, const char *format, ...)
 
 int smtp_refuse(struct session *s, const char *format, ...)
 {
+        struct str reply;
         va_list args;
         int rc;
 
         va_start(args, format);
-        log_event("refused", "session=%s protocol=%s peer=%s reply=%s", s->id, s->kind->name,
-                  session_peer(s).z, log_str(arena_vprintf(&s->command, format, args)));
+        reply = arena_vprintf(&s->command, format, args);
         va_end(args);
+        log_event("refused", "session=%s protocol=%s peer=%s reply=%s", s->id, s->kind->name,
+                  session_peer(s).z, log_str(reply));
+        smtp_note_refused(smtp_of(s), reply);
         va_start(args, format);
         rc = vreply(s, format, args);
         va_end(args);

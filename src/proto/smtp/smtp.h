@@ -57,6 +57,7 @@ struct letter {
         struct str sender;     /* normal form; empty: <> */
         struct str parameters; /* MAIL's, as they stood */
         struct str recipient;  /* the last RCPT, as typed */
+        struct str message_id; /* with its <>, as the letter has it or we gave it; empty: none */
         uint64_t declared;     /* SIZE=; 0: not said */
         bool marked_8bit;      /* BODY=8BITMIME */
         bool utf8;             /* SMTPUTF8 */
@@ -136,6 +137,11 @@ bool letter_has(const struct letter *l, const struct action *t); /* does the sam
 bool letter_add(struct letter *l, const struct action *actions, unsigned count);
 bool letter_may_grow(const struct letter *l); /* is there room for one more recipient? */
 bool smtp_may_send_as(struct session *s, struct str normal);
+
+/* history.c: for pail trace; nothing where nobody writes it down. */
+struct str smtp_letter_id(struct smtp *s); /* of the letter under way: what Received says behind "id". For this command */
+void smtp_note_accepted(struct smtp *s, uint64_t size);
+void smtp_note_refused(struct smtp *s, struct str reply); /* a letter, or one of its recipients */
 
 /* receive.c. The bytes go
  *

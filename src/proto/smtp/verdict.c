@@ -139,7 +139,8 @@ static void compose(struct reporting *g)
 
         buf_init(&text, REPORT_MOST);
         report_write(&text, &r);
-        g->out = (struct outbox_report){ r.to, arena_str(&g->arena, buf_str(&text)) };
+        g->out =
+            (struct outbox_report){ r.to, arena_str(&g->arena, buf_str(&text)), g->job->envelope.session };
         g->ready = !text.full;
         buf_free(&text);
 }
@@ -193,10 +194,14 @@ static void history(struct dispatch *d, const struct outbox_job *j, const struct
                     const char *event, struct str status, struct str answer, struct str peer)
 {
         auto_buf struct buf line = { 0 };
+        char from[1024];
 
         buf_init(&line, 4096);
-        buf_printf(&line, "letter=%llu from=%s to=%s", (unsigned long long)j->letter,
-                   log_str(sender_of(j, r)), log_str(r->address));
+        snprintf(from, sizeof(from), "<" PRS ">", STR(sender_of(j, r)));
+        if (j->envelope.session.n)
+                buf_printf(&line, "letter=%s ", log_str(j->envelope.session));
+        buf_printf(&line, "queue=%llu from=%s to=%s", (unsigned long long)j->letter, log_str(str_of(from)),
+                   log_str(r->address));
         if (peer.n)
                 buf_printf(&line, " peer=%s", log_str(peer));
         buf_printf(&line, " status=" PRS " answer=%s", STR(status), log_str(answer));

@@ -134,7 +134,7 @@ enum found ways_find(struct lane *l, struct arena *a, struct way **list, unsigne
         switch (r.kind) {
         case ROUTE_HOLD:
                 *status = "4.0.0";
-                *why = S("held: no route leads there, and nothing leaves this machine without one");
+                *why = S("no route leads there, and nothing leaves this machine without one");
                 return WAY_HELD;
         case ROUTE_RELAY:
         case ROUTE_LMTP: return relay(d, &r, a, list, n, status, why);
