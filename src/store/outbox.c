@@ -193,13 +193,13 @@ static int put_filed(struct db *d, const struct outbox_put *p, uint64_t letter)
         return db_exec(&q);
 }
 
-/* Nothing stands before its time, so a look at the row is enough most times. */
-int outbox_destination_of(struct db *d, struct str address, uint64_t *id)
+/* What is due already keeps its place among those that wait; so a look at the row is enough most times. */
+int outbox_destination_of(struct db *d, struct str address, int64_t at, uint64_t *id)
 {
-        size_t at = str_rfind(address, '@');
-        struct str name = at == STR_NONE ? S("") : str_from_at(address, at + 1);
+        size_t sign = str_rfind(address, '@');
+        struct str name = sign == STR_NONE ? S("") : str_from_at(address, sign + 1);
         struct db_row q = db_query(d, DESTINATION_FIND);
-        uint64_t ready = 0, rests = 0;
+        int64_t ready = 0, rests = 0;
         bool found;
         int rc;
 
@@ -207,30 +207,33 @@ int outbox_destination_of(struct db *d, struct str address, uint64_t *id)
         found = db_next(&q);
         if (found) {
                 *id = db_u64(&q, 0);
-                ready = db_u64(&q, 1);
-                rests = db_u64(&q, 2);
+                ready = (int64_t)db_u64(&q, 1);
+                rests = (int64_t)db_u64(&q, 2);
         }
         rc = db_end(&q);
-        if (rc < 0 || (found && ready <= rests))
+        if (at < rests)
+                at = rests;
+        if (rc < 0 || (found && ready <= at))
                 return rc;
         if (found) {
                 q = db_query(d, DESTINATION_READY);
                 db_bind_u64(&q, 1, *id);
-                db_bind_u64(&q, 2, rests);
+                db_bind_u64(&q, 2, (uint64_t)at);
                 return db_exec(&q);
         }
         q = db_query(d, DESTINATION_ADD);
         db_bind_text(&q, 1, name);
+        db_bind_u64(&q, 2, (uint64_t)at);
         rc = db_exec(&q);
         *id = db_last_id(d);
         return rc;
 }
 
-static int put_recipient(struct db *d, uint64_t letter, const struct action *a)
+static int put_recipient(struct db *d, uint64_t letter, const struct action *a, int64_t at)
 {
         uint64_t destination;
         struct db_row q;
-        int rc = outbox_destination_of(d, a->address, &destination);
+        int rc = outbox_destination_of(d, a->address, at, &destination);
 
         if (rc < 0)
                 return rc;
@@ -268,7 +271,7 @@ int outbox_letter_add(struct db *d, uint64_t letter, const struct outbox_put *p)
         rc = db_exec(&q);
         buf_free(&envelope);
         for (unsigned k = 0; rc >= 0 && k < p->count; k++)
-                rc = put_recipient(d, letter, p->actions[k]);
+                rc = put_recipient(d, letter, p->actions[k], p->envelope->received);
         return rc;
 }
 

@@ -2,7 +2,8 @@
  *
  *   outbox.c       opened; letters taken in; settled        outbox_sql.c   schema and statements
  *   outbox_take.c  what is due, and taken                   outbox_done.c  what became of it
- *   outbox_queue.c for people: list, show, order, check */
+ *   outbox_queue.c for people: list, show, order, check
+ *   outbox_policy.c  MTA-STS policies */
 #pragma once
 #include "run/fiber.h"
 #include "store/body.h"
@@ -64,7 +65,9 @@ enum outbox_statement {
         DESTINATION_ADD,
         DESTINATION_READ,
         DESTINATION_READY,
+        DESTINATION_SERVED,
         DESTINATION_REST,
+        DESTINATIONS_DROP,
         DESTINATIONS,
         DESTINATIONS_DUE,
         DESTINATIONS_NEXT,
@@ -89,6 +92,9 @@ enum outbox_statement {
         RECIPIENT_DESTINATION,
         BOUNCED,
         BOUNCES,
+        POLICY_PUT,
+        POLICY_READ,
+        POLICIES_DROP,
         INTEGRITY,
         LOST_RECIPIENTS,
         LETTERS_WITHOUT,
@@ -99,8 +105,8 @@ extern const struct db_store outbox_store;
 
 /* In a transaction. */
 int outbox_letter_kind(struct db *d, uint64_t letter); /* 1: text inline, 2: in a file, 0: no such letter */
-/* The destination of an address, made if there is none, and from now on it has something to do. */
-int outbox_destination_of(struct db *d, struct str address, uint64_t *id);
+/* The destination of an address, made if there is none; at `at`, if not before, it has something to do. */
+int outbox_destination_of(struct db *d, struct str address, int64_t at, uint64_t *id);
 /* A letter of this number with these recipients. */
 int outbox_letter_add(struct db *d, uint64_t letter, const struct outbox_put *p);
 /* The number for a new letter, and the next one free from now on. */
@@ -110,8 +116,9 @@ int outbox_number_write(struct db *d, uint64_t next);
 int outbox_letter_end(struct db *d, uint64_t letter);
 /* The destinations of the letter's recipients have something to do at `next`, if not before. */
 int outbox_wake(struct db *d, uint64_t letter, int64_t next);
-/* When the destination has something to do next, and what is taken does not count; kept in its row. */
-int outbox_ready(struct outbox *o, struct db *d, uint64_t destination);
+/* When the destination has something to do next; kept in its row. What is due at `now` is taken, and does not count; but it is looked at again
+ * after a while, lest a row that came back in a moment between be forgotten. */
+int outbox_ready(struct outbox *o, struct db *d, uint64_t destination, int64_t now);
 
 /* Calls fn with each number that has a file in bodies/. */
 int outbox_each_body(struct outbox *o, int (*fn)(struct outbox *o, uint64_t letter, void *arg), void *arg);

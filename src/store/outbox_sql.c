@@ -38,8 +38,12 @@
         "CREATE TABLE attempt(letter INTEGER NOT NULL, at INTEGER NOT NULL, destination INTEGER NOT NULL, " \
         "peer TEXT NOT NULL, conversation TEXT NOT NULL, PRIMARY KEY(letter, at, destination)) STRICT, "    \
         "WITHOUT ROWID;"
+/* policy: MTA-STS (RFC 8461), as it was fetched; expires: wall usec. */
+#define SCHEMA_3                                                                                   \
+        "CREATE TABLE policy(domain TEXT NOT NULL PRIMARY KEY, id TEXT NOT NULL, expires INTEGER " \
+        "NOT NULL, text TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 
-static const char *const migrations[] = { [1] = SCHEMA_2 };
+static const char *const migrations[] = { [1] = SCHEMA_2, [2] = SCHEMA_3 };
 
 #define RECIPIENT_COLUMNS "number, address, original, parameters, reason, sender, attempts, answer, peer"
 
@@ -74,12 +78,15 @@ static const char *const statements[OUTBOX_STATEMENTS] = {
         [CONDEMNED_LETTERS] = "SELECT DISTINCT letter FROM recipient WHERE state = 3",
         [DESTINATION_FIND] = "SELECT destination, ready, rests FROM destination WHERE name = ?1",
         [DESTINATION_ADD] =
-            "INSERT INTO destination(name, ready, rests, failures, reason) VALUES (?1, 0, 0, 0, '')",
+            "INSERT INTO destination(name, ready, rests, failures, reason) VALUES (?1, ?2, 0, 0, '')",
         [DESTINATION_READ] = "SELECT ready, rests FROM destination WHERE destination = ?1",
         [DESTINATION_READY] = "UPDATE destination SET ready = ?2 WHERE destination = ?1",
+        [DESTINATION_SERVED] = "UPDATE destination SET ready = ?2 WHERE destination = ?1 AND ready < ?2",
         [DESTINATION_REST] = "UPDATE destination SET rests = ?2, failures = CASE ?2 WHEN 0 THEN 0 ELSE "
                              "failures + 1 END, reason = ?3, "
                              "ready = ?2 WHERE destination = ?1",
+        [DESTINATIONS_DROP] = "DELETE FROM destination WHERE NOT EXISTS (SELECT 1 FROM recipient r WHERE "
+                              "r.destination = destination.destination) AND rests < ?1",
         [DESTINATIONS] = "SELECT destination FROM destination",
         [DESTINATIONS_DUE] = "SELECT destination, name, rests, failures, reason FROM destination WHERE ready "
                              "<= ?1 ORDER BY ready LIMIT ?2",
@@ -120,6 +127,9 @@ static const char *const statements[OUTBOX_STATEMENTS] = {
         [BOUNCED] = "INSERT INTO bounce(list, member, count, last) VALUES (?1, ?2, 1, ?3) "
                     "ON CONFLICT(list, member) DO UPDATE SET count = count + 1, last = ?3",
         [BOUNCES] = "SELECT member, count, last FROM bounce WHERE list = ?1 ORDER BY member",
+        [POLICY_PUT] = "INSERT OR REPLACE INTO policy(domain, id, expires, text) VALUES (?1, ?2, ?3, ?4)",
+        [POLICY_READ] = "SELECT id, expires, text FROM policy WHERE domain = ?1 AND expires > ?2",
+        [POLICIES_DROP] = "DELETE FROM policy WHERE expires <= ?1",
         [INTEGRITY] = "PRAGMA integrity_check(20)",
         [LOST_RECIPIENTS] =
             "SELECT DISTINCT letter FROM recipient WHERE letter NOT IN (SELECT letter FROM letter)",
@@ -155,7 +165,7 @@ static int migrated(struct db *d, unsigned version)
                 for (size_t i = 0; i < n && rc >= 0; i++) {
                         uint64_t id;
 
-                        rc = outbox_destination_of(d, rows[i].address, &id);
+                        rc = outbox_destination_of(d, rows[i].address, 0, &id);
                         if (rc < 0)
                                 break;
                         q = db_query(d, RECIPIENT_DESTINATION);
@@ -170,8 +180,8 @@ static int migrated(struct db *d, unsigned version)
 
 const struct db_store outbox_store = {
         .name = "outbox",
-        .version = 2,
-        .schema = SCHEMA_1 SCHEMA_2,
+        .version = 3,
+        .schema = SCHEMA_1 SCHEMA_2 SCHEMA_3,
         .migrations = migrations,
         .migrated = migrated,
         .statements = statements,

@@ -78,10 +78,13 @@ void taken_drop(struct taken *t, uint64_t letter, uint32_t number)
 
 /* ---- when ---- */
 
-int outbox_ready(struct outbox *o, struct db *d, uint64_t destination)
+#define LOST_AFTER (30 * INT64_C(1000000))
+
+int outbox_ready(struct outbox *o, struct db *d, uint64_t destination, int64_t now)
 {
         struct db_row q = db_query(d, DESTINATION_READ);
         int64_t ready = 0, rests = 0, next = NEVER;
+        bool under_way = false;
         bool found;
         int rc;
 
@@ -96,10 +99,18 @@ int outbox_ready(struct outbox *o, struct db *d, uint64_t destination)
                 return rc;
         q = db_query(d, DUE_NEXT);
         db_bind_u64(&q, 1, destination);
-        while (next == NEVER && db_next(&q))
-                if (!taken_has(&o->taken, db_u64(&q, 1), (uint32_t)db_u64(&q, 2)))
-                        next = (int64_t)db_u64(&q, 0);
+        while (next == NEVER && db_next(&q)) {
+                int64_t at = (int64_t)db_u64(&q, 0);
+
+                /* with a time to come it has been done with, though its mark may not be taken off yet */
+                if (at > now || !taken_has(&o->taken, db_u64(&q, 1), (uint32_t)db_u64(&q, 2)))
+                        next = at;
+                else
+                        under_way = true;
+        }
         rc = db_end(&q);
+        if (under_way && next > now + LOST_AFTER)
+                next = now + LOST_AFTER;
         if (next < rests)
                 next = rests;
         if (rc < 0 || next == ready)
@@ -119,9 +130,14 @@ struct beginning {
 static int begin_all(struct db *d, void *arg)
 {
         struct beginning *b = arg;
-        struct db_row q = db_query(d, DESTINATIONS);
+        struct db_row q = db_query(d, DESTINATIONS_DROP);
         int rc;
 
+        db_bind_u64(&q, 1, (uint64_t)wall_usec());
+        rc = db_exec(&q);
+        if (rc < 0)
+                return rc;
+        q = db_query(d, DESTINATIONS);
         b->n = 0;
         while (db_next(&q)) {
                 if (b->n == b->room) {
@@ -132,7 +148,7 @@ static int begin_all(struct db *d, void *arg)
         }
         rc = db_end(&q);
         for (size_t i = 0; i < b->n && rc >= 0; i++)
-                rc = outbox_ready(b->outbox, d, b->list[i]);
+                rc = outbox_ready(b->outbox, d, b->list[i], wall_usec());
         return rc;
 }
 
@@ -217,7 +233,7 @@ int outbox_destination(struct outbox *o, struct str name, struct arena *a, struc
 
 /* ---- taking ---- */
 
-enum { JOB_MOST = 16 << 20, RECIPIENTS_FIRST = 4 };
+enum { JOB_MOST = 64 << 20, RECIPIENTS_FIRST = 4, OVERDUE_RECIPIENTS = 100 };
 
 struct taking {
         struct outbox *outbox;
@@ -291,7 +307,6 @@ static int take_due(struct db *d, struct taking *t)
 {
         struct db_row q = db_query(d, RECIPIENTS_DUE);
         struct outbox_job *j = NULL;
-        bool more = false;
         int rc;
 
         db_bind_u64(&q, 1, t->destination);
@@ -303,19 +318,24 @@ static int take_due(struct db *d, struct taking *t)
                         continue;
                 if (!j || j->letter != letter || j->count == t->recipients ||
                     !str_eq(j->recipients[0].sender, db_text(&q, 6))) {
-                        more = t->n == t->most;
-                        if (more)
+                        if (t->n == t->most)
                                 break;
                         j = job_begin(t, letter);
                 }
                 job_add(j, &q, 1);
         }
         rc = db_end(&q);
-        if (rc >= 0 && !more && t->n == 0) /* nothing left but what is under way */
-                rc = outbox_ready(t->outbox, d, t->destination);
-        return rc;
+        if (rc < 0)
+                return rc;
+        if (t->n == 0) /* nothing left but what is under way */
+                return outbox_ready(t->outbox, d, t->destination, t->until);
+        q = db_query(d, DESTINATION_SERVED); /* others have waited longer now */
+        db_bind_u64(&q, 1, t->destination);
+        db_bind_u64(&q, 2, (uint64_t)t->until);
+        return db_exec(&q);
 }
 
+/* Those of one letter that have one sender, for they become one report; the rest are overdue next time. */
 static int take_overdue(struct db *d, struct taking *t)
 {
         struct db_row q = db_query(d, t->what == OVERDUE_CONDEMNED ? CONDEMNED_LETTERS : OVERDUE_LETTERS);
@@ -332,8 +352,9 @@ static int take_overdue(struct db *d, struct taking *t)
                 q = db_query(d, RECIPIENTS_STATE);
                 db_bind_u64(&q, 1, t->jobs[i].letter);
                 db_bind_u64(&q, 2, t->what == OVERDUE_CONDEMNED ? RECIPIENT_CONDEMNED : RECIPIENT_QUEUED);
-                while (db_next(&q))
-                        if (!taken_has(&t->outbox->taken, t->jobs[i].letter, (uint32_t)db_u64(&q, 0)))
+                while (t->jobs[i].count < OVERDUE_RECIPIENTS && db_next(&q))
+                        if (!taken_has(&t->outbox->taken, t->jobs[i].letter, (uint32_t)db_u64(&q, 0)) &&
+                            (!t->jobs[i].count || str_eq(t->jobs[i].recipients[0].sender, db_text(&q, 5))))
                                 job_add(&t->jobs[i], &q, 0);
                 rc = db_end(&q);
         }

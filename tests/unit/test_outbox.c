@@ -305,20 +305,20 @@ static void gives_out_once_and_again_when_told(void **state)
         (void)state;
         put(1, 2, S("to two"), NULL);
         put(2, 1, S("to one"), NULL);
-        crepes = due(10, 2, "crepes.fr");
-        assert_int_equal(take(crepes, 10, jobs, 4), 2);
+        crepes = due(100, 2, "crepes.fr");
+        assert_int_equal(take(crepes, 100, jobs, 4), 2);
         assert_str(jobs[0].text, S("to two"));
         assert_str(jobs[0].recipients[0].address, S("alice@crepes.fr"));
         assert_str(jobs[1].envelope.sender, S("jack@town.com"));
-        assert_int_equal(take(crepes, 10, jobs + 2, 2), 0); /* taken */
-        due(10, 1, "town.com");
+        assert_int_equal(take(crepes, 100, jobs + 2, 2), 0); /* taken */
+        due(100, 1, "town.com");
         done(&jobs[0], DEFERRED, 500, NULL);
         assert_int_equal(outbox_give_back(outbox, &jobs[1]), 0);
         outbox_job_free(&jobs[1]);
-        assert_int_equal(take(crepes, 10, jobs, 4), 1);
+        assert_int_equal(take(crepes, 100, jobs, 4), 1);
         done(&jobs[0], SENT, 0, NULL);
-        assert_int_equal(take(crepes, 10, jobs, 4), 0);
-        due(10, 1, "town.com");
+        assert_int_equal(take(crepes, 100, jobs, 4), 0);
+        due(100, 1, "town.com");
         assert_int_equal(take(crepes, 500, jobs, 4), 1);
         assert_int_equal(jobs[0].recipients[0].attempts, 1);
         assert_str(jobs[0].recipients[0].answer, S("450 later"));
@@ -334,14 +334,14 @@ static void taken_is_due_again_after_a_death(void **state)
 
         (void)state;
         put(1, 1, S("first"), NULL);
-        crepes = due(10, 1, "crepes.fr");
-        assert_int_equal(take(crepes, 10, jobs, 2), 1);
-        assert_int_equal(take(crepes, 10, jobs + 1, 1), 0);
+        crepes = due(100, 1, "crepes.fr");
+        assert_int_equal(take(crepes, 100, jobs, 2), 1);
+        assert_int_equal(take(crepes, 100, jobs + 1, 1), 0);
         outbox_job_free(&jobs[0]);
-        due(10, 0, NULL);
+        due(100, 0, NULL);
         reopen();
         assert_int_equal(outbox_begin(outbox), 0);
-        assert_int_equal(take(due(10, 1, "crepes.fr"), 10, jobs, 2), 1);
+        assert_int_equal(take(due(100, 1, "crepes.fr"), 100, jobs, 2), 1);
         outbox_job_free(&jobs[0]);
 }
 
@@ -352,14 +352,14 @@ static void a_resting_destination_is_left_alone(void **state)
 
         (void)state;
         put(1, 1, S("first"), NULL);
-        crepes = due(10, 1, "crepes.fr");
+        crepes = due(100, 1, "crepes.fr");
         assert_int_equal(outbox_rest(outbox, crepes, 900, S("no route to host")), 0);
         put(2, 1, S("second"), NULL);
         due(899, 0, NULL);
         due(900, 1, "crepes.fr");
         order(ORDER_RETRY, 0);
-        due(10, 1, "crepes.fr");
-        assert_int_equal(take(crepes, 10, jobs, 2), 2);
+        due(100, 1, "crepes.fr");
+        assert_int_equal(take(crepes, 100, jobs, 2), 2);
         for (int i = 0; i < 2; i++)
                 done(&jobs[i], SENT, 0, NULL);
         letters(0);
@@ -373,11 +373,11 @@ static void failure_and_its_report_are_one(void **state)
 
         (void)state;
         put(1, 1, S("first"), NULL);
-        crepes = due(10, 1, "crepes.fr");
-        assert_int_equal(take(crepes, 10, jobs, 2), 1);
+        crepes = due(100, 1, "crepes.fr");
+        assert_int_equal(take(crepes, 100, jobs, 2), 1);
         done(&jobs[0], FAILED, 0, &report);
-        assert_int_equal(take(crepes, 10, jobs, 2), 0);
-        assert_int_equal(take(due(10, 1, "town.com"), 10, jobs, 2), 1);
+        assert_int_equal(take(crepes, 100, jobs, 2), 0);
+        assert_int_equal(take(due(1000, 1, "town.com"), 1000, jobs, 2), 1);
         assert_true(jobs[0].envelope.null_sender);
         assert_str(jobs[0].text, report.text);
         done(&jobs[0], SENT, 0, NULL);
@@ -398,7 +398,7 @@ static void the_old_is_told_and_given_up(void **state)
         assert_int_equal(outbox_overdue(outbox, OVERDUE_NOTICE, 78, jobs, &n), 0);
         assert_int_equal(n, 1);
         assert_int_equal(jobs[0].count, 2);
-        due(10, 2, "crepes.fr");
+        due(100, 2, "crepes.fr");
         done(&jobs[0], NOTIFIED, 0, NULL);
         n = 3;
         assert_int_equal(outbox_overdue(outbox, OVERDUE_NOTICE, 78, jobs, &n), 0);
@@ -420,15 +420,15 @@ static void obeys_orders(void **state)
         put(1, 1, S("first"), NULL);
         put(2, 1, S("second"), NULL);
         first = letters(2)->id;
-        crepes = due(10, 1, "crepes.fr");
+        crepes = due(100, 1, "crepes.fr");
         assert_int_equal(order(ORDER_HOLD, first), 1);
         assert_str(letters(2)->recipients, S("alice@crepes.fr (held: no sending yet)"));
-        assert_int_equal(take(crepes, 10, jobs, 3), 1);
+        assert_int_equal(take(crepes, 100, jobs, 3), 1);
         done(&jobs[0], SENT, 0, NULL);
         assert_int_equal(order(ORDER_RETRY, first), 0); /* held */
-        assert_int_equal(take(crepes, 10, jobs, 3), 0);
+        assert_int_equal(take(crepes, 100, jobs, 3), 0);
         assert_int_equal(order(ORDER_RELEASE, first), 1);
-        assert_int_equal(take(crepes, 10, jobs, 3), 1);
+        assert_int_equal(take(crepes, 100, jobs, 3), 1);
         done(&jobs[0], DEFERRED, 5000, NULL);
         assert_int_equal(order(ORDER_BOUNCE, first), 1);
         assert_int_equal(take(crepes, 9000, jobs, 3), 0);
@@ -450,7 +450,7 @@ static void keeps_conversations(void **state)
         (void)state;
         buf_init(&text, 100);
         put(1, 1, S("first"), NULL);
-        assert_int_equal(take(due(10, 1, "crepes.fr"), 10, &job, 1), 1);
+        assert_int_equal(take(due(100, 1, "crepes.fr"), 100, &job, 1), 1);
         done(&job, DEFERRED, 50, NULL);
         assert_int_equal(outbox_show(outbox, letters(1)->id, &arena, &l, &attempts, &n, &text), 0);
         assert_int_equal(n, 1);
@@ -458,6 +458,91 @@ static void keeps_conversations(void **state)
         assert_str(attempts[0].conversation, S("S: 220 mx.crepes.fr\n"));
         assert_str(l.recipients, S("alice@crepes.fr (queued, 1 attempt: 450 later)"));
         buf_free(&text);
+}
+
+/* What comes back in the moment between a look and its end is looked at all the same: the row that is taken and due is asked for again. */
+static void nothing_due_is_forgotten(void **state)
+{
+        struct outbox_destination list[2];
+        struct outbox_job jobs[2], left[2];
+        int64_t next;
+        size_t n = 2;
+        uint64_t crepes;
+
+        (void)state;
+        put(1, 1, S("first"), NULL);
+        crepes = due(100, 1, "crepes.fr");
+        assert_int_equal(take(crepes, 100, jobs, 2), 1);
+        assert_int_equal(take(crepes, 100, left, 2), 0);
+        assert_int_equal(outbox_due(outbox, 100, &arena, list, &n, &next), 0);
+        assert_int_equal(n, 0);
+        assert_true(next < 100 + 60000000); /* not never */
+        done(&jobs[0], DEFERRED, 500, NULL);
+        due(500, 1, "crepes.fr");
+}
+
+/* Who has been served goes behind those that wait: many busy destinations do not keep another from its turn. */
+static void the_longest_waiting_is_first(void **state)
+{
+        struct outbox_job jobs[2];
+
+        (void)state;
+        put(1, 2, S("first"), NULL);
+        put(2, 2, S("second"), NULL);
+        assert_int_equal(take(due(200, 2, "crepes.fr"), 200, jobs, 1), 1);
+        due(200, 2, "town.com");
+        outbox_job_free(&jobs[0]);
+}
+
+/* A list's members have senders of their own, and one report goes to one sender. */
+static void overdue_ones_of_one_sender_go_together(void **state)
+{
+        static struct action members[2];
+        static const struct action *const list[] = { &members[0], &members[1] };
+        struct envelope e = { .sender = S("jack@town.com"), .received = 77, .size = 4 };
+        struct outbox_put p = {
+                .envelope = &e, .actions = list, .count = 2, .text = S("text"), .staged_dir = -1
+        };
+        struct outbox_job job;
+        size_t n = 1;
+
+        (void)state;
+        for (unsigned i = 0; i < 2; i++) {
+                members[i] = to_one;
+                members[i].number = i;
+                members[i].sender =
+                    i ? S("list-bounces+b=crepes.fr@town.com") : S("list-bounces+a=crepes.fr@town.com");
+        }
+        assert_int_equal(outbox_put(outbox, &p, 1), 0);
+        assert_int_equal(outbox_overdue(outbox, OVERDUE_NOTICE, 78, &job, &n), 0);
+        assert_int_equal(job.count, 1);
+        done(&job, NOTIFIED, 0, NULL);
+        for (unsigned i = 0; i < 2; i++) {
+                n = 1;
+                assert_int_equal(outbox_overdue(outbox, OVERDUE_EXPIRED, 78, &job, &n), 0);
+                assert_int_equal(job.count, 1);
+                assert_str(job.recipients[0].sender, members[i].sender);
+                done(&job, FAILED, 0, NULL);
+        }
+        letters(0);
+}
+
+static void keeps_policies_until_they_expire(void **state)
+{
+        struct outbox_policy p = { S("1"), S("version: STSv1"), wall_usec() + 60000000 }, got;
+
+        (void)state;
+        assert_int_equal(outbox_policy(outbox, S("crepes.fr"), &arena, &got), -ENOENT);
+        assert_int_equal(outbox_policy_put(outbox, S("crepes.fr"), &p), 0);
+        p.id = S("2");
+        assert_int_equal(outbox_policy_put(outbox, S("crepes.fr"), &p), 0);
+        reopen();
+        assert_int_equal(outbox_policy(outbox, S("crepes.fr"), &arena, &got), 0);
+        assert_str(got.id, S("2"));
+        assert_str(got.text, p.text);
+        p.expires = wall_usec() - 1;
+        assert_int_equal(outbox_policy_put(outbox, S("crepes.fr"), &p), 0);
+        assert_int_equal(outbox_policy(outbox, S("crepes.fr"), &arena, &got), -ENOENT);
 }
 
 int main(void)
@@ -474,6 +559,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(the_old_is_told_and_given_up, begin, end),
                 cmocka_unit_test_setup_teardown(obeys_orders, begin, end),
                 cmocka_unit_test_setup_teardown(keeps_conversations, begin, end),
+                cmocka_unit_test_setup_teardown(nothing_due_is_forgotten, begin, end),
+                cmocka_unit_test_setup_teardown(the_longest_waiting_is_first, begin, end),
+                cmocka_unit_test_setup_teardown(overdue_ones_of_one_sender_go_together, begin, end),
+                cmocka_unit_test_setup_teardown(keeps_policies_until_they_expire, begin, end),
         };
 
         log_quiet = true;
