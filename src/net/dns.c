@@ -109,10 +109,11 @@ int dns_open(struct dns **out, const struct dns_how *how, struct buf *why)
         d->watch.fd = -1;
         d->ctx = ub_ctx_create();
         rc = d->ctx ? set_up(d->ctx, how, why) : -ENOMEM;
+        if (rc == 0 &&
+            ub_ctx_async(d->ctx, 1)) /* a thread, not a process; can be said before the first question only */
+                rc = -EINVAL;
         if (rc == 0)
                 read_now(d->ctx);
-        if (rc == 0)
-                ub_ctx_async(d->ctx, 1); /* a thread, not a process */
         if (rc)
                 dns_close(&d);
         *out = d;
@@ -225,6 +226,8 @@ int dns_ask(struct dns *d, struct str name, enum dns_type type, nsec deadline, s
         }
         if (rc == -ETIMEDOUT)
                 *why = arena_printf(a, "DNS: no answer for " PRS " in time", STR(name));
+        else if (rc < 0)
+                *why = arena_printf(a, "DNS: " PRS " could not be asked for", STR(name));
         if (rc < 0)
                 return rc;
         if (q.error == UB_SYNTAX) { /* no such name can be */
