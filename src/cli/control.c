@@ -6,12 +6,17 @@ enum { ANSWER_SECONDS = 60 };
 
 int cli_control(enum control_kind kind, struct str body, struct buf *answer)
 {
+        return cli_control_fd(kind, body, -1, answer);
+}
+
+int cli_control_fd(enum control_kind kind, struct str body, int fd, struct buf *answer)
+{
         struct channel *c;
         int rc = channel_connect("control.sock", &c);
 
         if (rc < 0)
                 return rc;
-        rc = channel_ask(c, (uint16_t)kind, body, -1, answer, NULL, in_seconds(ANSWER_SECONDS));
+        rc = channel_ask(c, (uint16_t)kind, body, fd, answer, NULL, in_seconds(ANSWER_SECONDS));
         channel_free(&c);
         return rc;
 }

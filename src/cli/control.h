@@ -5,4 +5,6 @@
 
 /* 0 and the answer appended (may be NULL); -ENOENT or -ECONNREFUSED: no server runs here; else -errno. */
 [[nodiscard]] int cli_control(enum control_kind kind, struct str body, struct buf *answer);
-bool control_nobody(int rc); /* was it that no server runs? */
+[[nodiscard]] int cli_control_fd(enum control_kind kind, struct str body, int fd,
+                                 struct buf *answer); /* fd stays ours */
+bool control_nobody(int rc);                          /* was it that no server runs? */

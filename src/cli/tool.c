@@ -130,10 +130,11 @@ static int read_config(struct tool *t, const char *file)
 }
 
 /* --dir; else the settings' folder; else, where there are none, the demo's. */
-static int find_folder(struct tool *t, struct buf *path)
+int tool_find(struct tool *t, const char **path)
 {
         int rc = 0;
 
+        *path = NULL;
         settings_default(&t->settings);
         if (!t->dir && !t->config && access(SYSTEM_CONFIG, F_OK) == 0)
                 t->config = SYSTEM_CONFIG;
@@ -141,35 +142,40 @@ static int find_folder(struct tool *t, struct buf *path)
                 rc = read_config(t, t->config);
         else if (!t->dir && access(DEMO_FOLDER "/directory", F_OK) == 0)
                 t->dir = DEMO_FOLDER;
-        if (rc)
-                return rc;
-        if (!t->dir && !t->config) {
-                fprintf(stderr, "pail %s: which folder? Say --dir D or --config F\n", t->verb);
-                return EX_USAGE;
-        }
-        buf_puts(path, str_of(t->dir ? t->dir : t->settings.data));
-        buf_u8(path, 0);
-        return path->full ? EX_USAGE : 0;
+        if (!rc && (t->dir || t->config))
+                *path = arena_str(&t->arena, str_of(t->dir ? t->dir : t->settings.data)).p;
+        return rc;
 }
 
-int tool_begin(struct tool *t, int argc, char **argv, const struct tool_option *own)
+int tool_enter(struct tool *t, const char *path)
 {
-        struct buf auto_buf path = { 0 };
-        int rc = tool_options(t, argc, argv, own);
+        int rc = folder_enter(&t->folder, path, false);
 
-        if (rc)
-                return rc;
-        buf_init(&path, 4096);
-        rc = find_folder(t, &path);
-        rc = rc ? rc : folder_enter(&t->folder, arena_str(&t->arena, buf_str(&path)).p, false);
         rc = rc ? rc : folder_become_owner(&t->folder);
         if (rc)
                 return rc;
         if (access("directory/directory.db", F_OK) < 0)
-                return tool_fail(t, -errno, str_of(path.p), "no pail folder (pail init DOMAIN makes one)");
-        if (!t->config && access(FOLDER_CONFIG, F_OK) == 0)
+                return tool_fail(t, -errno, str_of(path), "no pail folder (pail init DOMAIN makes one)");
+        if (!t->config && access(FOLDER_CONFIG, F_OK) == 0) {
+                t->config = FOLDER_CONFIG;
                 return read_config(t, FOLDER_CONFIG);
+        }
         return 0;
+}
+
+int tool_begin(struct tool *t, int argc, char **argv, const struct tool_option *own)
+{
+        const char *path;
+        int rc = tool_options(t, argc, argv, own);
+
+        rc = rc ? rc : tool_find(t, &path);
+        if (rc)
+                return rc;
+        if (!path) {
+                fprintf(stderr, "pail %s: which folder? Say --dir D or --config F\n", t->verb);
+                return EX_USAGE;
+        }
+        return tool_enter(t, path);
 }
 
 int tool_choose(struct tool *t, const struct tool_choice *choices)

@@ -47,6 +47,11 @@ struct tool_choice {
 };
 /* Only reads the line: for verbs without a folder, and before it. 0 or an exit code, said; -1: --help was given. */
 int tool_options(struct tool *t, int argc, char **argv, const struct tool_option *own);
+/* The two halves of tool_begin behind it, for those that do without a folder too. *path NULL: there is none. */
+int tool_find(struct tool *t, const char **path);
+int tool_enter(
+    struct tool *t,
+    const char *path); /* afterwards t->config is NULL only where there are no settings: a demo's */
 int tool_begin(struct tool *t, int argc, char **argv, const struct tool_option *own);
 int tool_choose(struct tool *t, const struct tool_choice *choices);
 int tool_end(struct tool *t, int rc); /* gives back rc; for -1 prints the help */

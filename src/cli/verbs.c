@@ -68,6 +68,13 @@ const struct verb verbs[] = {
           "--older TIME (as in 4h or 5d), --held. show prints every attempt with its conversation, and the letter.\n"
           "retry: now, and not when it is due. hold: until release. remove: nobody hears of it. bounce: its sender does.\n"
           "What a moderated list holds, and what a demo holds for want of a route, says so." },
+        { "send", verb_send,
+          "send [-t] [-i] [-v] [-f SENDER] [-F NAME] [--to-host HOST[:PORT]] [RECIPIENT]...\nsend -bs | -bp | -q",
+          "sends the letter on stdin, as /usr/sbin/sendmail does\n"
+          "-t: to those in To, Cc and Bcc, and Bcc goes. -i: a lone dot does not end it. -v: prints the conversation.\n"
+          "-bs: SMTP on stdin and stdout. -bp: the queue. -q: all that waits is tried now. -N, -V and -R as in DSN.\n"
+          "By the running server, if we are its owner or root (others: to its SMTP port); where none runs, at once by\n"
+          "routes or MX. A link with the name sendmail or mailq does what programs expect. Exit codes are sysexits(3)'s." },
         { "trace", verb_trace,
           "trace MESSAGE-ID|ADDRESS|ID [--since TIME]",
           "where is that letter, and what happened to it\n"
@@ -116,15 +123,34 @@ int cli_help(const char *verb)
         return EX_USAGE;
 }
 
+/* As programs know it: a link to pail of one of these names. -1: none of them. */
+static int called_by_name(int argc, char **argv)
+{
+        static char send[] = "send", queue[] = "queue", *show_queue[] = { queue, NULL };
+        const char *slash = argc ? strrchr(argv[0], '/') : NULL, *name = slash ? slash + 1 : argc ? argv[0] : "";
+
+        if (!strcmp(name, "mailq"))
+                return verb_queue(1, show_queue);
+        if (!strcmp(name, "newaliases")) /* ours need no compiling */
+                return EX_OK;
+        if (strcmp(name, "sendmail") != 0)
+                return -1;
+        argv[0] = send;
+        return verb_send(argc, argv);
+}
+
 int cli_run(int argc, char **argv)
 {
+        int rc = called_by_name(argc, argv);
+
+        if (rc >= 0)
+                return rc;
         if (argc > 1 && !strcmp(argv[1], "--version")) {
                 printf("pail " PAIL_VERSION "\n");
                 return EX_OK;
         }
         if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-                int rc = cli_help(argc > 2 ? argv[2] : NULL);
-
+                rc = cli_help(argc > 2 ? argv[2] : NULL);
                 return argc < 2 ? EX_USAGE : rc;
         }
         for (const struct verb *v = verbs; v->name; v++)

@@ -261,7 +261,7 @@ static void refuse(const struct server *server, struct conn *conn, enum protocol
         conn_free(&conn);
 }
 
-void session_start(struct server *server, struct conn *conn, enum protocol protocol)
+static void start(struct server *server, struct conn *conn, enum protocol protocol, bool owner)
 {
         int why = refusal(server, conn);
         struct session *s;
@@ -275,11 +275,22 @@ void session_start(struct server *server, struct conn *conn, enum protocol proto
                 return;
         }
         s = new_session(server, conn, protocol);
+        s->owner = owner;
         if (fiber_spawn(s->kind->name, session_fiber, s) < 0) {
                 s->kind->finish(s);
                 free_session(s);
                 refuse(server, conn, protocol, REFUSED_MEMORY);
         }
+}
+
+void session_start(struct server *server, struct conn *conn, enum protocol protocol)
+{
+        start(server, conn, protocol, false);
+}
+
+void session_start_owner(struct server *server, struct conn *conn, enum protocol protocol)
+{
+        start(server, conn, protocol, true);
 }
 
 void session_run_here(struct server *server, struct conn *conn, enum protocol protocol)

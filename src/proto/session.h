@@ -101,6 +101,7 @@ struct session {
         unsigned errors;      /* bad commands so far */
         bool greeted, ending; /* ending: leave after this reply */
         bool implicit_tls;
+        bool owner; /* the folder's owner, by pail send: may send to anywhere, as anybody, without a sign-in */
         enum woken woken; /* why it runs again after PARKED */
         nsec began;
         nsec deadline; /* for the next command; 0: not waiting for one yet */
@@ -113,6 +114,7 @@ struct session {
 /* Starts a session on a fresh connection: takes conn. Refuses politely over the limits and from banned addresses.
  * Does not wait: for the loop's stack. */
 void session_start(struct server *server, struct conn *conn, enum protocol protocol);
+void session_start_owner(struct server *server, struct conn *conn, enum protocol protocol); /* of the folder */
 /* The same in the running fiber, until the conversation has ended (or parked for the first time). For tests. */
 void session_run_here(struct server *server, struct conn *conn, enum protocol protocol);
 /* The deadline of the next command: `seconds` after the first call since the last command, also across parking.

@@ -76,6 +76,20 @@ static void bans(struct channel_message *m)
         ask_keeper(m, ASK_BANS);
 }
 
+/* The first mail process that serves takes it. */
+static void submit(struct channel_message *m)
+{
+        bool taken = false;
+
+        for (unsigned i = 0; i < children->count && m->fd >= 0 && !taken; i++) {
+                const struct child *c = &children->list[i];
+
+                taken = c->kind == CHILD_MAIL && c->channel && c->ready &&
+                        channel_tell(c->channel, ROLE_SUBMIT, S(""), m->fd) == 0;
+        }
+        channel_answer(m, taken ? S("yes") : S(""), -1);
+}
+
 static void unban(struct channel_message *m)
 {
         ask_keeper(m, ASK_UNBAN);
@@ -89,6 +103,7 @@ static const struct channel_kind from_verb[] = {
         { CONTROL_SECRETS, "secrets", secrets },
         { CONTROL_BANS, "bans", bans },
         { CONTROL_UNBAN, "unban", unban },
+        { CONTROL_SUBMIT, "submit", submit },
         { 0 },
 };
 

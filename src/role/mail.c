@@ -59,10 +59,24 @@ static void bell(struct channel_message *m)
                 die("supervisor: a bell that cannot be read");
 }
 
+/* pail send, let in by the control socket. */
+static void submit(struct channel_message *m)
+{
+        struct addr here = { 0 };
+        struct conn *c;
+
+        if (!addr_parse(S("127.0.0.1"), 0, &here))
+                return;
+        c = conn_new(role_take_fd(m), here, here);
+        if (c)
+                session_start_owner(&front.server, c, PROTOCOL_SMTP);
+}
+
 static const struct channel_kind from_supervisor[] = {
         FRONT_KINDS,
         { ROLE_PEER, "peer", new_peer },
         { ROLE_BELL, "bell", bell },
+        { ROLE_SUBMIT, "submit", submit },
         { 0 },
 };
 

@@ -69,6 +69,7 @@ enum role_kind {
         ROLE_KEY,         /* and the descriptor, to the keeper, after SIGHUP */
         ROLE_DIRECTORY,   /* the directory has changed */
         ROLE_DUMP,        /* SIGQUIT: print your fibers */
+        ROLE_SUBMIT,      /* to mail: and a descriptor, on which the owner of the folder speaks SMTP (pail send) */
         ROLE_BELL,        /* to mail: accounts that another has changed (role/bells.h) */
 };
 struct channel_message;

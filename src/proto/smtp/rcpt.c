@@ -89,7 +89,7 @@ static int relay(struct session *s, const struct path *to, struct str normal, st
         struct resolved who = { .standing = STANDING_OK, .count = 1 };
         struct action send = { .kind = ACTION_SEND, .address = normal };
 
-        if (!s->account.n && !backup_for(s, normal))
+        if (!s->account.n && !s->owner && !backup_for(s, normal))
                 return smtp_refuse(s, "550 5.7.1 <" PRS ">... Relaying denied", STR(to->text));
         send.original = arena_str(&smtp_of(s)->letter.arena, to->text);
         who.actions = &send;

@@ -193,7 +193,7 @@ static int put_fields(struct smtp *s, struct str head, const struct letter_list 
         trace_received(&fields, &t);
         if (list)
                 list_fields(&fields, list);
-        if (session->account.n)
+        if (session->account.n || session->owner)
                 trace_complete(&fields, head, t.host, t.id, r->received, 0);
         if (!begins_with_field(head))
                 buf_puts(&fields, S("\r\n"));
@@ -209,7 +209,7 @@ static void remember_id(struct smtp *s, struct str head)
 
         if (header_find(head, S("Message-ID"), &f))
                 l->message_id = arena_str(&l->arena, str_sub(f.value, 0, ID_MOST));
-        else if (session->account.n)
+        else if (session->account.n || session->owner)
                 l->message_id =
                     arena_printf(&l->arena, "<" PRS "@%s>", STR(smtp_letter_id(s)), session->host);
 }
