@@ -54,6 +54,11 @@ void taken_add(struct taken *t, uint64_t letter, uint32_t number)
         pthread_mutex_unlock(&t->lock);
 }
 
+static size_t behind(const struct taken *t, size_t i)
+{
+        return (i + 1) & (t->room - 1);
+}
+
 /* Those behind it move up, so that no search ends too early. */
 void taken_drop(struct taken *t, uint64_t letter, uint32_t number)
 {
@@ -63,14 +68,10 @@ void taken_drop(struct taken *t, uint64_t letter, uint32_t number)
         e = t->count ? find(t, letter, number) : NULL;
         if (e && e->letter) {
                 t->count--;
-                for (size_t i = (size_t)(e - t->at);;) {
+                e->letter = 0;
+                for (size_t i = behind(t, (size_t)(e - t->at)); (moved = t->at[i]).letter; i = behind(t, i)) {
                         t->at[i].letter = 0;
-                        i = (i + 1) & (t->room - 1);
-                        moved = t->at[i];
-                        if (!moved.letter)
-                                break;
-                        t->at[i].letter = 0;
-                        *find(t, moved.letter, moved.number) = moved;
+                        *find(t, moved.letter, moved.number) = moved; /* maybe where it was */
                 }
         }
         pthread_mutex_unlock(&t->lock);

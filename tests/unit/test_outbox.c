@@ -1,7 +1,7 @@
 #include "account_fixture.h"
 #include "run/log.h"
 #include "store/body.h"
-#include "store/outbox.h"
+#include "store/outbox_inside.h"
 #include <errno.h>
 
 static char folder[] = "/tmp/pail-outbox-XXXXXX";
@@ -545,9 +545,31 @@ static void keeps_policies_until_they_expire(void **state)
         assert_int_equal(outbox_policy(outbox, S("crepes.fr"), &arena, &got), -ENOENT);
 }
 
+/* Whoever is dropped leaves the others in the set, whatever their hashes. */
+static void the_taken_stay_known(void **state)
+{
+        struct taken t = { .lock = PTHREAD_MUTEX_INITIALIZER };
+        enum { MANY = 1000, STEP = 7 }; /* coprime: each is dropped once */
+
+        (void)state;
+        for (uint64_t i = 0; i < MANY; i++)
+                taken_add(&t, i + 1, (uint32_t)(i % 3));
+        for (uint64_t dropped = 0; dropped < MANY; dropped++) {
+                uint64_t at = dropped * STEP % MANY;
+
+                taken_drop(&t, at + 1, (uint32_t)(at % 3));
+                for (uint64_t n = 0; n < MANY; n++) {
+                        at = n * STEP % MANY;
+                        assert_int_equal(taken_has(&t, at + 1, (uint32_t)(at % 3)), n > dropped);
+                }
+        }
+        mem_free(t.at);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(the_taken_stay_known),
                 cmocka_unit_test_setup_teardown(keeps_letters_once, begin, end),
                 cmocka_unit_test_setup_teardown(removes, begin, end),
                 cmocka_unit_test_setup_teardown(links_long_letters, begin, end),
