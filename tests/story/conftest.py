@@ -42,3 +42,5 @@ def pytest_runtest_makereport(item, call):
     fixture = item.funcargs.get('pail') or item.funcargs.get('demo')
     if report.failed and fixture and call.when == 'call':
         report.sections.append(('log of pail', '\n'.join(fixture.log[-60:])))
+    if report.failed and 'world' in item.funcargs and call.when == 'call':
+        report.sections.append(('logs of the pails', item.funcargs['world'].logs()))

@@ -15,7 +15,7 @@ import threading
 import time
 
 PAIL = os.environ.get('PAIL', 'build/pail')
-PATIENCE = 60       # seconds an event may take on a slow machine before a test gives up
+PATIENCE = int(os.environ.get('PATIENCE', '60'))     # seconds an event may take on a slow machine before a test gives up
 
 PEOPLE = {
     'jack@town.com': 'crown', 'jill@hill.com': 'tumbling', 'alice@crepes.fr': 'rabbit',
