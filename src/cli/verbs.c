@@ -75,6 +75,11 @@ const struct verb verbs[] = {
           "-bs: SMTP on stdin and stdout. -bp: the queue. -q: all that waits is tried now. -N, -V and -R as in DSN.\n"
           "By the running server, if we are its owner or root (others: to its SMTP port); where none runs, at once by\n"
           "routes or MX. A link with the name sendmail or mailq does what programs expect. Exit codes are sysexits(3)'s." },
+        { "mx", verb_mx,
+          "mx DOMAIN [--resolver recursive|system|ADDRESS...]",
+          "where a domain's mail goes, and how we would send it\n"
+          "MX with preference and addresses, null MX, DNSSEC, TLSA (DANE), MTA-STS, and what pail would do, in order, by\n"
+          "the routes of the settings. Without a folder: as a server without routes." },
         { "trace", verb_trace,
           "trace MESSAGE-ID|ADDRESS|ID [--since TIME]",
           "where is that letter, and what happened to it\n"
