@@ -63,6 +63,16 @@ static const char *subject_of(const struct report *r)
         }
 }
 
+/* The letter, or its header. */
+static struct str returned(const struct report *r)
+{
+        size_t header = header_size(r->letter);
+
+        return r->full && r->letter.n <= WHOLE_MOST
+                   ? r->letter
+                   : str_sub(r->letter, 0, header < HEADER_MOST ? header : HEADER_MOST);
+}
+
 static void put_header(struct buf *out, const struct report *r)
 {
         put_date(out, "Date", r->now);
@@ -76,7 +86,7 @@ static void put_header(struct buf *out, const struct report *r)
         buf_printf(
             out, "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"" PRS "\"\r\n",
             STR(r->boundary));
-        if (r->utf8)
+        if (r->utf8 || !ascii_only(returned(r))) /* one part is enough (RFC 2045 §6.4) */
                 buf_puts(out, S("Content-Transfer-Encoding: 8bit\r\n"));
         buf_puts(out, S("\r\n"));
 }
@@ -193,10 +203,7 @@ static void put_lines(struct buf *out, struct str text)
 
 static void put_letter(struct buf *out, const struct report *r)
 {
-        size_t header = header_size(r->letter);
-        struct str what = r->full && r->letter.n <= WHOLE_MOST
-                              ? r->letter
-                              : str_sub(r->letter, 0, header < HEADER_MOST ? header : HEADER_MOST);
+        struct str what = returned(r);
         bool whole = what.n == r->letter.n && r->full, eight = !ascii_only(what);
 
         if (r->utf8 && eight)

@@ -149,5 +149,31 @@ int dial_any(const struct dial *d, nsec deadline, struct conn **out, unsigned *w
         getsockname(r.attempts[won].watch.fd, (struct sockaddr *)&sa, &n);
         *which = (unsigned)won;
         *out = conn_new(r.attempts[won].watch.fd, d->to[won], addr_of((struct sockaddr *)&sa));
+        if (!*out)
+                buf_printf(why, "%sno descriptors are left", why->n ? "; " : "");
         return *out ? 0 : -EMFILE;
+}
+
+bool dial_is_own(struct addr at)
+{
+        struct sockaddr_storage sa;
+        socklen_t n;
+        bool own = addr_loopback(at);
+        int fd;
+
+        if (own || addr_any(at))
+                return true;
+        fd = socket(at.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return false;
+        at.port = 25;
+        n = addr_to(at, &sa);
+        if (connect(fd, (struct sockaddr *)&sa, n) ==
+            0) { /* the route's own address: to ourselves it is the same */
+                n = sizeof(sa);
+                own = getsockname(fd, (struct sockaddr *)&sa, &n) == 0 &&
+                      addr_same_host(addr_of((struct sockaddr *)&sa), at);
+        }
+        close(fd);
+        return own;
 }

@@ -9,6 +9,8 @@ struct dial {
         unsigned count;                   /* at most DIAL_MOST */
         const struct addr *from4, *from6; /* own addresses to use; NULL: any */
 };
+/* Is that an address of this machine? No packet leaves for it. */
+bool dial_is_own(struct addr at);
 /* In a fiber; waits. 0, and *which is the index of the one that answered; -errno of the last that failed, and a sentence about each in
  * *why. */
 [[nodiscard]] int dial_any(const struct dial *d, nsec deadline, struct conn **out, unsigned *which,

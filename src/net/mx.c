@@ -132,6 +132,8 @@ static int ask_family(struct dns *d, struct mx_host *h, enum dns_type type, nsec
         if (rc < 0)
                 return rc;
         *secure &= answer.secure;
+        if (answer.exists)
+                h->canonical = answer.canonical;
         for (unsigned i = 0; i < answer.count && *n < MX_ADDRESSES_MOST / 2; i++) {
                 struct addr *to = &list[*n];
 

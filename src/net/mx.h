@@ -8,7 +8,8 @@ struct mx_host {
         uint16_t preference;
         struct addr addresses[MX_ADDRESSES_MOST]; /* filled by mx_addresses: IPv6 and IPv4 in turn, port 0 */
         unsigned count;
-        bool secure; /* name and addresses came validated: DANE may be asked for (RFC 7672 §2.2) */
+        struct str canonical; /* at the end of its CNAMEs */
+        bool secure;          /* name and addresses came validated: DANE may be asked for (RFC 7672 §2.2) */
 };
 struct mx {
         bool null;     /* "." alone: the domain takes no mail */

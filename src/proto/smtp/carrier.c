@@ -12,12 +12,16 @@
 #define DIAL_PATIENCE 60             /* seconds, all addresses of a host */
 #define DOWN_FOR      (300 * SECOND) /* a host that did not answer is passed over so long, if there is another */
 #define CLEAR_FOR     (3600 * SECOND)
-#define IDLE_FOR      (5 * SECOND)
-enum { ARENA_MOST = 8 << 20, CONVERSATION_MOST = 16 * 1024, RETURN_PATH_MOST = 1024 };
+#define FULL_FOR      (250 * MSECOND) /* then a look whether there is a place */
+#define GOODBYE       5               /* seconds */
+enum { WAY_NAME = 800, ARENA_MOST = 32 << 20, CONVERSATION_MOST = 16 * 1024, RETURN_PATH_MOST = 1024 };
 
 struct carrying {
+        struct work work;
         struct lane *lane;
         struct smtp_client *client;
+        unsigned sent; /* letters, over this connection */
+        bool was_idle; /* it has been another's: it may have been closed by now */
         struct way way;
         struct addr at;
         char peer[320];
@@ -27,82 +31,51 @@ struct carrying {
         struct arena letter;
 };
 
-/* ---- what is known of hosts ---- */
-
-struct host_state *host_state(struct dispatch *d, struct addr at)
-{
-        struct host_state *h;
-
-        at.port = 0;
-        h = &d->hosts[str_hash(str_from(at.ip, sizeof(at.ip))) % HOSTS];
-        if (!addr_same_host(h->at, at) && !h->open)
-                *h = (struct host_state){ .at = at };
-        return h;
-}
-
 /* ---- connections without work ---- */
 
-static const char *way_name(const struct way *w, char room[static 400])
+/* Whoever says the same would have made the same connection. What DANE verified for a domain is that domain's: the certificate may be for its name. */
+static const char *way_name(const struct carrying *c, const struct way *w, char room[static WAY_NAME])
 {
-        snprintf(room, 400, PRS ":%u " PRS " %d", STR(w->name), w->count ? w->addresses[0].port : 0,
-                 STR(w->policy), (int)w->route.kind);
+        snprintf(room, WAY_NAME, PRS ":%u " PRS " %d %d %s", STR(w->name),
+                 w->count ? w->addresses[0].port : 0, STR(w->policy), (int)w->route.kind, (int)w->tls,
+                 w->want.trust == TRUST_DANE ? c->lane->name : "");
         return room;
 }
 
-static void idle_end(struct idle *i)
+/* This carrier's connection is over; patience 0: without a word. */
+static void hang_up(struct carrying *c, nsec patience)
 {
-        smtp_client_close(&i->client, in_seconds(2));
-        mem_free(i->way);
-        *i = (struct idle){ 0 };
-}
-
-void idles_end(struct dispatch *d, nsec before)
-{
-        for (unsigned i = 0; i < IDLES; i++)
-                if (d->idles[i].client && d->idles[i].until < before) {
-                        struct idle gone = d->idles[i]; /* closing waits */
-
-                        d->idles[i] = (struct idle){ 0 };
-                        idle_end(&gone);
-                }
+        if (!c->client)
+                return;
+        smtp_client_close(&c->client, patience ? now() + patience : 0);
+        host_closed(c->lane->dispatch, c->at);
+        c->lane->connected--;
+        c->sent = 0;
+        c->was_idle = false;
 }
 
 static void keep_idle(struct carrying *c)
 {
-        struct dispatch *d = c->lane->dispatch;
-        char name[400];
+        char name[WAY_NAME];
 
-        for (unsigned i = 0; i < IDLES && c->client && !d->stopping; i++)
-                if (!d->idles[i].client) {
-                        d->idles[i] = (struct idle){ c->client, mem_string(str_of(way_name(&c->way, name))),
-                                                     now() + IDLE_FOR, c->at };
-                        c->client = NULL;
-                }
-        smtp_client_close(&c->client, in_seconds(5));
+        if (c->client && idle_keep(c->lane->dispatch, c->client, way_name(c, &c->way, name), c->at)) {
+                c->client = NULL;
+                c->lane->connected--;
+        }
+        hang_up(c, GOODBYE * SECOND);
 }
 
 static bool take_idle(struct carrying *c, const struct way *w)
 {
-        struct dispatch *d = c->lane->dispatch;
-        char name[400];
+        char name[WAY_NAME];
 
-        way_name(w, name);
-        for (unsigned i = 0; i < IDLES; i++) {
-                struct idle found = d->idles[i];
-
-                if (!found.client || strcmp(found.way, name))
-                        continue;
-                d->idles[i] = (struct idle){ 0 };
-                if (!smtp_client_alive(found.client)) {
-                        idle_end(&found);
-                        continue;
-                }
-                c->client = found.client;
-                c->at = found.at;
-                mem_free(found.way);
-                return true;
-        }
-        return false;
+        c->client = idle_take(c->lane->dispatch, way_name(c, w, name), &c->at);
+        if (!c->client)
+                return false;
+        c->was_idle = true;
+        c->lane->connected++;
+        smtp_client_tap(c->client, &c->tap);
+        return true;
 }
 
 /* ---- a new connection ---- */
@@ -118,7 +91,7 @@ static void heard(struct conn_tap *t, char from, struct str line, uint64_t bytes
         transcript_write(&c->conversation, from == 'C' ? TRANSCRIPT_CLIENT : TRANSCRIPT_SERVER, 1, line);
 }
 
-static bool password_for(const struct dispatch *d, struct str host, struct str *user, struct str *password)
+bool relay_password(const struct dispatch *d, struct str host, struct str *user, struct str *password)
 {
         struct str rest = str_of(d->how.relay_passwords), line, word;
 
@@ -137,19 +110,26 @@ static bool password_for(const struct dispatch *d, struct str host, struct str *
 static int dial_host(struct carrying *c, const struct way *w, struct conn **conn, struct str *why)
 {
         struct dispatch *d = c->lane->dispatch;
-        struct dial dial = { .to = w->addresses, .count = w->count };
+        struct addr places[MX_ADDRESSES_MOST];
+        struct dial dial = { .to = places };
         auto_buf struct buf words = { 0 };
         unsigned which;
         int rc;
 
+        c->at = (struct addr){ 0 };
         if (w->route.kind == ROUTE_SELF)
                 return d->how.self(d->how.context, conn);
+        for (unsigned i = 0; i < w->count; i++)
+                if (host_has_place(d, w->addresses[i]))
+                        places[dial.count++] = w->addresses[i];
+        if (!dial.count)
+                return -EAGAIN;
         buf_init(&words, 4096);
         rc = dial_any(&dial, in_seconds(DIAL_PATIENCE), conn, &which, &words);
         if (rc == 0)
-                c->at = w->addresses[which];
-        for (unsigned i = 0; i < w->count && rc < 0; i++)
-                host_state(d, w->addresses[i])->down_until = now() + DOWN_FOR;
+                c->at = places[which];
+        for (unsigned i = 0; i < dial.count && rc < 0 && rc != -ECANCELED; i++)
+                host_state(d, places[i])->down_until = now() + DOWN_FOR;
         if (rc < 0)
                 *why = arena_printf(&c->arena, PRS ": " PRS, STR(w->name),
                                     STR(words.n ? buf_str(&words) : str_of(strerrordesc_np(-rc))));
@@ -159,29 +139,26 @@ static int dial_host(struct carrying *c, const struct way *w, struct conn **conn
 static int open_client(struct carrying *c, const struct way *w, bool clear, struct smtp_answer *answer,
                        struct str *why)
 {
-        const struct settings *s = c->lane->dispatch->how.settings;
-        struct smtp_client_how how = { .host = s->host_name,
+        struct dispatch *d = c->lane->dispatch;
+        struct smtp_client_how how = { .host = arena_str(&c->arena, str_of(d->how.settings->host_name)).p,
                                        .lmtp = w->route.kind == ROUTE_LMTP,
                                        .tls = clear || w->route.kind == ROUTE_SELF ? TLS_NEVER : w->tls,
                                        .want = &c->way.want,
                                        .tap = &c->tap };
-        struct tls_wanted relay;
         struct conn *conn;
         int rc = dial_host(c, w, &conn, why);
 
         if (rc < 0)
                 return rc;
-        if (w->route.kind == ROUTE_RELAY &&
-            password_for(c->lane->dispatch, w->name, &how.user, &how.password)) {
-                relay = w->want; /* a password goes to nobody but the right one */
-                relay.trust = TRUST_NAMES;
-                relay.names = &c->way.name;
-                relay.name_count = 1;
-                how.want = &relay;
-                if (how.tls == TLS_MAY && !addr_loopback(c->at))
-                        how.tls = TLS_MUST;
-        }
+        if (w->route.kind == ROUTE_RELAY)
+                (void)relay_password(d, w->name, &how.user, &how.password);
+        host_opened(d, c->at);
+        c->lane->connected++;
         rc = smtp_client_open(&c->client, conn, &how, &c->arena, answer);
+        if (rc < 0) {
+                host_closed(d, c->at);
+                c->lane->connected--;
+        }
         if (rc < 0)
                 *why = arena_printf(&c->arena, PRS " (%s): %u %s " PRS, STR(w->name), answer->stage,
                                     answer->code, answer->status, STR(answer->text));
@@ -191,9 +168,9 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
 /* Opportunistic TLS that fails is tried again without (RFC 7435), where nothing asks for it. */
 static int open_way(struct carrying *c, const struct way *w, struct str *why)
 {
-        struct host_state *h = host_state(c->lane->dispatch, w->addresses[0]);
+        struct dispatch *d = c->lane->dispatch;
         struct smtp_answer answer = { 0 };
-        bool clear = w->tls == TLS_MAY && h->clear_until > now();
+        bool clear = w->tls == TLS_MAY && w->count && host_state(d, w->addresses[0])->clear_until > now();
         int rc;
 
         c->way = *w;
@@ -203,7 +180,7 @@ static int open_way(struct carrying *c, const struct way *w, struct str *why)
         buf_clear(&c->conversation);
         rc = open_client(c, w, clear, &answer, why);
         if (rc < 0 && w->tls == TLS_MAY && !clear && answer.stage && !strcmp(answer.stage, "TLS")) {
-                h->clear_until = now() + CLEAR_FOR;
+                host_state(d, w->addresses[0])->clear_until = now() + CLEAR_FOR;
                 rc = open_client(c, w, true, &answer, why);
         }
         return rc;
@@ -219,9 +196,12 @@ static bool is_down(struct dispatch *d, const struct way *w)
 
 static enum found connect_some(struct carrying *c, const char **status, struct str *why)
 {
+        bool tried[MX_HOSTS_MOST] = { 0 };
         struct way *list;
         unsigned n;
         enum found found;
+
+        bool full = false;
 
         arena_reset(&c->arena);
         found = ways_find(c->lane, &c->arena, &list, &n, status, why);
@@ -229,12 +209,19 @@ static enum found connect_some(struct carrying *c, const char **status, struct s
                 return found;
         /* first those that are not known to be down; then, if there is nothing else, those */
         for (int down = 0; down < 2; down++)
-                for (unsigned i = 0; i < n; i++)
-                        if (is_down(c->lane->dispatch, &list[i]) == (down == 1) &&
-                            open_way(c, &list[i], why) == 0)
+                for (unsigned i = 0; i < n && !c->lane->dispatch->stopping; i++) {
+                        int rc;
+
+                        if (is_down(c->lane->dispatch, &list[i]) != (down == 1) || tried[i])
+                                continue;
+                        tried[i] = true;
+                        rc = open_way(c, &list[i], why);
+                        if (rc == 0)
                                 return WAY_FOUND;
+                        full |= rc == -EAGAIN;
+                }
         *status = "4.4.1";
-        return WAY_LATER;
+        return full ? WAY_FULL : WAY_LATER;
 }
 
 /* ---- letters ---- */
@@ -251,7 +238,8 @@ static int read_letter(void *context, uint64_t at, size_t n, struct buf *out)
 
         at += r->skipped;
         if (r->job->text.p) {
-                buf_puts(out, str_sub(r->job->text, (size_t)at, n));
+                if (at < r->job->text.n)
+                        buf_puts(out, str_sub(r->job->text, (size_t)at, n));
                 return 0;
         }
         return outbox_text(r->outbox, r->job->letter, at, out, n);
@@ -278,8 +266,21 @@ static void describe_peer(struct carrying *c)
                  tls && tls->verified ? " verified" : "");
 }
 
+/* The peer closed a connection that was in use before, without a look at this letter: another one will do. */
+static bool was_stale(const struct carrying *c, const struct smtp_answer *a)
+{
+        return (c->sent || c->was_idle) && (a->code == 421 || !a->code) && a->stage &&
+               (str_eq(str_of(a->stage), S("MAIL FROM")) || str_eq(str_of(a->stage), S("RSET")));
+}
+
+/* The host, not the letter: 421, or the connection broke. */
+static bool is_host_trouble(const struct smtp_answer *a)
+{
+        return a->code == 421 || (!a->code && str_eq(str_of(a->status), S("4.4.2")));
+}
+
 /* 0: the connection may carry another. */
-static int send_job(struct carrying *c, struct outbox_job *j)
+static int send_job(struct carrying *c, struct outbox_job *j, bool *stale, bool *host, struct str *why)
 {
         struct reading r = { c->lane->dispatch->how.outbox, j, 0 };
         struct str mail = j->envelope.mail_parameters;
@@ -296,7 +297,7 @@ static int send_job(struct carrying *c, struct outbox_job *j)
                 .require_tls = parameter_of(mail, S("REQUIRETLS")).p != NULL,
                 .envid = parameter_of(mail, S("ENVID")),
                 .ret = parameter_of(mail, S("RET")),
-                .size = j->size,
+                .size = j->text.p ? j->text.n : j->size,
                 .read = read_letter,
                 .context = &r,
                 .arena = &c->letter,
@@ -308,77 +309,151 @@ static int send_job(struct carrying *c, struct outbox_job *j)
         for (unsigned i = 0; i < j->count; i++)
                 list[i] = (struct smtp_rcpt){ j->recipients[i].address, j->recipients[i].parameters };
         describe_peer(c);
-        rc = smtp_client_send(c->client, &l, answers);
+        c->work.sending = true;
+        if (l.require_tls && !c->way.certain) {
+                for (unsigned i = 0; i < j->count; i++)
+                        answer_ours(&answers[i], "5.7.30", "before MAIL FROM",
+                                    S("the letter asks for TLS all the way (REQUIRETLS), and DNS cannot "
+                                      "prove that this is its host"));
+                rc = 0;
+        } else {
+                rc = smtp_client_send(c->client, &l, answers);
+        }
+        *stale = rc < 0 && was_stale(c, &answers[0]);
+        *host = rc < 0 && !c->sent && is_host_trouble(&answers[0]);
+        if (*host)
+                *why = arena_printf(&c->arena, PRS " (%s): %u " PRS, STR(c->way.name),
+                                    answers[0].stage ? answers[0].stage : "", answers[0].code,
+                                    STR(answers[0].text));
+        if (*stale) {
+                c->work.sending = false;
+                return rc;
+        }
+        c->sent += rc >= 0;
         verdict(c->lane, j, answers, c->peer, smtp_client_offers(c->client), buf_str(&c->conversation));
+        c->work.sending = false;
         buf_clear(&c->conversation);
         return rc;
 }
 
 /* ---- the fiber ---- */
 
-/* What is taken and was not sent goes back; the destination rests. */
+/* What is taken and was not sent goes back; the destination rests. Unless others have connections there: then this was one too many. */
 static void rest(struct carrying *c, struct outbox_job *j, struct str why)
 {
         struct lane *l = c->lane;
         struct dispatch *d = l->dispatch;
-        int64_t until = retry_at(d->how.settings, l->failures++);
+        int64_t until;
 
+        l->limit = l->connected ? l->connected : 1;
+        l->grows_at = now() + GROWS_AFTER;
+        if (l->connected || d->stopping) {
+                if (j)
+                        lane_return(l, j);
+                return;
+        }
+        until = retry_at(d->how.settings, l->failures++);
         log_event("rests", "destination=%s failures=%u why=%s", log_str(str_of(l->name)), l->failures,
                   log_str(why));
-        if (outbox_rest(d->how.outbox, l->destination, until, why) < 0 ||
-            outbox_give_back(d->how.outbox, j) < 0)
+        if (outbox_rest(d->how.outbox, l->destination, until, why) < 0) {
                 log_warn("outbox", "destination=%s what=\"its rest could not be written down\"",
                          log_str(str_of(l->name)));
-        outbox_job_free(j);
+                l->pause_until = now() + (until - wall_usec()) * 1000;
+        }
+        if (j)
+                lane_return(l, j);
         lane_give_back(l);
-        l->limit = 1;
 }
 
-/* One letter, by this connection or a new one. false: this carrier is done. */
+/* All addresses have as many connections as they may: whoever comes later finds a place. */
+static void full(struct carrying *c, struct outbox_job *j)
+{
+        lane_return(c->lane, j);
+        if (!c->lane->connected)
+                lane_pause(c->lane, FULL_FOR);
+}
+
+static void went_well(struct carrying *c)
+{
+        struct lane *l = c->lane;
+
+        if (l->failures && outbox_rest(l->dispatch->how.outbox, l->destination, 0, S("")) == 0)
+                l->failures = 0;
+        if (c->at.family)
+                host_grows(l->dispatch, c->at);
+        lane_grows(l);
+}
+
+/* By the connection there is, or a new one. */
+static enum found connected(struct carrying *c, const char **status, struct str *why)
+{
+        if (c->client && smtp_client_alive(c->client))
+                return WAY_FOUND;
+        hang_up(c, 0);
+        return connect_some(c, status, why);
+}
+
+/* One letter. false: this carrier is done. */
 static bool carry(struct carrying *c, struct outbox_job *j)
 {
         struct lane *l = c->lane;
         const char *status = "4.0.0";
         struct str why = S("");
-        enum found found = c->client ? WAY_FOUND : connect_some(c, &status, &why);
+        bool stale, host;
+        enum found found = connected(c, &status, &why);
+        int rc;
 
         switch (found) {
         case WAY_FOUND: break;
         case WAY_LATER: rest(c, j, why); return false;
+        case WAY_FULL: full(c, j); return false;
         case WAY_HELD:
         case WAY_NEVER:
                 verdict_all(l, j, status, why, found == WAY_HELD);
                 outbox_job_free(j);
                 return true;
         }
-        if (send_job(c, j) < 0) {
-                smtp_client_close(&c->client, 0);
-                l->limit = l->limit > 1 ? l->limit / 2 : 1;
-        } else {
-                if (l->failures && outbox_rest(l->dispatch->how.outbox, l->destination, 0, S("")) == 0)
-                        l->failures = 0;
-                lane_grows(l);
+        rc = send_job(c, j, &stale, &host, &why);
+        arena_reset(&c->letter);
+        if (stale) {
+                hang_up(c, 0);
+                return carry(
+                    c,
+                    j); /* the next connection is a new one, or one that lives: once for each that was idle */
         }
         outbox_job_free(j);
-        arena_reset(&c->letter);
-        return true;
+        if (rc >= 0) {
+                went_well(c);
+                return true;
+        }
+        hang_up(c, 0);
+        if (c->at.family)
+                host_shrinks(l->dispatch, c->at);
+        l->limit = l->limit > 1 ? l->limit / 2 : 1;
+        if (host)
+                rest(c, NULL, why);
+        return !host;
 }
 
 void carry_turned(struct lane *l, struct smtp_client *client)
 {
         struct carrying c = { .lane = l, .client = client, .way = { .name = str_of(l->name) } };
         struct outbox_job job;
+        struct str why;
+        bool stale, host;
         int rc = 0;
 
+        arena_init(&c.arena, ARENA_MOST);
         arena_init(&c.letter, ARENA_MOST);
         buf_init(&c.conversation, CONVERSATION_MOST);
         while (rc == 0 && !l->dispatch->stopping && lane_next(l, &job)) {
-                rc = send_job(&c, &job);
+                rc = send_job(&c, &job, &stale, &host, &why);
                 outbox_job_free(&job);
                 arena_reset(&c.letter);
         }
         buf_free(&c.conversation);
         arena_finish(&c.letter);
+        arena_finish(&c.arena);
 }
 
 void carrier(void *arg)
@@ -386,13 +461,16 @@ void carrier(void *arg)
         struct carrying c = { .lane = arg };
         struct outbox_job job;
 
+        work_begins(c.lane->dispatch, &c.work);
         c.tap.line = heard;
         arena_init(&c.arena, ARENA_MOST);
         arena_init(&c.letter, ARENA_MOST);
         buf_init(&c.conversation, CONVERSATION_MOST);
         while (!c.lane->dispatch->stopping && lane_next(c.lane, &job) && carry(&c, &job))
                 fiber_yield_if_due();
+        c.work.sending = true;
         keep_idle(&c);
+        work_ends(c.lane->dispatch, &c.work);
         buf_free(&c.conversation);
         arena_finish(&c.letter);
         arena_finish(&c.arena);

@@ -11,7 +11,8 @@ static void heard(struct conn_tap *t, char from, struct str line, uint64_t bytes
 {
         struct smtp_client *c = (struct smtp_client *)(void *)((char *)t - offsetof(struct smtp_client, tap));
 
-        c->how.tap->line(c->how.tap, from == 'S' ? 'C' : 'S', line, bytes);
+        if (c->how.tap)
+                c->how.tap->line(c->how.tap, from == 'S' ? 'C' : 'S', line, bytes);
 }
 
 /* ---- EHLO ---- */
@@ -30,6 +31,24 @@ static const struct {
         { "ENHANCEDSTATUSCODES", EXT_ENHANCED },
 };
 
+/* RFC 9422: "RCPTMAX=50 MAILMAX=10" */
+static void read_limits(struct smtp_client *c, struct str rest)
+{
+        struct str word, name;
+        uint64_t n;
+
+        c->offers |= EXT_LIMITS;
+        while (rest.n) {
+                str_cut(&rest, ' ', &word);
+                if (!str_cut(&word, '=', &name) || !str_u64(word, &n) || !n)
+                        continue;
+                if (str_ieq(name, S("RCPTMAX")))
+                        c->rcpt_most = n;
+                else if (str_ieq(name, S("MAILMAX")))
+                        c->mail_most = n;
+        }
+}
+
 static void offered(struct smtp_client *c, struct str line)
 {
         struct str word, rest = line;
@@ -39,6 +58,8 @@ static void offered(struct smtp_client *c, struct str line)
         for (size_t i = 0; i < sizeof(extensions) / sizeof(*extensions); i++)
                 if (str_ieq(word, str_of(extensions[i].keyword)))
                         c->offers |= extensions[i].extension;
+        if (str_ieq(word, S("LIMITS")))
+                read_limits(c, rest);
         if (str_ieq(word, S("SIZE"))) {
                 c->offers |= EXT_SIZE;
                 if (str_u64(str_trim(rest), &n))
@@ -58,7 +79,7 @@ static int hello(struct smtp_client *c, struct arena *a, struct smtp_answer *ans
         int rc;
 
         c->offers = 0;
-        c->size_most = 0;
+        c->size_most = c->rcpt_most = c->mail_most = 0;
         c->mechanisms[0] = 0;
         conn_printf(c->conn, "%s %s\r\n", c->how.lmtp ? "LHLO" : "EHLO", c->how.host);
         rc = client_reply_lines(c, "EHLO", in_seconds(SECONDS_COMMAND), a, answer, offered);
@@ -103,7 +124,7 @@ static int start_tls(struct smtp_client *c, struct arena *a, struct smtp_answer 
         if (rc < 0)
                 return rc;
         if (answer->code != 220)
-                return c->how.tls == TLS_MUST || answer->code == 421 ? -EACCES : 0;
+                return c->how.tls == TLS_MUST ? -EACCES : answer->code == 421 ? -ECONNREFUSED : 0;
         rc = shake_hands(c, a, answer);
         return rc < 0 ? rc : hello(c, a, answer);
 }
@@ -138,6 +159,8 @@ int smtp_client_open(struct smtp_client **out, struct conn *conn, const struct s
                 conn_set_tap(conn, &c->tap);
         conn_park_after(conn, -1);
         rc = open_conversation(c, a, answer);
+        c->how =
+            (struct smtp_client_how){ .lmtp = how->lmtp, .tap = how->tap }; /* the rest need not live on */
         if (rc < 0)
                 smtp_client_close(&c, conn_ok(conn) ? in_seconds(5) : 0);
         *out = c;
@@ -146,7 +169,7 @@ int smtp_client_open(struct smtp_client **out, struct conn *conn, const struct s
 
 unsigned smtp_client_offers(const struct smtp_client *c)
 {
-        return c->offers;
+        return c->offers | (c->how.lmtp ? EXT_LMTP : 0);
 }
 
 const struct tls_found *smtp_client_tls(const struct smtp_client *c)
@@ -154,9 +177,14 @@ const struct tls_found *smtp_client_tls(const struct smtp_client *c)
         return c->has_tls ? &c->found : NULL;
 }
 
+void smtp_client_tap(struct smtp_client *c, struct conn_tap *tap)
+{
+        c->how.tap = tap;
+}
+
 bool smtp_client_alive(struct smtp_client *c)
 {
-        return conn_ok(c->conn) && !conn_input_waits(c->conn);
+        return conn_ok(c->conn) && (!c->mail_most || c->mails < c->mail_most) && !conn_input_waits(c->conn);
 }
 
 void smtp_client_close(struct smtp_client **c, nsec deadline)

@@ -18,17 +18,19 @@
 #include "net/conn.h"
 #include "net/tls_wanted.h"
 
-enum smtp_extension {
-        EXT_PIPELINING = 1,
-        EXT_SIZE = 2,
-        EXT_8BITMIME = 4,
-        EXT_SMTPUTF8 = 8,
-        EXT_CHUNKING = 16,
-        EXT_DSN = 32,
-        EXT_STARTTLS = 64,
-        EXT_AUTH = 128,
-        EXT_REQUIRETLS = 256,
-        EXT_ENHANCED = 512,
+enum smtp_extension { /* LIMITS: RFC 9422 */
+                      EXT_PIPELINING = 1,
+                      EXT_SIZE = 2,
+                      EXT_8BITMIME = 4,
+                      EXT_SMTPUTF8 = 8,
+                      EXT_CHUNKING = 16,
+                      EXT_DSN = 32,
+                      EXT_STARTTLS = 64,
+                      EXT_AUTH = 128,
+                      EXT_REQUIRETLS = 256,
+                      EXT_ENHANCED = 512,
+                      EXT_LIMITS = 1024,
+                      EXT_LMTP = 2048, /* no extension: it is spoken */
 };
 enum tls_need { TLS_NEVER, TLS_MAY, TLS_MUST, TLS_AT_ONCE /* port 465 */ };
 struct smtp_client_how {
@@ -36,7 +38,8 @@ struct smtp_client_how {
         bool lmtp;
         enum tls_need tls;
         const struct tls_wanted *want; /* for the handshake; NULL: TRUST_NOTHING */
-        struct str user, password;     /* a relay's; user empty: no AUTH. Both live as long as the client */
+        struct str user,
+            password; /* a relay's; user empty: no AUTH. Like all above, for smtp_client_open only */
         struct conn_tap *
             tap; /* the conversation: 'C' is us, 'S' the peer; secrets masked, bodies by number; NULL: none */
 };
@@ -82,5 +85,10 @@ const struct tls_found *smtp_client_tls(const struct smtp_client *c); /* NULL: i
  * answered by ourselves: SIZE 5.3.4, SMTPUTF8 5.6.7, REQUIRETLS 5.7.30, and 8BITMIME 5.6.3 where mail/downcode.h does not help. */
 [[nodiscard]] int smtp_client_send(struct smtp_client *c, const struct smtp_letter *l,
                                    struct smtp_answer *answers);
-bool smtp_client_alive(struct smtp_client *c); /* nothing came, and it is not closed: it may be used again */
+void smtp_client_tap(
+    struct smtp_client *c,
+    struct conn_tap *tap); /* another tap from now on; NULL: none. One there must have been */
+bool smtp_client_alive(
+    struct smtp_client
+        *c); /* nothing came, it is not closed, nor has the peer had all it wants: it may be used again */
 void smtp_client_close(struct smtp_client **c, nsec deadline); /* QUIT; waits. deadline 0: without a word */

@@ -55,8 +55,10 @@ static int next_piece(const struct smtp_letter *l, uint64_t *at, struct client_f
         rc = l->read(l->context, *at, PIECE, raw);
         if (rc < 0)
                 return rc;
+        if (!raw->n && *at < l->size) /* half a letter is none */
+                return -EIO;
         *at += raw->n;
-        *end = !raw->n || *at >= l->size;
+        *end = *at >= l->size;
         client_filter_put(f, buf_str(raw), *end, out);
         return 0;
 }
@@ -128,6 +130,8 @@ int client_whole(const struct smtp_letter *l, struct buf *out)
         do {
                 buf_clear(&raw);
                 rc = l->read(l->context, at, PIECE, &raw);
+                if (rc >= 0 && !raw.n && at < l->size)
+                        rc = -EIO;
                 at += raw.n;
                 client_filter_put(&f, buf_str(&raw), !raw.n || at >= l->size, out);
         } while (rc >= 0 && raw.n && at < l->size);

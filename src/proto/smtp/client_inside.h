@@ -13,7 +13,8 @@ struct smtp_client {
         struct smtp_client_how how;
         struct conn_tap tap; /* between conn's and how.tap: conn's letters are a server's */
         unsigned offers;
-        uint64_t size_most; /* SIZE=; 0: not said */
+        uint64_t size_most;                   /* SIZE=; 0: not said */
+        uint64_t rcpt_most, mail_most, mails; /* LIMITS: recipients of a letter, letters; 0: not said */
         char mechanisms[200];
         bool dirty; /* a transaction may be open: RSET before the next */
         bool has_tls;

@@ -67,7 +67,12 @@ static bool make_seven_bits(struct sending *s)
         struct buf coded = { 0 };
         int rc;
 
-        if (s->l->size > DOWNCODE_MOST || client_whole(s->l, &s->whole) < 0) {
+        rc = s->l->size > DOWNCODE_MOST ? -EFBIG : client_whole(s->l, &s->whole);
+        if (rc < 0 && rc != -EFBIG) {
+                ours_all(s, "4.3.0", "the letter cannot be read here just now");
+                return false;
+        }
+        if (rc < 0) {
                 ours_all(s, "5.6.3",
                          "the peer takes 7-bit letters only, and this one is too long to be recoded");
                 return false;
@@ -171,6 +176,20 @@ static int take_reply(struct sending *s, const char *stage)
         return judge(s, client_reply(s->c, stage, in_seconds(SECONDS_COMMAND), s->l->arena, &a), &a);
 }
 
+/* Whoever refuses RSET is in a state that nobody knows: what follows would be answers to something else. */
+static int take_reset(struct sending *s)
+{
+        struct smtp_answer a;
+        int rc = client_reply(s->c, "RSET", in_seconds(SECONDS_COMMAND), s->l->arena, &a);
+
+        if (rc >= 0 && answer_good(&a))
+                return 0;
+        if (rc >= 0 && a.code != 421)
+                rc = client_broken(s->c, "RSET", s->l->arena, &a, S("the peer does not take RSET"));
+        answer_all(s, &a);
+        return -ECONNRESET;
+}
+
 static int take_rcpt(struct sending *s, unsigned i)
 {
         struct smtp_answer *a = &s->answers[i];
@@ -211,7 +230,7 @@ static int envelope_pipelined(struct sending *s)
                 if (to == s->l->count)
                         say_data(s);
                 if (from == 0 && s->c->dirty)
-                        rc = take_reply(s, "RSET");
+                        rc = take_reset(s);
                 if (from == 0 && rc == 0)
                         mail = rc = take_reply(s, "MAIL FROM");
                 for (unsigned i = from; i < to && rc >= 0; i++) {
@@ -236,7 +255,7 @@ static int envelope_in_turn(struct sending *s)
 
         if (s->c->dirty) {
                 conn_put(s->c->conn, S("RSET\r\n"));
-                rc = take_reply(s, "RSET");
+                rc = take_reset(s);
         }
         s->c->dirty = true;
         if (rc == 0) {
@@ -335,7 +354,7 @@ static int by_chunks(struct sending *s)
         return rc < 0 ? spoilt(s, rc) : take_end(s);
 }
 
-int smtp_client_send(struct smtp_client *c, const struct smtp_letter *l, struct smtp_answer *answers)
+static int send_some(struct smtp_client *c, const struct smtp_letter *l, struct smtp_answer *answers)
 {
         struct sending s = { .c = c, .l = l, .answers = answers };
         int rc = 0;
@@ -359,5 +378,26 @@ int smtp_client_send(struct smtp_client *c, const struct smtp_letter *l, struct 
         else if (rc >= 0)
                 rc = by_chunks(&s);
         buf_free(&s.whole);
+        return rc;
+}
+
+/* No more recipients at once than the peer takes (RFC 9422): the rest go in another transaction. */
+int smtp_client_send(struct smtp_client *c, const struct smtp_letter *l, struct smtp_answer *answers)
+{
+        unsigned most = c->rcpt_most && c->rcpt_most < l->count ? (unsigned)c->rcpt_most : l->count;
+        struct smtp_letter some = *l;
+        int rc = 0;
+
+        for (unsigned at = 0; at < l->count; at += some.count) {
+                some.recipients = l->recipients + at;
+                some.count = l->count - at < most ? l->count - at : most;
+                if (rc >= 0) {
+                        c->mails++;
+                        rc = send_some(c, &some, answers + at);
+                        continue;
+                }
+                for (unsigned i = at; i < at + some.count; i++) /* it broke before their turn */
+                        answer_ours(&answers[i], "4.4.2", "MAIL FROM", S("the connection was lost before"));
+        }
         return rc;
 }

@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define SWEEP_EVERY (60 * SECOND) /* for what is overdue */
-#define LOOK_AGAIN  (5 * SECOND)  /* after trouble with the outbox */
-enum { DUE_MOST = 256, LIMIT_FIRST = 2, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
+#define SWEEP_EVERY   (60 * SECOND) /* for what is overdue */
+#define LOOK_AGAIN    (5 * SECOND)  /* after trouble with the outbox */
+#define STOP_PATIENCE (15 * SECOND) /* for letters under way */
+enum { DUE_MOST = 256, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
 
 /* ---- lanes ---- */
 
@@ -47,8 +48,8 @@ static bool may_begin(const struct lane *l)
 {
         const struct dispatch *d = l->dispatch;
 
-        return !d->stopping && !l->turned && l->carriers < l->limit &&
-               d->carriers < (unsigned)d->how.settings->sender_connections;
+        return !d->stopping && !l->turned && l->carriers < l->limit && (!l->carriers || l->connected) &&
+               l->pause_until <= now() && d->carriers < (unsigned)d->how.settings->sender_connections;
 }
 
 static void begin_carrier(struct lane *l)
@@ -62,24 +63,70 @@ static void begin_carrier(struct lane *l)
 
 void lane_grows(struct lane *l)
 {
-        if (l->limit < (unsigned)l->dispatch->how.settings->sender_connections_per_domain)
+        if (l->limit < (unsigned)l->dispatch->how.settings->sender_connections_per_domain &&
+            l->grows_at <= now())
                 l->limit++;
         if (!l->drained && may_begin(l) && l->count > l->carriers)
                 begin_carrier(l);
 }
 
+/* Should the row not say so, the look for what is under way comes upon it (outbox_ready). */
+static void give_back(struct dispatch *d, struct outbox_job *j)
+{
+        if (outbox_give_back(d->how.outbox, j) < 0)
+                log_warn("outbox", "letter=%llu what=\"it cannot be given back just now\"",
+                         (unsigned long long)j->letter);
+        outbox_job_free(j);
+}
+
 void lane_give_back(struct lane *l)
 {
         while (l->count) {
-                struct outbox_job *j = &l->jobs[l->first++];
+                struct outbox_job j = l->jobs[l->first++]; /* ours: others may take anew meanwhile */
 
                 l->count--;
-                if (outbox_give_back(l->dispatch->how.outbox, j) < 0)
-                        log_warn("outbox", "letter=%llu what=\"it waits for the next start\"",
-                                 (unsigned long long)j->letter);
-                outbox_job_free(j);
+                give_back(l->dispatch, &j);
         }
         l->drained = true;
+}
+
+void lane_return(struct lane *l, struct outbox_job *j)
+{
+        if (l->first && !l->taking.held && !l->dispatch->stopping) {
+                l->jobs[--l->first] = *j;
+                l->count++;
+                *j = (struct outbox_job){ 0 };
+                return;
+        }
+        give_back(l->dispatch, j);
+        l->drained = false;
+}
+
+void lane_pause(struct lane *l, nsec how_long)
+{
+        l->pause_until = now() + how_long;
+        lane_give_back(l);
+}
+
+void work_begins(struct dispatch *d, struct work *w)
+{
+        w->fiber = fiber_self();
+        w->next = d->work;
+        d->work = w;
+}
+
+void work_ends(struct dispatch *d, struct work *w)
+{
+        struct work **at = &d->work;
+
+        while (*at != w)
+                at = &(*at)->next;
+        *at = w->next;
+}
+
+static bool may_go(const struct lane *l)
+{
+        return !l->carriers && !l->count && !l->taking.held && !l->turned && l->pause_until <= now();
 }
 
 void lane_carrier_ends(struct lane *l)
@@ -92,7 +139,7 @@ void lane_carrier_ends(struct lane *l)
         if (!l->carriers) {
                 if (d->stopping)
                         lane_give_back(l);
-                if (!l->count && !l->taking.held && l->drained && !l->turned)
+                if (may_go(l) && l->drained)
                         lane_free(l);
         }
         d->again = true; /* another lane may have waited for the place */
@@ -113,6 +160,8 @@ bool lane_next(struct lane *l, struct outbox_job *out)
                 l->first = 0;
                 l->count = rc < 0 ? 0 : n;
                 l->drained = rc < 0 || !n;
+                if (rc < 0)
+                        l->pause_until = now() + LOOK_AGAIN;
                 if (l->count > l->carriers && may_begin(l))
                         begin_carrier(l);
         }
@@ -128,6 +177,33 @@ bool lane_next(struct lane *l, struct outbox_job *out)
 
 /* ---- the look ---- */
 
+/* Lanes that only waited. */
+static void drop_lanes(struct dispatch *d)
+{
+        for (struct lane *l = d->lanes, *next; l; l = next) {
+                next = l->next;
+                if (may_go(l))
+                        lane_free(l);
+        }
+}
+
+/* A destination with something to do: a carrier, or one more. When to look again. */
+static int64_t look_at(struct dispatch *d, const struct outbox_destination *to)
+{
+        struct lane *l = lane_of(d, to);
+
+        l->drained = false;
+        if (l->pause_until > now())
+                return wall_usec() + (l->pause_until - now()) / 1000 + 1;
+        if (may_begin(l))
+                begin_carrier(l);
+        if (l->carriers || l->turned)
+                return INT64_MAX;
+        l->drained = true; /* no memory for a fiber */
+        lane_free(l);
+        return wall_usec() + LOOK_AGAIN / 1000;
+}
+
 static int64_t look(struct dispatch *d)
 {
         auto_arena struct arena a = { 0 };
@@ -136,25 +212,20 @@ static int64_t look(struct dispatch *d)
         size_t n = DUE_MOST;
         int rc;
 
-        arena_init(&a, 4 << 20);
+        drop_lanes(d);
+        arena_init(&a, 16 << 20);
         list = arena_array(&a, struct outbox_destination, DUE_MOST);
         rc = outbox_due(d->how.outbox, wall_usec(), &a, list, &n, &next);
         if (rc < 0)
                 return wall_usec() + LOOK_AGAIN / 1000;
-        for (size_t i = 0; i < n; i++) {
-                struct lane *l;
+        for (size_t i = 0; i < n && !d->stopping; i++) {
+                int64_t at;
 
                 if (d->carriers >= (unsigned)d->how.settings->sender_connections)
-                        break;
-                l = lane_of(d, &list[i]);
-                l->drained = false;
-                if (!l->carriers && !l->turned)
-                        begin_carrier(l);
-                if (!l->carriers && !l->turned) { /* no memory for a fiber */
-                        l->drained = true;
-                        lane_free(l);
-                        next = wall_usec() + LOOK_AGAIN / 1000;
-                }
+                        break; /* until one ends */
+                at = look_at(d, &list[i]);
+                if (at < next)
+                        next = at;
         }
         return next;
 }
@@ -178,8 +249,10 @@ static void sweep_one(struct dispatch *d, enum overdue what, int64_t before)
         }
 }
 
-static void sweep(struct dispatch *d)
+/* In a fiber of its own: a million letters that are given up must not keep the others. */
+static void sweep(void *arg)
 {
+        struct dispatch *d = arg;
         const struct settings *s = d->how.settings;
         int64_t at = wall_usec(), most = s->max_queue_time * INT64_C(1000000),
                 delay = s->delay_notice_after * INT64_C(1000000);
@@ -187,6 +260,17 @@ static void sweep(struct dispatch *d)
         sweep_one(d, OVERDUE_CONDEMNED, 0);
         sweep_one(d, OVERDUE_NOTICE, at - (delay && delay < most ? delay : most));
         sweep_one(d, OVERDUE_EXPIRED, at - most);
+        d->sweeping = false;
+        d->fibers--;
+        wake_all(&d->news);
+}
+
+static void begin_sweep(struct dispatch *d)
+{
+        if (fiber_spawn("sweep", sweep, d) < 0)
+                return;
+        d->sweeping = true;
+        d->fibers++;
 }
 
 static void engine(void *arg)
@@ -199,9 +283,9 @@ static void engine(void *arg)
                 int64_t next, away;
 
                 d->again = false;
-                if (now() >= sweep_at || d->ordered) {
+                if ((now() >= sweep_at || d->ordered) && !d->sweeping) {
                         d->ordered = false;
-                        sweep(d);
+                        begin_sweep(d);
                         sweep_at = now() + SWEEP_EVERY;
                 }
                 idles_end(d, now());
@@ -211,7 +295,7 @@ static void engine(void *arg)
                         until = now() + (away > 0 ? away * 1000 : 0);
                 for (unsigned i = 0; i < IDLES; i++)
                         if (d->idles[i].client && d->idles[i].until < until)
-                                until = d->idles[i].until;
+                                until = d->idles[i].until + 1;
                 while (!d->again && !d->stopping && now() < until)
                         if (wait_on(&d->news, "something to send", until) == -ECANCELED)
                                 d->stopping = true;
@@ -253,7 +337,8 @@ static void turn_domain(struct dispatch *d, struct smtp_client *client, struct s
 
 void dispatch_turned(struct dispatch *d, struct conn *conn, struct str domains)
 {
-        struct smtp_client_how how = { .host = d->how.settings->host_name };
+        struct smtp_client_how how = { 0 };
+        struct work work = { .sending = true };
         struct smtp_answer answer;
         struct smtp_client *client;
         auto_arena struct arena a = { 0 };
@@ -261,7 +346,9 @@ void dispatch_turned(struct dispatch *d, struct conn *conn, struct str domains)
 
         arena_init(&a, 1 << 20);
         rest = arena_str(&a, domains);
+        how.host = arena_str(&a, str_of(d->how.settings->host_name)).p;
         d->fibers++;
+        work_begins(d, &work);
         if (smtp_client_open(&client, conn, &how, &a, &answer) == 0) {
                 while (rest.n && !d->stopping) {
                         str_cut(&rest, ' ', &domain);
@@ -269,6 +356,7 @@ void dispatch_turned(struct dispatch *d, struct conn *conn, struct str domains)
                 }
                 smtp_client_close(&client, in_seconds(30));
         }
+        work_ends(d, &work);
         d->fibers--;
         wake_all(&d->news);
 }
@@ -315,15 +403,20 @@ void dispatch_ordered(struct dispatch *d)
 void dispatch_stop(struct dispatch **dp)
 {
         struct dispatch *d = *dp;
+        nsec patience = now() + STOP_PATIENCE;
 
         if (!d)
                 return;
         d->stopping = true;
         wake_all(&d->news);
-        while (d->fibers)
+        idles_end(d, NEVER);
+        while (d->fibers) {
+                for (struct work *w = d->work; w; w = w->next)
+                        if (!w->sending || now() >= patience)
+                                fiber_cancel(w->fiber);
                 if (wait_on(&d->news, "carriers", now() + SECOND) == -ECANCELED)
                         fiber_yield();
-        idles_end(d, NEVER);
+        }
         while (d->lanes) {
                 lane_give_back(d->lanes);
                 lane_free(d->lanes);

@@ -4,6 +4,7 @@
 #include "proto/smtp/client.h"
 #include "proto/smtp/dispatch.h"
 #include "proto/smtp/route.h"
+#include "proto/smtp/sts.h"
 #include "run/fiber.h"
 
 struct sts;
@@ -13,31 +14,43 @@ struct lane {
         uint64_t destination;
         char *name;
         unsigned carriers, limit; /* at work; how many may be */
-        uint32_t failures;        /* of the host as a whole, in a row */
-        bool drained;             /* nothing is left but what is under way */
-        bool turned;              /* its letters go by a client's connection: no carrier of ours begins */
+        unsigned
+            connected; /* of the carriers; until one is, there is no second: a peer that is down sees one probe */
+        nsec pause_until;  /* no carrier begins before */
+        nsec grows_at;     /* nor is the limit raised: the peer would not have one more */
+        uint32_t failures; /* of the host as a whole, in a row */
+        bool drained;      /* nothing is left but what is under way */
+        bool turned;       /* its letters go by a client's connection: no carrier of ours begins */
         struct fiber_lock taking;
         struct outbox_job jobs[32]; /* taken, not yet at a carrier's */
         size_t first, count;
 };
 
-/* What is known of hosts' addresses; the older of two that fall together gives way. */
+/* What is known of hosts' addresses; the oldest of some that fall together gives way, but none that has connections. */
 struct host_state {
         struct addr at;
         nsec down_until;  /* it did not answer */
         nsec clear_until; /* TLS fails there: in clear, where that is allowed */
-        unsigned open;    /* connections */
+        nsec grows_at;
+        unsigned open, limit; /* connections, of all lanes and the idle ones; how many may be */
 };
-enum { HOSTS = 1024 };
+enum { HOSTS = 4096, HOSTS_NEAR = 8, LIMIT_FIRST = 2 };
 
 /* Connections without work, kept for whoever goes the same way. */
 struct idle {
         struct smtp_client *client;
-        char *way; /* "host:port trust" */
+        char *way; /* all that its TLS and its password depend on */
         nsec until;
         struct addr at;
 };
 enum { IDLES = 64 };
+
+/* A fiber that has to do with a peer, so that the end need not wait for one that is silent. */
+struct work {
+        struct work *next;
+        struct fiber *fiber;
+        bool sending; /* a letter is under way: it has some seconds to come to its end */
+};
 
 struct dispatch {
         struct dispatch_how how;
@@ -46,7 +59,9 @@ struct dispatch {
         struct waitlist news;
         bool again, stopping, looking, ordered;
         unsigned fibers; /* all of ours */
-        struct host_state hosts[HOSTS];
+        bool sweeping;
+        struct work *work;
+        struct host_state hosts[HOSTS], nowhere;
         struct idle idles[IDLES];
         struct sts *sts;
 };
@@ -54,15 +69,35 @@ struct dispatch {
 /* ---- dispatch.c ---- */
 /* The next letter of the lane, the caller's. false: none just now. Waits. */
 bool lane_next(struct lane *l, struct outbox_job *out);
-void lane_grows(struct lane *l);        /* a letter went well: another carrier may begin */
-void lane_give_back(struct lane *l);    /* all that is taken and at no carrier's */
+void lane_grows(struct lane *l);     /* a letter went well: another carrier may begin */
+void lane_give_back(struct lane *l); /* all that is taken and at no carrier's */
+/* One that was not sent after all: another carrier's, or due again. Freed. */
+void lane_return(struct lane *l, struct outbox_job *j);
+/* No carrier begins for so long, and what is at hand is given back. */
+void lane_pause(struct lane *l, nsec how_long);
+void work_begins(struct dispatch *d, struct work *w);
+void work_ends(struct dispatch *d, struct work *w);
 void lane_carrier_ends(struct lane *l); /* the last thing a carrier does */
 
 /* ---- carrier.c ---- */
-void carrier(void *lane); /* the fiber */
+#define GROWS_AFTER (60 * SECOND) /* a refusal */
+void carrier(void *lane);         /* the fiber */
 void carry_turned(struct lane *l,
                   struct smtp_client *c); /* until the lane has nothing more, or the connection ends */
-struct host_state *host_state(struct dispatch *d, struct addr at);
+
+/* ---- hosts.c ---- */
+struct host_state *host_state(struct dispatch *d, struct addr at); /* not to be kept over a wait */
+bool host_has_place(struct dispatch *d, struct addr at);
+void host_opened(struct dispatch *d,
+                 struct addr at); /* a connection; at of no family: to ourselves, not counted */
+void host_closed(struct dispatch *d, struct addr at);
+void host_grows(struct dispatch *d,
+                struct addr at); /* a letter went well: one more connection may be made there */
+void host_shrinks(struct dispatch *d, struct addr at);
+/* false: there is no room, the client stays the caller's. */
+bool idle_keep(struct dispatch *d, struct smtp_client *client, const char *way, struct addr at);
+struct smtp_client *idle_take(struct dispatch *d, const char *way,
+                              struct addr *at);  /* NULL: none that lives */
 void idles_end(struct dispatch *d, nsec before); /* those whose time is over; NEVER: all */
 
 /* A way to a destination, found: where to connect and what TLS must be. */
@@ -75,30 +110,33 @@ struct way {
         struct tls_wanted want;
         struct str names[3];
         struct str policy; /* for the log: "dane", "mta-sts", "may", "relay" */
+        bool
+            certain; /* that it is this host's mail nobody could have forged: DNSSEC, MTA-STS or our own routes say so (RFC 8689 §4.2.1) */
 };
 enum found {
         WAY_FOUND,
         WAY_HELD,  /* by its route */
         WAY_NEVER, /* no such domain, null MX, MX is ourselves */
         WAY_LATER,
+        WAY_FULL, /* its addresses have as many connections as they may */
 };
 /* The ways to the lane's destination, best first. status and why for what is not WAY_FOUND. In the arena. */
 enum found ways_find(struct lane *l, struct arena *a, struct way **list, unsigned *n, const char **status,
                      struct str *why);
 
+/* User and password for a relay; the strings live as long as the process. */
+bool relay_password(const struct dispatch *d, struct str host, struct str *user, struct str *password);
+
 /* ---- carrier_tls.c, ways.c ---- */
+/* The setting's file, copied: settings may change while a connection is made. NULL: the system's. */
+const char *way_authorities(const struct dispatch *d, struct arena *a);
 /* What TLS this MX host of that domain must have. 0; -EAGAIN: it cannot be known now; -EACCES: the domain's policy does not know the host. */
 int way_policy(struct dispatch *d, struct str domain, const struct mx *mx, const struct mx_host *h,
                struct way *w, struct arena *a, struct str *why);
 
 /* ---- sts.c ---- */
-struct sts_policy {
-        bool enforce, testing;
-        struct str patterns; /* "mx.example.org *.example.net" */
-};
 /* The domain's policy, fetched if need be. false: none. Waits. */
 bool sts_policy(struct dispatch *d, struct str domain, struct arena *a, struct sts_policy *out);
-bool sts_allows(struct str patterns, struct str host);
 void sts_free(struct sts **s);
 
 /* ---- verdict.c ---- */

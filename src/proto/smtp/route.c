@@ -40,6 +40,10 @@ static bool read_target(struct str text, struct route *out)
                 out->tls_at_once = true;
                 return host_port(str_from_at(text, 6), 465, out);
         }
+        if (str_istarts(text, S("smtp+tls:"))) {
+                out->tls_must = true;
+                return host_port(str_from_at(text, 9), 25, out);
+        }
         return host_port(str_istarts(text, S("smtp:")) ? str_from_at(text, 5) : text, 25, out);
 }
 

@@ -1,6 +1,6 @@
-/* MTA-STS (RFC 8461): a domain's wish that its mail travels by verified TLS only. The policy is fetched by HTTPS when its id in DNS is new, and
- * kept as long as it says: D/outbox/policies/DOMAIN, a line "id expires", then the policy as it came. What cannot be fetched is as if the domain
- * had none, unless one is kept. */
+/* MTA-STS policies: fetched by HTTPS when the id in DNS is new, kept in the outbox as long as they say (RFC 8461 §5.1). What cannot be fetched
+ * is as if the domain had none, unless one is kept: that holds until it expires, whatever DNS says meanwhile. */
+#include "proto/smtp/sts.h"
 #include "base/mem.h"
 #include "proto/smtp/dispatch_inside.h"
 #include "run/log.h"
@@ -9,17 +9,21 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { POLICY_MOST = 64 * 1024, KEPT_MOST = 1000, AGE_MOST = 31557600 };
+enum { POLICY_MOST = 64 * 1024, KEPT_MOST = 1000, HTTPS_PORT = 443 };
 #define DNS_PATIENCE   15
 #define FETCH_PATIENCE 30L
-#define AGAIN_AFTER    (300 * SECOND) /* a fetch that failed, and a look at the id */
+#define LOOK_PATIENCE  120            /* seconds, for another's look at the same domain */
+#define AGAIN_AFTER    (300 * SECOND) /* a look at the id, a fetch that failed */
 
 struct known {
         struct known *next;
         char *domain, *id, *patterns; /* id NULL: none is known */
         bool enforce, testing;
+        bool read;       /* from the outbox */
         int64_t expires; /* wall usec */
         nsec look_at;
+        unsigned users; /* whoever waits with a pointer to it; it stays meanwhile */
+        struct fiber_lock looking;
 };
 struct sts {
         struct known *list;
@@ -34,38 +38,52 @@ static void known_clear(struct known *k)
         k->enforce = k->testing = false;
 }
 
+static void known_free(struct known *k)
+{
+        known_clear(k);
+        mem_free(k->domain);
+        mem_free(k);
+}
+
 void sts_free(struct sts **s)
 {
         while (*s && (*s)->list) {
                 struct known *k = (*s)->list;
 
                 (*s)->list = k->next;
-                known_clear(k);
-                mem_free(k->domain);
-                mem_free(k);
+                known_free(k);
         }
         mem_free(*s);
         *s = NULL;
 }
 
+/* The one that came longest ago and is nobody's just now. */
+static void drop_oldest(struct sts *s)
+{
+        struct known **last = NULL, *k;
+
+        for (struct known **at = &s->list; *at; at = &(*at)->next)
+                if (!(*at)->users)
+                        last = at;
+        if (!last)
+                return;
+        k = *last;
+        *last = k->next;
+        known_free(k);
+        s->count--;
+}
+
 static struct known *known_of(struct dispatch *d, struct str domain)
 {
-        struct known **at, *k;
+        struct known *k;
 
         if (!d->sts)
                 d->sts = mem_new(struct sts);
-        for (at = &d->sts->list; *at; at = &(*at)->next)
-                if (str_ieq(str_of((*at)->domain), domain))
-                        return *at;
-        if (d->sts->count >= KEPT_MOST) { /* the oldest goes: it is the last */
-                for (at = &d->sts->list; (*at)->next; at = &(*at)->next)
-                        ;
-                known_clear(*at);
-                mem_free((*at)->domain);
-                mem_free(*at);
-                *at = NULL;
-                d->sts->count--;
-        }
+        for (k = d->sts->list; k; k = k->next)
+                if (str_ieq(str_of(k->domain), domain))
+                        return k;
+        if (d->sts->count >= KEPT_MOST)
+                drop_oldest(d->sts);
         k = mem_new(struct known);
         *k = (struct known){ .next = d->sts->list, .domain = mem_string(domain) };
         d->sts->list = k;
@@ -73,68 +91,44 @@ static struct known *known_of(struct dispatch *d, struct str domain)
         return k;
 }
 
-/* ---- the policy ---- */
-
-/* RFC 8461 §3.2: "key: value" lines. */
-static bool parse(struct known *k, struct str text)
+static void know(struct known *k, struct str id, const struct sts_policy *p, int64_t expires)
 {
-        auto_buf struct buf patterns = { 0 };
-        bool version = false, mode = false;
-        uint64_t age = 0;
-
-        buf_init(&patterns, POLICY_MOST);
-        while (text.n) {
-                struct str line, key;
-
-                str_cut(&text, '\n', &line);
-                if (str_ends(line, S("\r")))
-                        line.n--;
-                if (!str_cut(&line, ':', &key))
-                        continue;
-                key = str_trim(key);
-                line = str_trim(line);
-                if (str_eq(key, S("version"))) {
-                        version = str_eq(line, S("STSv1"));
-                } else if (str_eq(key, S("mode"))) {
-                        mode = true;
-                        k->enforce = str_eq(line, S("enforce"));
-                        k->testing = str_eq(line, S("testing"));
-                } else if (str_eq(key, S("mx")) && str_find(line, ' ') == STR_NONE) {
-                        buf_printf(&patterns, "%s" PRS, patterns.n ? " " : "", STR(line));
-                } else if (str_eq(key, S("max_age")) && !str_u64(line, &age)) {
-                        age = 0;
-                }
-        }
-        if (!version || !mode || !age || patterns.full)
-                return false;
-        k->expires = wall_usec() + (int64_t)(age < AGE_MOST ? age : AGE_MOST) * 1000000;
-        k->patterns = mem_string(buf_str(&patterns));
-        return true;
+        known_clear(k);
+        k->id = mem_string(id);
+        k->patterns = mem_string(p->patterns);
+        k->enforce = p->enforce;
+        k->testing = p->testing;
+        k->expires = expires;
 }
 
-/* "*.example.org" stands for one label (RFC 8461 §4.1). */
-bool sts_allows(struct str patterns, struct str host)
+/* ---- over a restart ---- */
+
+static void read_kept(struct dispatch *d, struct known *k, struct arena *a)
 {
-        struct str pattern;
+        struct outbox_policy kept;
+        struct sts_policy p;
 
-        while (patterns.n) {
-                size_t dot;
+        if (k->read || !d->how.outbox)
+                return;
+        k->read = true;
+        if (outbox_policy(d->how.outbox, str_of(k->domain), a, &kept) == 0 && sts_read(kept.text, a, &p))
+                know(k, kept.id, &p, kept.expires);
+}
 
-                str_cut(&patterns, ' ', &pattern);
-                if (str_ieq(pattern, host))
-                        return true;
-                dot = str_find(host, '.');
-                if (str_starts(pattern, S("*.")) && dot != STR_NONE &&
-                    str_ieq(str_from_at(pattern, 1), str_from_at(host, dot)))
-                        return true;
-        }
-        return false;
+static void keep(struct dispatch *d, const struct known *k, struct str text)
+{
+        struct outbox_policy p = { str_of(k->id), text, k->expires };
+
+        if (d->how.outbox && outbox_policy_put(d->how.outbox, str_of(k->domain), &p) < 0)
+                log_warn("mta-sts", "domain=%s what=\"the policy is known until the next start only\"",
+                         log_str(str_of(k->domain)));
 }
 
 /* ---- fetching ---- */
 
 struct fetch {
-        char url[400];
+        char url[400], host[300];
+        char at[64 * MX_ADDRESSES_MOST + 400]; /* "host:443:addr,addr": found by our own DNS */
         const char *authorities;
         struct buf text;
         char error[CURL_ERROR_SIZE];
@@ -151,13 +145,17 @@ static size_t take(char *p, size_t size, size_t n, void *context)
 static int fetch(void *arg)
 {
         struct fetch *f = arg;
-        CURL *c = curl_easy_init();
+        struct curl_slist *at = curl_slist_append(NULL, f->at);
+        CURL *c = at ? curl_easy_init() : NULL;
         long code = 0;
         CURLcode rc;
 
-        if (!c)
+        if (!c) {
+                curl_slist_free_all(at);
                 return -ENOMEM;
+        }
         curl_easy_setopt(c, CURLOPT_URL, f->url);
+        curl_easy_setopt(c, CURLOPT_RESOLVE, at);
         curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https");
         curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
         curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
@@ -172,82 +170,105 @@ static int fetch(void *arg)
         if (rc == CURLE_OK)
                 curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
         curl_easy_cleanup(c);
+        curl_slist_free_all(at);
+        if (rc == CURLE_OK && code != 200)
+                snprintf(f->error, sizeof(f->error), "the server says %ld", code);
         return rc == CURLE_OK && code == 200 ? 0 : -ENOENT;
 }
 
-static void fetch_policy(struct dispatch *d, struct known *k, struct str id)
+/* Where the policy's server is. */
+static int find_server(struct dispatch *d, struct fetch *f, struct arena *a)
 {
-        const char *authorities = d->how.settings->tls_authorities;
-        struct fetch *f = mem_new(struct fetch);
-        struct known fresh = { 0 };
+        struct mx_host host = { .name = str_of(f->host) };
+        struct buf at;
+        struct str why;
+        int rc = mx_addresses(d->how.dns, &host, in_seconds(DNS_PATIENCE), a, &why);
 
-        f->authorities = authorities[0] ? authorities : NULL;
+        if (rc < 0) {
+                snprintf(f->error, sizeof(f->error), "%.200s", why.n ? arena_str(a, why).p : "no address");
+                return rc;
+        }
+        buf_init(&at, sizeof(f->at) - 1);
+        buf_printf(&at, "%s:%d:", f->host, HTTPS_PORT);
+        for (unsigned i = 0; i < host.count; i++)
+                buf_printf(&at, "%s%s%s%s", i ? "," : "", host.addresses[i].family == 6 ? "[" : "",
+                           addr_text(host.addresses[i]).z, host.addresses[i].family == 6 ? "]" : "");
+        snprintf(f->at, sizeof(f->at), PRS, STR(buf_str(&at)));
+        buf_free(&at);
+        return 0;
+}
+
+static void fetch_policy(struct dispatch *d, struct known *k, struct str id, struct arena *a)
+{
+        struct fetch *f = mem_new(struct fetch);
+        struct sts_policy fresh;
+
+        f->authorities = way_authorities(d, a);
         buf_init(&f->text, POLICY_MOST);
-        snprintf(f->url, sizeof(f->url), "https://mta-sts.%s/.well-known/mta-sts.txt", k->domain);
-        if (offload(LONG, fetch, f) == 0 && parse(&fresh, buf_str(&f->text))) {
-                known_clear(k);
-                k->id = mem_string(id);
-                k->patterns = fresh.patterns;
-                k->enforce = fresh.enforce;
-                k->testing = fresh.testing;
-                k->expires = fresh.expires;
+        snprintf(f->host, sizeof(f->host), "mta-sts.%s", k->domain);
+        snprintf(f->url, sizeof(f->url), "https://%s/.well-known/mta-sts.txt", f->host);
+        if (find_server(d, f, a) == 0 && offload(LONG, fetch, f) == 0 &&
+            sts_read(buf_str(&f->text), a, &fresh)) {
+                know(k, id, &fresh, wall_usec() + (int64_t)fresh.max_age * 1000000);
+                keep(d, k, buf_str(&f->text));
                 log_event("mta-sts", "domain=%s id=%s mode=%s", log_str(str_of(k->domain)), log_str(id),
                           k->enforce   ? "enforce"
                           : k->testing ? "testing"
                                        : "none");
         } else {
-                mem_free(fresh.patterns);
                 log_warn("mta-sts", "domain=%s why=%s", log_str(str_of(k->domain)),
-                         log_str(str_of(f->error[0] ? f->error
-                                                    : "the policy cannot be fetched, or makes no sense")));
+                         log_str(str_of(f->error[0] ? f->error : "the policy makes no sense")));
         }
         buf_free(&f->text);
         mem_free(f);
 }
 
-/* "v=STSv1; id=20160831085700Z;" */
-static struct str id_in(const struct dns_answer *answer, struct arena *a)
+static void look(struct dispatch *d, struct known *k, struct arena *a)
 {
-        for (unsigned i = 0; i < answer->count; i++) {
-                struct str rest = answer->data[i], text = S(""), field, key;
+        struct dns_answer answer;
+        struct str why, id;
 
-                while (rest.n) { /* strings of up to 255 bytes */
-                        size_t n = (unsigned char)rest.p[0];
-
-                        text = arena_printf(a, PRS PRS, STR(text), STR(str_sub(rest, 1, n)));
-                        rest = str_from_at(rest, 1 + n);
-                }
-                if (!str_starts(text, S("v=STSv1")))
-                        continue;
-                while (text.n) {
-                        str_cut(&text, ';', &field);
-                        if (str_cut(&field, '=', &key) && str_eq(str_trim(key), S("id")))
-                                return str_trim(field);
-                }
+        read_kept(d, k, a);
+        if (now() < k->look_at)
+                return;
+        if (dns_ask(d->how.dns, arena_printf(a, "_mta-sts.%s", k->domain), DNS_TXT, in_seconds(DNS_PATIENCE),
+                    a, &answer, &why) == 0) {
+                id = sts_id(answer.data, answer.count, a);
+                if (id.n && (!k->id || !str_eq(str_of(k->id), id) || k->expires < wall_usec()))
+                        fetch_policy(d, k, id, a);
         }
-        return (struct str){ 0 };
+        k->look_at = now() + AGAIN_AFTER;
+}
+
+/* What becomes part of a URL. */
+static bool is_host(struct str s)
+{
+        for (size_t i = 0; i < s.n; i++)
+                if (!(s.p[i] >= 'a' && s.p[i] <= 'z') && !(s.p[i] >= '0' && s.p[i] <= '9') && s.p[i] != '-' &&
+                    s.p[i] != '.')
+                        return false;
+        return s.n > 0 && s.n < 250;
 }
 
 bool sts_policy(struct dispatch *d, struct str domain, struct arena *a, struct sts_policy *out)
 {
-        struct known *k = known_of(d, domain);
-        struct dns_answer answer;
-        struct str why, id;
+        struct known *k;
+        bool good;
 
         *out = (struct sts_policy){ 0 };
-        if (now() >= k->look_at) {
-                k->look_at = now() + AGAIN_AFTER;
-                if (dns_ask(d->how.dns, arena_printf(a, "_mta-sts." PRS, STR(domain)), DNS_TXT,
-                            in_seconds(DNS_PATIENCE), a, &answer, &why) == 0) {
-                        id = id_in(&answer, a);
-                        k = known_of(d, domain); /* the list may have moved meanwhile */
-                        if (id.n && (!k->id || !str_eq(str_of(k->id), id) || k->expires < wall_usec()))
-                                fetch_policy(d, k, id);
-                }
-        }
-        k = known_of(d, domain);
-        if (!k->id || k->expires < wall_usec())
+        if (!is_host(domain))
                 return false;
-        *out = (struct sts_policy){ k->enforce, k->testing, arena_str(a, str_of(k->patterns)) };
-        return true;
+        k = known_of(d, domain);
+        k->users++;
+        if (lock_take(&k->looking, "MTA-STS", in_seconds(LOOK_PATIENCE)) == 0) {
+                look(d, k, a);
+                lock_drop(&k->looking);
+        }
+        k->users--;
+        good = k->id && k->expires >= wall_usec();
+        if (good)
+                *out = (struct sts_policy){ .enforce = k->enforce,
+                                            .testing = k->testing,
+                                            .patterns = arena_str(a, str_of(k->patterns)) };
+        return good;
 }

@@ -8,7 +8,9 @@
 #include <sys/random.h>
 
 enum {
-        REPORT_MOST = 256 * 1024,
+        REPORT_FIXED = 256 * 1024, /* texts and the letter's header, or the letter */
+        REPORT_EACH = 8 * 1024,    /* recipient */
+        REPORTING_MOST = 32 << 20,
         HEADER_PIECE = 64 * 1024,
         STUBBORN = 1000 /* milliseconds between two tries to write it down */
 };
@@ -36,7 +38,14 @@ int64_t retry_at(const struct settings *s, unsigned failures)
 
 static bool is_temporary(const struct smtp_answer *a)
 {
-        return a->code ? a->code / 100 == 4 : a->status[0] == '4';
+        return a->code ? a->code / 100 != 5 : a->status[0] != '5'; /* 354 in the wrong place is no refusal */
+}
+
+/* RFC 5321 §4.5.3.1.10: the rest goes in another transaction, at once. */
+static bool is_too_many(const struct smtp_answer *a)
+{
+        return a->code == 452 &&
+               (str_eq(str_of(a->status), S("4.5.3")) || str_eq(str_of(a->status), S("4.0.0")));
 }
 
 static struct str sender_of(const struct outbox_job *j, const struct outbox_recipient *r)
@@ -118,7 +127,7 @@ static struct str name_of(struct str peer)
 /* Recipients of one job have one sender, so it is one report. */
 static void compose(struct reporting *g)
 {
-        const char *host = g->dispatch->how.settings->host_name;
+        const char *host = arena_str(&g->arena, str_of(g->dispatch->how.settings->host_name)).p;
         struct str ret = parameter_of(g->job->envelope.mail_parameters, S("RET"));
         unsigned long long id = (unsigned long long)chance() << 32 | chance();
         struct report r = {
@@ -137,7 +146,7 @@ static void compose(struct reporting *g)
         };
         struct buf text;
 
-        buf_init(&text, REPORT_MOST);
+        buf_init(&text, REPORT_FIXED + (size_t)g->count * REPORT_EACH);
         report_write(&text, &r);
         g->out =
             (struct outbox_report){ r.to, arena_str(&g->arena, buf_str(&text)), g->job->envelope.session };
@@ -164,7 +173,7 @@ static void keep(struct dispatch *d, struct outbox_done *done)
 static void begin(struct reporting *g, struct dispatch *d, struct outbox_job *j)
 {
         *g = (struct reporting){ .dispatch = d, .job = j };
-        arena_init(&g->arena, 4 << 20);
+        arena_init(&g->arena, REPORTING_MOST);
 }
 
 static void finish(struct reporting *g, struct outbox_result *results, struct str conversation)
@@ -216,8 +225,11 @@ void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *ans
         struct outbox_result *results = mem_array(j->count, sizeof(*results));
         const struct settings *s = l->dispatch->how.settings;
         struct reporting g;
+        bool some_sent = false;
 
         begin(&g, l->dispatch, j);
+        for (unsigned i = 0; i < j->count; i++)
+                some_sent |= answer_good(&answers[i]);
         for (unsigned i = 0; i < j->count; i++) {
                 const struct outbox_recipient *r = &j->recipients[i];
                 const struct smtp_answer *a = &answers[i];
@@ -230,11 +242,13 @@ void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *ans
                     (struct outbox_result){ r->number, SENT,        0, arena_str(&g.arena, str_of(a->status)),
                                             words,     str_of(peer) };
                 if (answer_good(a)) {
-                        if (!(offers & EXT_DSN)) /* it will tell nobody: RFC 3461 §5.2.2 */
-                                note(&g, r, REPORT_RELAYED, "2.0.0", words, name_of(to->peer));
+                        if (!(offers &
+                              EXT_DSN)) /* it will tell nobody: RFC 3461 §5.2.2; LMTP's is the last hop */
+                                note(&g, r, offers & EXT_LMTP ? REPORT_DELIVERED : REPORT_RELAYED, "2.0.0",
+                                     words, name_of(to->peer));
                 } else if (is_temporary(a)) {
                         to->outcome = DEFERRED;
-                        to->next = retry_at(s, r->attempts);
+                        to->next = some_sent && is_too_many(a) ? wall_usec() : retry_at(s, r->attempts);
                 } else {
                         to->outcome = FAILED;
                         note(&g, r, REPORT_FAILED, a->status, words, a->code ? name_of(to->peer) : S(""));
