@@ -8,6 +8,7 @@ from ftp import Ftp
 from imap import Imap
 from measure import ESTABLISHED, quiet, sockets
 from peers import Dovecot, Postfix
+from sending import Sending
 from under_test import Pail
 
 ROUNDS = 3
@@ -65,6 +66,14 @@ class Bench:
     def smtp_100k(self):
         for sessions in (10, 50):
             self.smtp_rounds(f'SMTP, 100 KB, {sessions} sessions', 3000, 600, 102400, sessions, 4)
+
+    # ---- sending
+
+    def relay(self):
+        Sending(self).relay(20000, 1500, 1024, 50)
+
+    def queue(self):
+        Sending(self).queue(1000000, 512)
 
     # ---- POP3
 
@@ -253,4 +262,4 @@ def port_of(server, imap, tls):
 
 
 ALL = ['smtp-keep', 'smtp-new', 'smtp-100k', 'pop3', 'signin', 'idle', 'imap', 'imap-large', 'imap-signin', 'imap-idle',
-       'ftp-large', 'ftp-tls', 'ftp-files', 'ftp-list', 'ftp-session', 'ftp-idle', 'ftp-deflate', 'empty']
+       'ftp-large', 'ftp-tls', 'ftp-files', 'ftp-list', 'ftp-session', 'ftp-idle', 'ftp-deflate', 'relay', 'queue', 'empty']

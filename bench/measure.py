@@ -136,7 +136,7 @@ class Load:
         os.makedirs(self.folder, exist_ok=True)
         flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'gnutls'], check=True, capture_output=True,
                                text=True).stdout.split()
-        for name, *more in (['smtp'], ['pop3'], ['signin'], ['imap', 'letters'], ['ftp']):
+        for name, *more in (['smtp'], ['pop3'], ['signin'], ['imap', 'letters'], ['ftp'], ['sink']):
             subprocess.run(['gcc', '-std=gnu2x', '-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-D_GNU_SOURCE', '-o',
                             f'{self.folder}/load-{name}', f'{source}/{name}.c', f'{source}/wire.c',
                             *(f'{source}/{other}.c' for other in more), '-pthread', *flags], check=True)
