@@ -73,7 +73,7 @@ static const struct {
         { "deferred", "put off" },
         { "failed", "failed" },
         { "held", "held" },
-        { "delayed", "its sender was told that it waits" },
+        { "notified", "its sender was told that it waits" },
 };
 
 static const char *words_for(struct str event)
