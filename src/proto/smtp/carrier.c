@@ -122,6 +122,8 @@ static int dial_host(struct carrying *c, const struct way *w, struct conn **conn
         for (unsigned i = 0; i < w->count; i++)
                 if (host_has_place(d, w->addresses[i]))
                         places[dial.count++] = w->addresses[i];
+        for (unsigned i = 0; i < w->count && !dial.count; i++)
+                idles_end_at(d, w->addresses[i]);
         if (!dial.count)
                 return -EAGAIN;
         buf_init(&words, 4096);
@@ -360,8 +362,10 @@ static void rest(struct carrying *c, struct outbox_job *j, struct str why)
                          log_str(str_of(l->name)));
                 l->pause_until = now() + (until - wall_usec()) * 1000;
         }
-        if (j)
+        if (j) {
+                verdict_rests(l, j, why);
                 lane_return(l, j);
+        }
         lane_give_back(l);
 }
 

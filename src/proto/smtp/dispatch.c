@@ -25,7 +25,10 @@ static struct lane *lane_of(struct dispatch *d, const struct outbox_destination 
                             .dispatch = d,
                             .destination = to->id,
                             .name = mem_string(to->name),
-                            .limit = to->failures ? 1 : LIMIT_FIRST,
+                            .limit =
+                                to->failures || d->how.settings->sender_connections_per_domain < LIMIT_FIRST
+                                    ? 1
+                                    : LIMIT_FIRST,
                             .failures = to->failures };
         d->lanes = l;
         d->lane_count++;

@@ -94,6 +94,7 @@ void host_closed(struct dispatch *d, struct addr at);
 void host_grows(struct dispatch *d,
                 struct addr at); /* a letter went well: one more connection may be made there */
 void host_shrinks(struct dispatch *d, struct addr at);
+void idles_end_at(struct dispatch *d, struct addr at);
 /* false: there is no room, the client stays the caller's. */
 bool idle_keep(struct dispatch *d, struct smtp_client *client, const char *way, struct addr at);
 struct smtp_client *idle_take(struct dispatch *d, const char *way,
@@ -143,6 +144,8 @@ void sts_free(struct sts **s);
 /* What the answers mean for the job, kept in the outbox; tried again until it is. */
 void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *answers, const char *peer,
              unsigned offers, struct str conversation);
+/* The destination rests: this letter was the probe. Only for the history: its recipients stay as they are. */
+void verdict_rests(struct lane *l, const struct outbox_job *j, struct str why);
 /* The same answer for all of a job, in words of our own; held: by its route. */
 void verdict_all(struct lane *l, struct outbox_job *j, const char *status, struct str text, bool held);
 void verdict_overdue(struct dispatch *d, struct outbox_job *j, enum overdue what);

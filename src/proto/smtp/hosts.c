@@ -30,7 +30,8 @@ bool host_has_place(struct dispatch *d, struct addr at)
 {
         const struct host_state *h = host_state(d, at);
 
-        return h->open < h->limit || h == &d->nowhere;
+        return (h->open < h->limit && h->open < (unsigned)d->how.settings->sender_connections_per_domain) ||
+               h == &d->nowhere;
 }
 
 void host_opened(struct dispatch *d, struct addr at)
@@ -111,6 +112,14 @@ void idles_end(struct dispatch *d, nsec before)
 {
         for (unsigned i = 0; i < IDLES; i++)
                 if (d->idles[i].client && d->idles[i].until < before)
+                        idle_end(d, &d->idles[i]);
+}
+
+/* A place at that address is needed. */
+void idles_end_at(struct dispatch *d, struct addr at)
+{
+        for (unsigned i = 0; i < IDLES; i++)
+                if (d->idles[i].client && addr_same_host(d->idles[i].at, at))
                         idle_end(d, &d->idles[i]);
 }
 
