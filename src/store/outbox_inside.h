@@ -84,6 +84,8 @@ enum outbox_statement {
         FILED_FORGET,
         LETTERS,
         LETTERS_TO,
+        LETTERS_TO_FEW,
+        RECIPIENTS_TO,
         LETTER,
         RECIPIENTS,
         ORDER_STATE,

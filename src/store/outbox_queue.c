@@ -5,6 +5,8 @@
 #include "run/offload.h"
 #include <errno.h>
 
+enum { FEW = 20000 }; /* recipients of a domain: some milliseconds a page */
+
 struct reading {
         struct outbox *outbox;
         struct arena *arena;
@@ -76,18 +78,38 @@ static bool letter_fits(const struct outbox_filter *f, struct db_row *q)
                (!f->before || (int64_t)db_u64(q, 2) < f->before);
 }
 
+/* The letters behind `after` that the filter may let through, in their order. Those of a domain that has few are found by its
+ * recipients, or it would take a walk over a million others; those of one that has many are soon come upon. */
+static struct db_row letters_behind(struct db *d, const struct outbox_filter *f, uint64_t after)
+{
+        enum outbox_statement which = LETTERS;
+        struct db_row q;
+
+        if (f->domain.n) {
+                which = LETTERS_TO;
+                q = db_query(d, RECIPIENTS_TO);
+                db_bind_text(&q, 1, f->domain);
+                db_bind_u64(&q, 2, FEW);
+                if (db_next(&q) && db_u64(&q, 0) < FEW)
+                        which = LETTERS_TO_FEW;
+                if (db_end(&q) < 0)
+                        which = LETTERS_TO; /* says so itself */
+        }
+        q = db_query(d, which);
+        db_bind_u64(&q, 1, f->letter > after ? f->letter - 1 : after);
+        if (f->domain.n)
+                db_bind_text(&q, 2, f->domain);
+        return q;
+}
+
 static int read_page(struct db *d, void *arg)
 {
         struct reading *r = arg;
-        struct db_row q = db_query(d, r->filter->domain.n ? LETTERS_TO : LETTERS);
-        uint64_t after = r->filter->letter > r->after ? r->filter->letter - 1 : r->after;
+        struct db_row q = letters_behind(d, r->filter, r->after);
         bool fits;
         int rc = 0;
 
         r->n = 0;
-        db_bind_u64(&q, 1, after);
-        if (r->filter->domain.n)
-                db_bind_text(&q, 2, r->filter->domain);
         while (r->n < r->most && rc >= 0 && db_next(&q)) {
                 struct outbox_letter *l = &r->list[r->n];
 
@@ -206,11 +228,8 @@ struct ordering {
 
 static int slice_letters(struct db *d, struct ordering *g)
 {
-        struct db_row q = db_query(d, g->filter->domain.n ? LETTERS_TO : LETTERS);
+        struct db_row q = letters_behind(d, g->filter, g->after);
 
-        db_bind_u64(&q, 1, g->filter->letter > g->after ? g->filter->letter - 1 : g->after);
-        if (g->filter->domain.n)
-                db_bind_text(&q, 2, g->filter->domain);
         for (g->n = 0; g->n < SLICE && db_next(&q);) {
                 if (g->filter->letter && db_u64(&q, 0) > g->filter->letter)
                         break;

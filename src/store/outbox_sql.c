@@ -112,6 +112,12 @@ static const char *const statements[OUTBOX_STATEMENTS] = {
         [LETTERS_TO] = "SELECT letter, sender, received, size FROM letter l WHERE letter > ?1 AND EXISTS "
                        "(SELECT 1 FROM recipient r WHERE r.letter = l.letter AND r.destination = "
                        "(SELECT destination FROM destination WHERE name = ?2)) ORDER BY letter",
+        [LETTERS_TO_FEW] =
+            "SELECT letter, sender, received, size FROM letter WHERE +letter > ?1 AND letter IN "
+            "(SELECT letter FROM recipient WHERE destination = "
+            "(SELECT destination FROM destination WHERE name = ?2)) ORDER BY letter",
+        [RECIPIENTS_TO] = "SELECT count(*) FROM (SELECT 1 FROM recipient WHERE destination = "
+                          "(SELECT destination FROM destination WHERE name = ?1) LIMIT ?2)",
         [LETTER] = "SELECT sender, received, size, text FROM letter WHERE letter = ?1",
         [RECIPIENTS] = "SELECT r.number, r.address, r.state, r.attempts, max(r.next, coalesce(d.rests, 0)), "
                        "CASE WHEN r.state = 1 AND d.rests > 0 THEN d.reason ELSE r.reason END "
