@@ -55,6 +55,12 @@ void conn_hide(struct conn *c, size_t shown)
                 c->watched->shown = shown;
 }
 
+void conn_told(struct conn *c)
+{
+        if (c->watched)
+                tap_heard(c);
+}
+
 /* Output comes in pieces; the tap gets lines. */
 void tap_out(struct conn *c, struct str text)
 {

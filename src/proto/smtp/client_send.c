@@ -399,5 +399,6 @@ int smtp_client_send(struct smtp_client *c, const struct smtp_letter *l, struct 
                 for (unsigned i = at; i < at + some.count; i++) /* it broke before their turn */
                         answer_ours(&answers[i], "4.4.2", "MAIL FROM", S("the connection was lost before"));
         }
+        conn_told(c->conn); /* the conversation is kept with the answers */
         return rc;
 }
