@@ -19,6 +19,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#define SYSTEM_CONFIG "/etc/pail.conf"
 enum { TO_MOST = 16 };
 
 static struct sending sending;
@@ -224,9 +225,16 @@ static int enter(struct sending *s, bool *stranger)
 {
         const char *path;
         struct stat st;
-        int rc = tool_find(&s->tool, &path);
+        int rc;
 
         *stranger = false;
+        if (!s->tool.dir && !s->tool.config && access(SYSTEM_CONFIG, F_OK) == 0 &&
+            access(SYSTEM_CONFIG, R_OK) < 0) { /* not for everybody's eyes: then by the port that mail has */
+                settings_default(&s->tool.settings);
+                *stranger = true;
+                return 0;
+        }
+        rc = tool_find(&s->tool, &path);
         if (rc || !path)
                 return rc;
         if (geteuid() != 0 && (stat(path, &st) < 0 || st.st_uid != geteuid())) {
@@ -405,7 +413,7 @@ static int run(struct sending *s, struct line *l)
                 }
                 return verb_queue(n, words);
         }
-        if (!s->full_name && user && user->pw_gecos)
+        if (!s->full_name && !l->sender.p && user && user->pw_gecos)
                 s->full_name = arena_str(&s->tool.arena,
                                          str_sub(str_of(user->pw_gecos), 0, strcspn(user->pw_gecos, ",")))
                                    .p;

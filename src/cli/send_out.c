@@ -24,7 +24,7 @@ struct going {
         struct smtp_answer *answers; /* of all recipients, as they are in send */
         bool *done;                  /* who has one */
         struct conn_tap tap;
-        int rc;
+        struct dispatch *dispatch; /* SEND_ROUTES: what finds ways */
 };
 
 /* ---- the conversation, in the transcript's form ---- */
@@ -253,30 +253,40 @@ static void to_domain(struct going *g, struct dispatch *d, struct str domain, co
 
 static void all_by_routes(struct going *g)
 {
+        size_t *which = arena_array(&g->send->tool.arena, size_t, g->send->count);
+        struct str domain;
+        unsigned n;
+
+        while ((n = same_domain(g, which, &domain)) > 0)
+                to_domain(g, g->dispatch, domain, which, n);
+}
+
+/* Not in a fiber: what the library needs of a stack at its start is more than one has. 0 or an exit code, said. */
+static int open_dispatch(struct going *g)
+{
         struct sending *s = g->send;
-        struct dispatch *d = mem_new(struct dispatch);
-        size_t *which = arena_array(&s->tool.arena, size_t, s->count);
         const struct settings *t = &s->tool.settings;
         struct dns_how ask = { t->resolver, access(t->trust_anchors, R_OK) ? "" : t->trust_anchors,
                                t->stub_zones };
         struct buf auto_buf why = { 0 };
-        struct str domain;
-        unsigned n;
 
         buf_init(&why, 1024);
-        d->how = (struct dispatch_how){ .settings = t,
-                                        .directory = s->tool.directory,
-                                        .relay_passwords = read_passwords(s) };
-        if (dns_open(&d->how.dns, &ask, &why) < 0) {
-                g->rc = tool_fail(&s->tool, -EAGAIN, S("dns"), arena_str(&s->tool.arena, buf_str(&why)).p);
-                mem_free(d);
+        g->dispatch = mem_new(struct dispatch);
+        g->dispatch->how = (struct dispatch_how){ .settings = t,
+                                                  .directory = s->tool.directory,
+                                                  .relay_passwords = read_passwords(s) };
+        if (dns_open(&g->dispatch->how.dns, &ask, &why) < 0)
+                return tool_fail(&s->tool, -EAGAIN, S("dns"), arena_str(&s->tool.arena, buf_str(&why)).p);
+        return 0;
+}
+
+static void close_dispatch(struct going *g)
+{
+        if (!g->dispatch)
                 return;
-        }
-        while ((n = same_domain(g, which, &domain)) > 0)
-                to_domain(g, d, domain, which, n);
-        sts_free(&d->sts);
-        dns_close(&d->how.dns);
-        mem_free(d);
+        sts_free(&g->dispatch->sts);
+        dns_close(&g->dispatch->how.dns);
+        mem_free(g->dispatch);
 }
 
 /* ---- the answers ---- */
@@ -305,7 +315,7 @@ int send_exit_code(const struct smtp_answer *a)
 /* What is refused for good is worse than what may be tried again. */
 static int judge(struct going *g)
 {
-        int worst = g->rc;
+        int worst = EX_OK;
 
         for (size_t i = 0; i < g->send->count; i++) {
                 const struct smtp_answer *a = &g->answers[i];
@@ -340,12 +350,19 @@ static void go(void *arg)
 int send_out(struct sending *s, enum send_way way, int fd, const struct addr *to, unsigned count)
 {
         struct going g = { .send = s, .way = way, .fd = fd, .to = to, .count = count, .tap = { heard } };
+        int rc;
 
         g.answers = arena_array(&s->tool.arena, struct smtp_answer, s->count);
         g.done = arena_array(&s->tool.arena, bool, s->count);
+        rc = way == SEND_ROUTES ? open_dispatch(&g) : 0;
+        if (rc) {
+                close_dispatch(&g);
+                return rc;
+        }
         loop_init();
         if (offload_start(1, 2) < 0 || fiber_spawn("send", go, &g) < 0)
                 return tool_fail(&s->tool, -ENOMEM, S("send"), NULL);
         loop_run();
-        return g.rc ? g.rc : judge(&g);
+        close_dispatch(&g);
+        return judge(&g);
 }
