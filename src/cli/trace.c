@@ -147,11 +147,18 @@ struct entry {
         size_t at;
 };
 
+static bool is_accepted(const struct entry *e)
+{
+        return str_search(e->line, S(" event=accepted ")) != STR_NONE;
+}
+
+/* Of one letter. It is accepted before anything else, though the session may have been the later one to say so. */
 static int by_time(const void *a, const void *b)
 {
         const struct entry *x = a, *y = b;
-        int order = str_cmp(str_sub(x->line, 0, 29), str_sub(y->line, 0, 29));
+        int order = is_accepted(y) - is_accepted(x);
 
+        order = order ? order : str_cmp(str_sub(x->line, 0, 29), str_sub(y->line, 0, 29));
         return order ? order : (x->at > y->at) - (x->at < y->at);
 }
 
