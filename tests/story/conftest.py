@@ -22,6 +22,16 @@ def demo():
         yield p
 
 
+@pytest.fixture(scope='module')
+def world():
+    """Hosts on a network of their own, with DNS, for the sending stories."""
+    if os.geteuid() != 0:
+        pytest.skip('needs root, or a user namespace (unshare -Urn)')
+    from sending_hosts import World
+    with World() as w:
+        yield w
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     if os.geteuid() != 0:

@@ -1,4 +1,5 @@
-"""NSD with a root zone of our own and the domains of the stories below it, signed by ldns; and a name server that lies."""
+"""NSD with a root zone of our own and the domains of the stories below it, signed by ldns; and a name server that lies. The domains end with
+.example: .test is no domain for libunbound (RFC 6761)."""
 import os
 import re
 import shutil
@@ -46,6 +47,7 @@ class Dns:
         self.zones = {}     # name: (records, signed, spoil)
         self.serial = 1
         self.keys = {}
+        self.changed = set()
         self.delegated = {}     # zone: address of its name server, when it is not NSD
         self.process = None
         self.lock = threading.Lock()
@@ -59,7 +61,7 @@ class Dns:
         path = f'{self.folder}/{zone or "root"}.zone'
         with open(path, 'w') as f:
             f.write(f'$ORIGIN {zone}.\n$TTL {TTL}\n'
-                    f'@ SOA ns.test. postmaster.test. {self.serial} 3600 600 86400 {TTL}\n@ NS ns.test.\n')
+                    f'@ SOA ns.example. postmaster.example. {self.serial} 3600 600 86400 {TTL}\n@ NS ns.example.\n')
             f.writelines(f'{record}\n' for record in records)
         if not signed:
             return path
@@ -74,16 +76,20 @@ class Dns:
         return f'{path}.signed'
 
     def write_all(self):
-        root = [f'ns.test. A {self.host.ip}']
+        root = [f'ns.example. A {self.host.ip}']
         for zone, (_, signed, _) in self.zones.items():
             if zone in self.delegated:
                 root.append(f'{zone}. NS ns.{zone}.\nns.{zone}. A {self.delegated[zone]}')
                 continue
-            root.append(f'{zone}. NS ns.test.')
+            root.append(f'{zone}. NS ns.example.')
             if signed:
                 self.key(zone)
                 root += run('ldns-key2ds', '-n', '-2', f'{self.keys[zone]}.key', cwd=self.folder).strip().split('\n')
-        served = {zone: self.write(zone, *how) for zone, how in self.zones.items() if zone not in self.delegated}
+        served = {zone: f'{self.folder}/{zone}.zone{".signed" if how[1] else ""}' for zone, how in self.zones.items()
+                  if zone not in self.delegated}
+        for zone in self.changed & set(served):
+            self.write(zone, *self.zones[zone])
+        self.changed.clear()
         served[''] = self.write('', root, True, None)
         with open(f'{self.folder}/nsd.conf', 'w') as f:
             f.write(f'server:\n ip-address: {self.host.ip}\n username: ""\n chroot: ""\n zonesdir: "{self.folder}"\n database: ""\n'
@@ -96,6 +102,7 @@ class Dns:
         with self.lock:
             self.serial += 1
             self.zones[zone] = (records, signed, spoil)
+            self.changed.add(zone)
             if server:
                 self.delegated[zone] = server
             else:

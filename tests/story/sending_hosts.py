@@ -37,8 +37,8 @@ class World:
         self.pails = []
         try:
             self.net = self.stack.enter_context(Net())
-            self.dns = self.stack.enter_context(Dns(self.net.host('ns.test'), f'{self.folder}/dns'))
-            self.far = self.net.host('far.test')
+            self.dns = self.stack.enter_context(Dns(self.net.host('ns.example'), f'{self.folder}/dns'))
+            self.far = self.net.host('far.example')
             self.authority = sending_tls.Authority(f'{self.folder}/tls', 'the stories')
         except BaseException:
             self.__exit__()
@@ -143,7 +143,7 @@ class Server(Pail):
 
     # the people's side
 
-    def smtp(self, address=None, port=587, name='agent.test', who=None):
+    def smtp(self, address=None, port=587, name='agent.example', who=None):
         with self.host:
             s = smtplib.SMTP(address or self.host.ip, port, local_hostname=name, timeout=PATIENCE)
         if who:

@@ -147,7 +147,7 @@ class Sink:
     """with Sink(host) as s: a letter to s.address, port 25, stands in s.letters. answer(stage, session): None, or what to say in place of
     the usual reply: connect, ehlo, helo, starttls, mail, rcpt, data, text, bdat, quit."""
 
-    def __init__(self, host, address=None, port=25, name='sink.test', extensions=ALL, certificate=None, context=None, broken_tls=False,
+    def __init__(self, host, address=None, port=25, name='sink.example', extensions=ALL, certificate=None, context=None, broken_tls=False,
                  answer=None, drip=0, seconds_a_letter=0, lmtp=False):
         self.host, self.address, self.port, self.name, self.answer = host, address or host.another(), port, name, answer
         self.extensions, self.drip, self.seconds_a_letter, self.lmtp = list(extensions), drip, seconds_a_letter, lmtp

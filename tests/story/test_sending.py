@@ -5,16 +5,7 @@ import re
 import pytest
 
 from pail import until
-from sending_hosts import PASSWORD, Postfix, World
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='needs root, or unshare -Urn')
-
-
-@pytest.fixture(scope='module')
-def world():
-    with World() as w:
-        yield w
-
+from sending_hosts import PASSWORD, Postfix
 
 @pytest.fixture(scope='module')
 def hosts(world):
