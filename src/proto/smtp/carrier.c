@@ -12,15 +12,26 @@
 #define DIAL_PATIENCE 60             /* seconds, all addresses of a host */
 #define DOWN_FOR      (300 * SECOND) /* a host that did not answer is passed over so long, if there is another */
 #define CLEAR_FOR     (3600 * SECOND)
-#define FULL_FOR      (250 * MSECOND) /* then a look whether there is a place */
-#define GOODBYE       5               /* seconds */
-enum { WAY_NAME = 800, ARENA_MOST = 32 << 20, CONVERSATION_MOST = 16 * 1024, RETURN_PATH_MOST = 1024 };
+#define GOODBYE       5 /* seconds */
+enum {
+        WAY_NAME = 800,
+        ARENA_MOST = 32 << 20,
+        CONVERSATION_MOST = 16 * 1024,
+        RETURN_PATH_MOST = 1024,
+        TURN = 32 /* letters, then those have theirs who wait for a place at this host */
+};
 
 struct carrying {
         struct work work;
         struct lane *lane;
         struct smtp_client *client;
         unsigned sent; /* letters, over this connection */
+        unsigned turn; /* letters, by this carrier */
+        bool looked;   /* for a way, before there was a letter: what was found */
+        enum found found;
+        const char *status;
+        struct str why;
+        struct addr full_at;
         bool was_idle; /* it has been another's: it may have been closed by now */
         struct way way;
         struct addr at;
@@ -124,12 +135,18 @@ static int dial_host(struct carrying *c, const struct way *w, struct conn **conn
                         places[dial.count++] = w->addresses[i];
         for (unsigned i = 0; i < w->count && !dial.count; i++)
                 idles_end_at(d, w->addresses[i]);
-        if (!dial.count)
+        if (!dial.count) {
+                c->full_at = w->addresses[0];
                 return -EAGAIN;
+        }
         buf_init(&words, 4096);
+        host_opened(d, places[0]); /* others ask for a place meanwhile */
         rc = dial_any(&dial, in_seconds(DIAL_PATIENCE), conn, &which, &words);
-        if (rc == 0)
+        if (rc == 0) {
                 c->at = places[which];
+                host_opened(d, c->at);
+        }
+        host_closed(d, places[0]);
         for (unsigned i = 0; i < dial.count && rc < 0 && rc != -ECANCELED; i++)
                 host_state(d, places[i])->down_until = now() + DOWN_FOR;
         if (rc < 0)
@@ -154,7 +171,6 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
                 return rc;
         if (w->route.kind == ROUTE_RELAY)
                 (void)relay_password(d, w->name, &how.user, &how.password);
-        host_opened(d, c->at);
         c->lane->connected++;
         rc = smtp_client_open(&c->client, conn, &how, &c->arena, answer);
         if (rc < 0) {
@@ -369,12 +385,11 @@ static void rest(struct carrying *c, struct outbox_job *j, struct str why)
         lane_give_back(l);
 }
 
-/* All addresses have as many connections as they may: whoever comes later finds a place. */
-static void full(struct carrying *c, struct outbox_job *j)
+/* All addresses have as many connections as they may. */
+static void full(struct carrying *c)
 {
-        lane_return(c->lane, j);
         if (!c->lane->connected)
-                lane_pause(c->lane, FULL_FOR);
+                lane_wants(c->lane, c->full_at);
 }
 
 static void went_well(struct carrying *c)
@@ -391,10 +406,42 @@ static void went_well(struct carrying *c)
 /* By the connection there is, or a new one. */
 static enum found connected(struct carrying *c, const char **status, struct str *why)
 {
+        if (c->looked) {
+                c->looked = false;
+                *status = c->status;
+                *why = c->why;
+                return c->found;
+        }
         if (c->client && smtp_client_alive(c->client))
                 return WAY_FOUND;
         hang_up(c, 0);
         return connect_some(c, status, why);
+}
+
+/* The way first and then the letter: where no place is, nothing is taken that had to be given back. */
+static bool has_place(struct carrying *c)
+{
+        struct lane *l = c->lane;
+
+        if (c->client || (!l->count && l->drained))
+                return true;
+        c->status = "4.0.0";
+        c->found = connect_some(c, &c->status, &c->why);
+        if (c->found == WAY_FULL)
+                full(c);
+        else
+                c->looked = true;
+        return c->looked;
+}
+
+/* false: it makes way for a lane that waits for a place at this host. */
+static bool may_stay(struct carrying *c)
+{
+        if (++c->turn % TURN || !place_wanted(c->lane->dispatch, c->at))
+                return true;
+        if (c->lane->connected == 1)
+                lane_wants(c->lane, c->at);
+        return false;
 }
 
 /* One letter. false: this carrier is done. */
@@ -410,7 +457,10 @@ static bool carry(struct carrying *c, struct outbox_job *j)
         switch (found) {
         case WAY_FOUND: break;
         case WAY_LATER: rest(c, j, why); return false;
-        case WAY_FULL: full(c, j); return false;
+        case WAY_FULL:
+                lane_return(l, j);
+                full(c);
+                return false;
         case WAY_HELD:
         case WAY_NEVER:
                 verdict_all(l, j, status, why, found == WAY_HELD);
@@ -428,7 +478,7 @@ static bool carry(struct carrying *c, struct outbox_job *j)
         outbox_job_free(j);
         if (rc >= 0) {
                 went_well(c);
-                return true;
+                return may_stay(c);
         }
         hang_up(c, 0);
         if (c->at.family)
@@ -470,7 +520,7 @@ void carrier(void *arg)
         arena_init(&c.arena, ARENA_MOST);
         arena_init(&c.letter, ARENA_MOST);
         buf_init(&c.conversation, CONVERSATION_MOST);
-        while (!c.lane->dispatch->stopping && lane_next(c.lane, &job) && carry(&c, &job))
+        while (!c.lane->dispatch->stopping && has_place(&c) && lane_next(c.lane, &job) && carry(&c, &job))
                 fiber_yield_if_due();
         c.work.sending = true;
         keep_idle(&c);

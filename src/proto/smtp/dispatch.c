@@ -8,6 +8,7 @@
 #define SWEEP_EVERY   (60 * SECOND) /* for what is overdue */
 #define LOOK_AGAIN    (5 * SECOND)  /* after trouble with the outbox */
 #define STOP_PATIENCE (15 * SECOND) /* for letters under way */
+#define FULL_FOR      SECOND        /* then a look of its own whether there is a place */
 enum { DUE_MOST = 256, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
 
 /* ---- lanes ---- */
@@ -35,9 +36,17 @@ static struct lane *lane_of(struct dispatch *d, const struct outbox_destination 
         return l;
 }
 
+static void wants_no_more(struct lane *l)
+{
+        l->dispatch->wanting -= l->wants_since != 0;
+        l->wants_since = 0;
+}
+
 static void lane_free(struct lane *l)
 {
         struct lane **at = &l->dispatch->lanes;
+
+        wants_no_more(l);
 
         while (*at != l)
                 at = &(*at)->next;
@@ -103,6 +112,40 @@ void lane_return(struct lane *l, struct outbox_job *j)
         }
         give_back(l->dispatch, j);
         l->drained = false;
+}
+
+void lane_wants(struct lane *l, struct addr at)
+{
+        wants_no_more(l);
+        l->wants = at;
+        l->wants_since = now();
+        l->dispatch->wanting++;
+        l->pause_until = now() + FULL_FOR;
+}
+
+bool place_wanted(const struct dispatch *d, struct addr at)
+{
+        const struct lane *l = d->wanting ? d->lanes : NULL;
+
+        while (l && !(l->wants_since && addr_same_host(l->wants, at)))
+                l = l->next;
+        return l != NULL;
+}
+
+void place_free(struct dispatch *d, struct addr at)
+{
+        struct lane *first = NULL;
+
+        for (struct lane *l = d->wanting ? d->lanes : NULL; l; l = l->next)
+                if (l->wants_since && (l->count || !l->drained) && addr_same_host(l->wants, at) &&
+                    (!first || l->wants_since < first->wants_since))
+                        first = l;
+        if (!first)
+                return;
+        wants_no_more(first);
+        first->pause_until = 0;
+        if (may_begin(first))
+                begin_carrier(first);
 }
 
 void lane_pause(struct lane *l, nsec how_long)

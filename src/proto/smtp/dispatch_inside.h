@@ -21,6 +21,8 @@ struct lane {
         uint32_t failures; /* of the host as a whole, in a row */
         bool drained;      /* nothing is left but what is under way */
         bool turned;       /* its letters go by a client's connection: no carrier of ours begins */
+        struct addr wants; /* a place there: it has as many connections as it may */
+        nsec wants_since;  /* 0: it wants none */
         struct fiber_lock taking;
         struct outbox_job jobs[32]; /* taken, not yet at a carrier's */
         size_t first, count;
@@ -56,6 +58,7 @@ struct dispatch {
         struct dispatch_how how;
         struct lane *lanes;
         unsigned lane_count, carriers;
+        unsigned wanting; /* of the lanes: a place at a host that has none */
         struct waitlist news;
         bool again, stopping, looking, ordered;
         unsigned fibers; /* all of ours */
@@ -73,6 +76,11 @@ void lane_grows(struct lane *l);     /* a letter went well: another carrier may 
 void lane_give_back(struct lane *l); /* all that is taken and at no carrier's */
 /* One that was not sent after all: another carrier's, or due again. Freed. */
 void lane_return(struct lane *l, struct outbox_job *j);
+/* No connection can be made there now. It waits in a row; what is at hand stays, for its turn comes soon. */
+void lane_wants(struct lane *l, struct addr at);
+/* There is a place: a carrier begins for whoever has waited longest. */
+void place_free(struct dispatch *d, struct addr at);
+bool place_wanted(const struct dispatch *d, struct addr at);
 /* No carrier begins for so long, and what is at hand is given back. */
 void lane_pause(struct lane *l, nsec how_long);
 void work_begins(struct dispatch *d, struct work *w);

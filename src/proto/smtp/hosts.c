@@ -49,14 +49,18 @@ void host_closed(struct dispatch *d, struct addr at)
         h = host_state(d, at);
         if (h->open)
                 h->open--;
+        if (host_has_place(d, at))
+                place_free(d, at);
 }
 
 void host_grows(struct dispatch *d, struct addr at)
 {
         struct host_state *h = host_state(d, at);
 
-        if (h->limit < (unsigned)d->how.settings->sender_connections_per_domain && h->grows_at <= now())
+        if (h->limit < (unsigned)d->how.settings->sender_connections_per_domain && h->grows_at <= now()) {
                 h->limit++;
+                place_free(d, at);
+        }
 }
 
 void host_shrinks(struct dispatch *d, struct addr at)
@@ -129,6 +133,7 @@ bool idle_keep(struct dispatch *d, struct smtp_client *client, const char *way, 
         for (unsigned i = 0; i < IDLES && !d->stopping; i++)
                 if (!d->idles[i].client) {
                         d->idles[i] = (struct idle){ client, mem_string(str_of(way)), now() + IDLE_FOR, at };
+                        place_free(d, at);
                         return true;
                 }
         return false;
