@@ -285,6 +285,28 @@ static void letters_leave_in_order_over_one_connection(void **state)
         in_world(order);
 }
 
+/* One place, one relay: whoever has little is not kept until the other's many are gone. */
+static void turns(void *arg)
+{
+        unsigned at = 1;
+
+        (void)arg;
+        settings.sender_connections_per_domain = 1;
+        put("crepes.fr", 150, 1);
+        put("hill.com", 1, 1);
+        engine_start();
+        until_letters(0);
+        must(peer.letters == 151 && peer.most_open == 1);
+        must(peer.connections == 1); /* handed on */
+        while (!str_eq(str_of(peer.subjects[at]), S("letter 0")))
+                must(++at < 100);
+}
+static void lanes_take_turns_at_a_full_host(void **state)
+{
+        (void)state;
+        in_world(turns);
+}
+
 static void grows(void *arg)
 {
         (void)arg;
@@ -455,6 +477,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(letters_leave_in_order_over_one_connection),
+                cmocka_unit_test(lanes_take_turns_at_a_full_host),
                 cmocka_unit_test(connections_grow_to_their_limit),
                 cmocka_unit_test(a_refused_connection_is_one_too_many_no_more),
                 cmocka_unit_test(who_is_down_rests),
