@@ -234,7 +234,12 @@ int outbox_destination(struct outbox *o, struct str name, struct arena *a, struc
 
 /* ---- taking ---- */
 
-enum { JOB_MOST = 64 << 20, RECIPIENTS_FIRST = 4, OVERDUE_RECIPIENTS = 100 };
+enum {
+        JOB_MOST = 64 << 20,
+        RECIPIENTS_FIRST = 4,
+        OVERDUE_RECIPIENTS = 100,
+        AT_HAND_MOST = 256 * 1024 /* text: there may be hundreds of destinations */
+};
 
 struct taking {
         struct outbox *outbox;
@@ -365,12 +370,17 @@ static int take_overdue(struct db *d, struct taking *t)
 static int take(struct db *d, void *arg)
 {
         struct taking *t = arg;
+        size_t bytes = 0;
         int rc;
 
         jobs_free(t);
         rc = t->destination ? take_due(d, t) : take_overdue(d, t);
-        for (size_t i = 0; i < t->n && rc >= 0; i++)
+        for (size_t i = 0; i < t->n && rc >= 0; i++) {
                 rc = job_letter(d, &t->jobs[i]);
+                bytes += t->jobs[i].text.n;
+                while (bytes > AT_HAND_MOST && t->n > i + 1)
+                        outbox_job_free(&t->jobs[--t->n]);
+        }
         return rc;
 }
 
