@@ -42,7 +42,7 @@ static bool next_word(struct arena *a, struct str *line, struct str *key, struct
         }
         out = arena_alloc(a, line->n + 1);
         for (i = 1; i < line->n && line->p[i] != '"'; i++) {
-                i += line->p[i] == '\\' && i + 1 < line->n;
+                i += line->p[i] == '\\' && i + 1 < line->n && line->p[i + 1] != 'x'; /* "\\x1b" stays so */
                 out[n++] = line->p[i];
         }
         *value = str_from(out, n);

@@ -121,16 +121,19 @@ static int turn(void *context, int fd, struct str domains)
 static void noted(void *context, struct str letter, struct str account, struct str mailbox, const char *why)
 {
         struct history *h = front.server.history;
+        struct buf *line;
 
         (void)context;
         if (!h || !letter.n)
                 return;
-        if (why)
-                history_note(h, "event=unfiled letter=" PRS " account=%s why=\"%s\"", STR(letter),
-                             log_str(account), why);
-        else
-                history_note(h, "event=filed letter=" PRS " account=%s mailbox=%s", STR(letter),
-                             log_str(account), log_str(mailbox));
+        line = history_begin(h, why ? S("unfiled") : S("filed"));
+        buf_puts(line, S(" letter="));
+        buf_puts(line, letter);
+        buf_puts(line, S(" account="));
+        buf_puts(line, str_of(log_str(account)));
+        buf_puts(line, why ? S(" why=") : S(" mailbox="));
+        buf_puts(line, str_of(log_str(why ? str_of(why) : mailbox)));
+        history_end(h);
 }
 
 static void open_history(void)
@@ -138,6 +141,8 @@ static void open_history(void)
         const struct settings *s = front.server.settings;
         static char name[16];
 
+        if (!s->history_days)
+                return;
         snprintf(name, sizeof(name), "mail.%u", front.start.index);
         front_must(history_open(&front.server.history, front_open_folder("history"), name, s->history_days,
                                 (uint64_t)s->history_size),

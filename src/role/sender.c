@@ -95,7 +95,8 @@ static void begin(void)
 static void sending(struct channel_message *m)
 {
         if (engine)
-                (m->body.n ? dispatch_ordered : dispatch_bell)(engine); /* mail roles say nothing, verbs "order" */
+                (m->body.n ? dispatch_ordered
+                           : dispatch_bell)(engine); /* mail roles say nothing, verbs "order" */
 }
 
 /* ATRN: a client of the mail role's takes letters itself. */
@@ -183,9 +184,10 @@ int role_sender(void)
         front_share(0);
         front_must(outbox_open(&front.server.outbox, front_open_folder("outbox")), "outbox/");
         front_open_directory();
-        front_must(history_open(&how.history, front_open_folder("history"), "sender",
-                                front.server.settings->history_days,
-                                (uint64_t)front.server.settings->history_size),
-                   "history/");
+        if (front.server.settings->history_days)
+                front_must(history_open(&how.history, front_open_folder("history"), "sender",
+                                        front.server.settings->history_days,
+                                        (uint64_t)front.server.settings->history_size),
+                           "history/");
         return front_run(&hooks);
 }

@@ -31,6 +31,7 @@ struct history {
         int today;      /* the day whose file was written last; then old ones go */
         int64_t second; /* that `stamp` tells */
         char stamp[40];
+        size_t line_at; /* where the line begins that is being written */
 };
 
 /* "20261121.mail.0" */
@@ -182,38 +183,56 @@ static void soon(struct timer *t)
                 timer_set(t, now() + WRITE_AFTER);
 }
 
-/* "2026-11-20T17:29:44": many lines share one. */
-static const char *stamp_of(struct history *h, int64_t second)
+/* "time=2026-11-20T17:29:44.": many lines share one. */
+static struct str stamp_of(struct history *h, int64_t second)
 {
         time_t t = (time_t)second;
         struct tm tm;
 
         if (second != h->second) {
                 gmtime_r(&t, &tm);
-                strftime(h->stamp, sizeof(h->stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+                strftime(h->stamp, sizeof(h->stamp), "time=%Y-%m-%dT%H:%M:%S.", &tm);
                 h->second = second;
         }
-        return h->stamp;
+        return str_of(h->stamp);
 }
 
-/* In one piece or not at all; control characters have been taken out by whoever quoted (log_str). */
-void history_note(struct history *h, const char *format, ...)
+struct buf *history_begin(struct history *h, struct str event)
 {
         int64_t at = wall_usec();
-        size_t before = h->lines.n;
-        va_list args;
+        unsigned ms = (unsigned)(at / 1000 % 1000);
+        const char digits[] = { (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10) };
 
-        buf_printf(&h->lines, "time=%s.%03dZ ", stamp_of(h, at / 1000000), (int)(at / 1000 % 1000));
-        va_start(args, format);
-        buf_vprintf(&h->lines, format, args);
-        va_end(args);
-        if (!buf_puts(&h->lines, S("\n"))) {
-                h->lines.n = before;
+        h->line_at = h->lines.n;
+        buf_puts(&h->lines, stamp_of(h, at / 1000000));
+        buf_puts(&h->lines, str_from(digits, sizeof(digits)));
+        buf_puts(&h->lines, S("Z event="));
+        buf_puts(&h->lines, event);
+        return &h->lines;
+}
+
+/* In one piece or not at all. */
+void history_end(struct history *h)
+{
+        if (!buf_puts(&h->lines, S("\n")) || h->lines.n - h->line_at > LINE_MOST) {
+                h->lines.n = h->line_at;
                 h->lines.full = false;
                 h->lost++;
         }
         if (!h->soon.slot && !h->busy)
                 timer_set(&h->soon, now() + WRITE_AFTER);
+}
+
+void history_note(struct history *h, struct str event, const char *format, ...)
+{
+        struct buf *line = history_begin(h, event);
+        va_list args;
+
+        buf_puts(line, S(" "));
+        va_start(args, format);
+        buf_vprintf(line, format, args);
+        va_end(args);
+        history_end(h);
 }
 
 int history_open(struct history **out, int dir, const char *writer, long keep_days, uint64_t most)

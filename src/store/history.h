@@ -14,8 +14,12 @@ struct history;
 [[nodiscard]] int history_open(struct history **out, int dir /* taken */,
                                const char *writer /* "mail.0"; NULL: to read */, long keep_days,
                                uint64_t most);
-void history_note(struct history *h, const char *format, ...)
-    __attribute__((format(printf, 2, 3))); /* never waits */
+/* A line: the event, then " key=value" after " key=value" appended by the caller, what comes from outside quoted by log_str. begin and end
+ * without a wait between them; neither waits. A line is at most 8 KB, longer ones are lost. */
+struct buf *history_begin(struct history *h, struct str event);
+void history_end(struct history *h);
+void history_note(struct history *h, struct str event, const char *format, ...)
+    __attribute__((format(printf, 3, 4))); /* the same in one */
 void history_close(struct history **h);
 /* Every line since then that has `needle` in it, and all others of the same letters; by time within a day and process. Of more than ten
  * thousand letters the first are given. `each` false: enough. For verbs. */

@@ -6,11 +6,22 @@
 
 #include <inttypes.h>
 
-enum { LINE_MOST = 6000 }; /* store/history.c reads lines of 8 KB */
+enum {
+        VALUE_MOST = 500,
+        ACTIONS_MOST = 4000
+}; /* quoted, a value may be twice as long, and a line is at most 8 KB */
 
 struct str smtp_letter_id(struct smtp *s)
 {
         return arena_printf(&s->session.command, "%s.%u", s->session.id, s->letters + 1);
+}
+
+static void put(struct buf *line, struct str key, struct str value)
+{
+        buf_puts(line, S(" "));
+        buf_puts(line, key);
+        buf_puts(line, S("="));
+        buf_puts(line, str_of(log_str(str_sub(value, 0, VALUE_MOST))));
 }
 
 static void put_who(struct buf *line, struct smtp *s)
@@ -18,16 +29,17 @@ static void put_who(struct buf *line, struct smtp *s)
         const struct session *session = &s->session;
         const struct letter *l = &s->letter;
 
-        buf_printf(line, "letter=" PRS " message-id=%s from=%s peer=%s", STR(smtp_letter_id(s)),
-                   log_str(l->message_id),
-                   log_str(arena_printf(&s->session.command, "<" PRS ">", STR(l->sender))),
-                   session_peer(session).z);
+        put(line, S("letter"), smtp_letter_id(s));
+        if (l->message_id.n)
+                put(line, S("message-id"), l->message_id);
+        put(line, S("from"), arena_printf(&s->session.command, "<" PRS ">", STR(l->sender)));
+        put(line, S("peer"), str_of(session_peer(session).z));
         if (session->account.n)
-                buf_printf(line, " user=%s", log_str(session->account));
+                put(line, S("user"), session->account);
 }
 
 /* "file=jill@hill.com send=bob@hamburger.edu hold=...": what was decided. */
-static void put_actions(struct buf *line, const struct action *actions, unsigned count)
+static void put_actions(struct buf *line, size_t from, const struct action *actions, unsigned count)
 {
         for (unsigned i = 0; i < count; i++) {
                 const struct action *a = &actions[i];
@@ -35,43 +47,49 @@ static void put_actions(struct buf *line, const struct action *actions, unsigned
 
                 if (a->kind == ACTION_DISCARD)
                         continue;
-                if (line->n > LINE_MOST - 1000) {
+                if (line->n - from > ACTIONS_MOST) {
                         buf_printf(line, " more=%u", count - i);
                         return;
                 }
-                buf_printf(line, " %s=%s",
-                           file                     ? "file"
-                           : a->flags & ACTION_HELD ? "hold"
-                                                    : "send",
-                           log_str(str_sub(file ? a->account : a->address, 0, 300)));
+                put(line,
+                    file                     ? S("file")
+                    : a->flags & ACTION_HELD ? S("hold")
+                                             : S("send"),
+                    file ? a->account : a->address);
         }
 }
 
 void smtp_note_accepted(struct smtp *s, uint64_t size)
 {
+        struct history *h = s->session.server->history;
         const struct letter *l = &s->letter;
-        auto_buf struct buf line = { 0 };
-        if (!s->session.server->history)
+        struct buf *line;
+        size_t from;
+
+        if (!h)
                 return;
-        buf_init(&line, LINE_MOST);
-        put_who(&line, s);
-        buf_printf(&line, " helo=%s size=%" PRIu64, log_str(str_of(s->helo)), size);
-        put_actions(&line, l->actions, l->count);
+        line = history_begin(h, S("accepted"));
+        from = line->n;
+        put_who(line, s);
+        put(line, S("helo"), str_of(s->helo));
+        buf_printf(line, " size=%" PRIu64, size);
+        put_actions(line, from, l->actions, l->count);
         for (unsigned i = 0; i < l->list_count; i++) {
-                buf_printf(&line, " list=%s", log_str(l->lists[i].address));
-                put_actions(&line, l->lists[i].actions, l->lists[i].count);
+                put(line, S("list"), l->lists[i].address);
+                put_actions(line, from, l->lists[i].actions, l->lists[i].count);
         }
-        history_note(s->session.server->history, "event=accepted " PRS, STR(buf_str(&line)));
+        history_end(h);
 }
 
 void smtp_note_refused(struct smtp *s, struct str reply)
 {
-        auto_buf struct buf line = { 0 };
+        struct history *h = s->session.server->history;
+        struct buf *line;
 
-        if (!s->session.server->history || !(s->session.state & (SMTP_MAIL | SMTP_RCPT | SMTP_CHUNKS)))
+        if (!h || !(s->session.state & (SMTP_MAIL | SMTP_RCPT | SMTP_CHUNKS)))
                 return;
-        buf_init(&line, LINE_MOST);
-        put_who(&line, s);
-        buf_printf(&line, " answer=%s", log_str(str_sub(reply, 0, 1000)));
-        history_note(s->session.server->history, "event=refused " PRS, STR(buf_str(&line)));
+        line = history_begin(h, S("refused"));
+        put_who(line, s);
+        put(line, S("answer"), reply);
+        history_end(h);
 }

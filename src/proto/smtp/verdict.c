@@ -216,7 +216,7 @@ static void history(struct dispatch *d, const struct outbox_job *j, const struct
         buf_printf(&line, " status=" PRS " answer=%s", STR(status), log_str(answer));
         log_event(event, PRS, STR(buf_str(&line)));
         if (d->how.history)
-                history_note(d->how.history, "event=%s " PRS, event, STR(buf_str(&line)));
+                history_note(d->how.history, str_of(event), PRS, STR(buf_str(&line)));
 }
 
 void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *answers, const char *peer,
@@ -260,6 +260,12 @@ void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *ans
                         to->status, words, to->peer);
         }
         finish(&g, results, conversation);
+}
+
+void verdict_rests(struct lane *l, const struct outbox_job *j, struct str why)
+{
+        for (unsigned i = 0; i < j->count; i++)
+                history(l->dispatch, j, &j->recipients[i], "deferred", S("4.4.1"), why, S(""));
 }
 
 void verdict_all(struct lane *l, struct outbox_job *j, const char *status, struct str text, bool held)
