@@ -60,6 +60,8 @@ static void rewritten(struct arena *a, struct str sender)
         struct str out = srs_forward(a, KEY, sender, S("forward.example"), AT), local, list, member;
         size_t at = str_rfind(out, '@');
 
+        if (str_has_control(sender)) /* it was checked when it came in */
+                return;
         local = str_sub(out, 0, at == STR_NONE ? out.n : at);
         if (!str_eq(out, sender) && str_istarts(local, S("SRS0=")))
                 must(str_eq(srs_reverse(a, KEY, local, AT), sender), "SRS does not come back");

@@ -39,23 +39,48 @@ static bool inside_signed(const struct mime *m, uint32_t i)
         return false;
 }
 
+/* What stands before, between and behind parts is for nobody to read (RFC 2046 §5.1.1). */
+static enum downcode_can look_between(const struct mime *m, uint32_t i, struct str between)
+{
+        if (seven_bits(between))
+                return DOWNCODE_NOT_NEEDED;
+        if (ascii_only(between)) /* a long line */
+                return DOWNCODE_BROKEN;
+        for (struct str line; between.n;) {
+                str_cut(&between, '\n', &line);
+                if (line.n > LINE_MOST + 1 || (str_starts(line, S("--")) && !ascii_only(line)))
+                        return DOWNCODE_BROKEN; /* no boundary may change */
+        }
+        return inside_signed(m, i) ? DOWNCODE_SIGNED : DOWNCODE_YES;
+}
+
 static enum downcode_can look(const struct mime *m, struct str letter)
 {
-        enum downcode_can can = DOWNCODE_NOT_NEEDED;
+        enum downcode_can can = DOWNCODE_NOT_NEEDED, between;
+        uint64_t at = 0;
 
         if (m->cut || m->has_8bit)
                 return DOWNCODE_BROKEN;
-        for (uint32_t i = 0; i < m->count; i++) {
+        for (uint32_t i = 0; i <= m->count; i++) {
                 const struct mime_part *p = &m->parts[i];
 
+                between = look_between(m, i ? i - 1 : MIME_NONE,
+                                       part_of(letter, at, i < m->count ? p->header : letter.n));
+                if (between > DOWNCODE_YES)
+                        return between;
+                if (between == DOWNCODE_YES)
+                        can = header_has(letter, S("DKIM-Signature")) ? DOWNCODE_SIGNED : DOWNCODE_YES;
+                if (i == m->count || can == DOWNCODE_SIGNED)
+                        break;
+                at = p->kind == MIME_LEAF ? p->end : p->body;
                 if (!ascii_only(part_of(letter, p->header, p->body)))
                         return DOWNCODE_BROKEN;
                 if (p->kind != MIME_LEAF || seven_bits(part_of(letter, p->body, p->end)))
                         continue;
                 if (inside_signed(m, i) || header_has(letter, S("DKIM-Signature")))
                         return DOWNCODE_SIGNED;
-                if (coded(p))
-                        return DOWNCODE_BROKEN;
+                if (coded(p) || str_eq(p->type, S("multipart")) || str_eq(p->type, S("message")))
+                        return DOWNCODE_BROKEN; /* RFC 2045 §6.4: those may not be coded */
                 can = DOWNCODE_YES;
         }
         return can;
@@ -86,8 +111,8 @@ static void put_quoted(struct buf *out, struct str text)
                         buf_puts(out, S("=\r\n"));
                         column = 0;
                 }
-                /* a dot or "From " at the start of a line has a hard life elsewhere */
-                if (!column && (c == '.' || c == 'F'))
+                /* a dot or "From " at the start of a line has a hard life elsewhere; and no line may become a boundary */
+                if (!column && (c == '.' || c == 'F' || c == '-'))
                         plain = false;
                 if (plain) {
                         buf_u8(out, c);
@@ -155,6 +180,12 @@ static void put_leaf(struct buf *out, struct str letter, const struct mime_part 
                 put_base64(out, body);
 }
 
+static void put_between(struct buf *out, struct str text)
+{
+        for (size_t i = 0; i < text.n; i++)
+                buf_u8(out, (uint8_t)text.p[i] > 127 ? '?' : (uint8_t)text.p[i]);
+}
+
 static void code(const struct mime *m, struct str letter, struct buf *out)
 {
         uint64_t at = 0;
@@ -162,7 +193,7 @@ static void code(const struct mime *m, struct str letter, struct buf *out)
         for (uint32_t i = 0; i < m->count; i++) {
                 const struct mime_part *p = &m->parts[i];
 
-                buf_puts(out, part_of(letter, at, p->header));
+                put_between(out, part_of(letter, at, p->header));
                 at = p->header;
                 if (p->kind != MIME_LEAF && !str_eq(p->encoding, S("7bit"))) {
                         put_header(out, part_of(letter, p->header, p->body), "7bit", "");
@@ -172,7 +203,7 @@ static void code(const struct mime *m, struct str letter, struct buf *out)
                         at = p->end;
                 }
         }
-        buf_puts(out, part_of(letter, at, letter.n));
+        put_between(out, part_of(letter, at, letter.n));
 }
 
 enum downcode_can downcode_look(struct str letter)
