@@ -8,9 +8,9 @@
 #include "cli/cli.h"
 #include "cli/control.h"
 #include "mail/address.h"
+#include "net/mx.h"
 #include "run/log.h"
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #define SYSTEM_CONFIG "/etc/pail.conf"
-enum { TO_MOST = 16 };
+#define DNS_PATIENCE  30
+enum { TO_MOST = MX_ADDRESSES_MOST };
 
 static struct sending sending;
 static bool bp, bs, run_queue;
@@ -249,10 +250,29 @@ static int enter(struct sending *s, bool *stranger)
 
 /* ---- ways out ---- */
 
+/* By the system's resolvers, since it is a person who names the host. */
+static int ask_addresses(struct sending *s, struct mx_host *host)
+{
+        struct dns_how ask = { "system", "", "" };
+        struct buf auto_buf words = { 0 };
+        struct str why = S("");
+        struct dns *dns;
+        int rc;
+
+        buf_init(&words, 1024);
+        if (dns_open(&dns, &ask, &words) < 0)
+                return tool_fail(&s->tool, -EAGAIN, S("dns"), arena_str(&s->tool.arena, buf_str(&words)).p);
+        rc = mx_addresses(dns, host, in_seconds(DNS_PATIENCE), &s->tool.arena, &why);
+        dns_close(&dns);
+        if (rc == 0)
+                return 0;
+        tool_fail(&s->tool, rc, host->name, arena_str(&s->tool.arena, why).p);
+        return rc == -ENOENT ? EX_NOHOST : EX_TEMPFAIL;
+}
+
 static int resolve(struct sending *s, struct str text, struct addr *to, unsigned *count)
 {
-        struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
-        struct str host = text;
+        struct mx_host host = { .name = text };
         uint64_t port = 25;
         size_t colon = str_rfind(text, ':');
         int rc;
@@ -261,22 +281,18 @@ static int resolve(struct sending *s, struct str text, struct addr *to, unsigned
         if (addr_parse(text, 25, to))
                 return 0;
         if (colon != STR_NONE) {
-                host = str_sub(text, 0, colon);
+                host.name = str_sub(text, 0, colon);
                 if (!str_u64(str_from_at(text, colon + 1), &port) || !port || port > 65535)
                         return bad(text, "not HOST or HOST:PORT");
         }
-        rc = getaddrinfo(arena_str(&s->tool.arena, host).p, NULL, &hints, &found);
-        if (rc) {
-                tool_fail(&s->tool, -ENOENT, host, gai_strerror(rc));
-                return rc == EAI_AGAIN ? EX_TEMPFAIL : EX_NOHOST;
+        if (!domain_normal(&s->tool.arena, host.name, &host.name))
+                return bad(text, "no host can have this name");
+        rc = ask_addresses(s, &host);
+        for (*count = 0; rc == 0 && *count < host.count; ++*count) {
+                to[*count] = host.addresses[*count];
+                to[*count].port = (uint16_t)port;
         }
-        *count = 0;
-        for (const struct addrinfo *i = found; i && *count < TO_MOST; i = i->ai_next) {
-                to[*count] = addr_of(i->ai_addr);
-                to[(*count)++].port = (uint16_t)port;
-        }
-        freeaddrinfo(found);
-        return *count ? 0 : EX_NOHOST;
+        return rc;
 }
 
 /* The other end of *fd is a session of the running server's. 0; -ENOENT: none runs; else an exit code, said. */

@@ -132,7 +132,9 @@ int cli_help(const char *verb)
 static int called_by_name(int argc, char **argv)
 {
         static char send[] = "send", queue[] = "queue", *show_queue[] = { queue, NULL };
-        const char *slash = argc ? strrchr(argv[0], '/') : NULL, *name = slash ? slash + 1 : argc ? argv[0] : "";
+        const char *slash = argc ? strrchr(argv[0], '/') : NULL, *name = slash  ? slash + 1
+                                                                         : argc ? argv[0]
+                                                                                : "";
 
         if (!strcmp(name, "mailq"))
                 return verb_queue(1, show_queue);
