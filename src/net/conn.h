@@ -83,7 +83,8 @@ void conn_body(struct conn *c, struct str piece);
 void conn_secret(struct conn *c, bool on);
 /* The tap sees of the last line only its first `shown` bytes. To be said before the next reading or writing. */
 void conn_hide(struct conn *c, size_t shown);
-void conn_told(struct conn *c); /* the tap sees the last line now, not a moment later: nothing of it is to be hidden */
+void conn_told(
+    struct conn *c); /* the tap sees the last line now, not a moment later: nothing of it is to be hidden */
 void conn_set_tap(struct conn *c, struct conn_tap *tap);
 bool conn_has_tap(const struct conn *c);
 

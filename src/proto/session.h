@@ -64,8 +64,9 @@ struct server {
         struct indexer *indexer;   /* store/search.h; NULL: nothing is indexed here */
         struct watchers *watchers; /* proto/watch.h; NULL: no bells */
         struct outbox *outbox;
-        struct history *history; /* store/history.h: what happened to each letter; NULL: nobody writes it down */
-        struct files *files;     /* store/files.h; NULL: no files here */
+        struct history
+            *history;        /* store/history.h: what happened to each letter; NULL: nobody writes it down */
+        struct files *files; /* store/files.h; NULL: no files here */
         struct passive *passive; /* net/passive.h: ports for PASV */
         /* A socket bound to this address and port (FTP's data ports), from the supervisor: -errno. Waits. */
         int (*bound_socket)(void *context, struct addr local);
@@ -74,7 +75,8 @@ struct server {
         /* ATRN (RFC 2645): the connection becomes the sender's client for these domains, by space; takes fd, a stream socket. 0 or -errno. */
         int (*turn)(void *context, int fd, struct str domains);
         struct channel *keeper;
-        struct str srs_key;   /* of senders of forwarded letters (mail/srs.h); empty: none yet, and none are rewritten */
+        struct str
+            srs_key; /* of senders of forwarded letters (mail/srs.h); empty: none yet, and none are rewritten */
         struct tls_context *tls;                     /* NULL: none; hold it while a session uses it */
         const char *status;                          /* NULL, or why new letters are refused just now */
         const struct session_kind *kinds[PROTOCOLS]; /* by enum protocol; NULL: not served */
@@ -101,7 +103,8 @@ struct session {
         unsigned errors;      /* bad commands so far */
         bool greeted, ending; /* ending: leave after this reply */
         bool implicit_tls;
-        bool owner; /* the folder's owner, by pail send: may send to anywhere, as anybody, without a sign-in */
+        bool
+            owner; /* the folder's owner, by pail send: may send to anywhere, as anybody, without a sign-in */
         enum woken woken; /* why it runs again after PARKED */
         nsec began;
         nsec deadline; /* for the next command; 0: not waiting for one yet */
@@ -114,7 +117,8 @@ struct session {
 /* Starts a session on a fresh connection: takes conn. Refuses politely over the limits and from banned addresses.
  * Does not wait: for the loop's stack. */
 void session_start(struct server *server, struct conn *conn, enum protocol protocol);
-void session_start_owner(struct server *server, struct conn *conn, enum protocol protocol); /* of the folder */
+void session_start_owner(struct server *server, struct conn *conn,
+                         enum protocol protocol); /* of the folder */
 /* The same in the running fiber, until the conversation has ended (or parked for the first time). For tests. */
 void session_run_here(struct server *server, struct conn *conn, enum protocol protocol);
 /* The deadline of the next command: `seconds` after the first call since the last command, also across parking.

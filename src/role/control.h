@@ -11,6 +11,6 @@ enum control_kind {
         CONTROL_SECRETS, /* packed account -> struct keeper_said, text: rows of struct secret_entry */
         CONTROL_BANS,    /* u32 how many to pass over -> keeper_said, text: rows of struct ban_entry */
         CONTROL_UNBAN,   /* packed address as text -> struct keeper_said */
-        CONTROL_SUBMIT,  /* and a descriptor, a stream socket on which SMTP shall be spoken with pail send, who may send to
+        CONTROL_SUBMIT, /* and a descriptor, a stream socket on which SMTP shall be spoken with pail send, who may send to
                             anywhere as anybody: whoever may ask here may -> "yes", or "" when no mail role is there just now */
 };

@@ -57,8 +57,8 @@ enum role_kind {
         ROLE_WATCH,       /* mail: accounts it watches from now on, or no more (role/bells.h) */
         ROLE_CHANGED,     /* mail: accounts it has changed */
         ROLE_BIND,        /* files: a socket bound to an address and port, see below */
-        ROLE_TURNED,      /* mail, and on to the sender: domains by space, and the descriptor of a client that takes their letters */
-        ROLE_SENDING,     /* mail, and on to the sender: something was put into the outbox, or ("order") a verb gave one */
+        ROLE_TURNED, /* mail, and on to the sender: domains by space, and the descriptor of a client that takes their letters */
+        ROLE_SENDING, /* mail, and on to the sender: something was put into the outbox, or ("order") a verb gave one */
         /* supervisor to role */
         ROLE_STOP,        /* finish your commands and end */
         ROLE_PEER,        /* u32 index, and the descriptor: a mail process was restarted */
@@ -69,8 +69,8 @@ enum role_kind {
         ROLE_KEY,         /* and the descriptor, to the keeper, after SIGHUP */
         ROLE_DIRECTORY,   /* the directory has changed */
         ROLE_DUMP,        /* SIGQUIT: print your fibers */
-        ROLE_SUBMIT,      /* to mail: and a descriptor, on which the owner of the folder speaks SMTP (pail send) */
-        ROLE_BELL,        /* to mail: accounts that another has changed (role/bells.h) */
+        ROLE_SUBMIT, /* to mail: and a descriptor, on which the owner of the folder speaks SMTP (pail send) */
+        ROLE_BELL,   /* to mail: accounts that another has changed (role/bells.h) */
 };
 struct channel_message;
 int role_take_fd(

@@ -39,7 +39,8 @@ struct intake_hooks {
         int (*tell_done)(void *context, unsigned to, const struct intake_place *place);
         void (*filed)(void *context, struct str account); /* a letter is there: ring the bell */
         /* One letter's: filed, or (why) set aside in unfiled/. letter: its envelope's `session`. For the history; must not wait. */
-        void (*noted)(void *context, struct str letter, struct str account, struct str mailbox, const char *why);
+        void (*noted)(void *context, struct str letter, struct str account, struct str mailbox,
+                      const char *why);
         void *context;
 };
 struct intake_limits {

@@ -151,7 +151,8 @@ struct outbox_policy {
 };
 [[nodiscard]] int outbox_policy_put(struct outbox *o, struct str domain, const struct outbox_policy *p);
 /* -ENOENT: none that is still good. */
-[[nodiscard]] int outbox_policy(struct outbox *o, struct str domain, struct arena *a, struct outbox_policy *out);
+[[nodiscard]] int outbox_policy(struct outbox *o, struct str domain, struct arena *a,
+                                struct outbox_policy *out);
 
 /* ---- lists: what came back, counted for each member ---- */
 [[nodiscard]] int outbox_bounced(struct outbox *o, struct str list, struct str member, int64_t at);

@@ -112,7 +112,9 @@ int outbox_letter_end(struct db *d, uint64_t letter)
         kind = outbox_letter_kind(d, letter);
         if (kind < 0)
                 return kind;
-        q = db_query(d, ATTEMPTS_DROP); /* a verb may have removed the letter, and an attempt come to its end after that */
+        q = db_query(
+            d,
+            ATTEMPTS_DROP); /* a verb may have removed the letter, and an attempt come to its end after that */
         db_bind_u64(&q, 1, letter);
         rc = db_exec(&q);
         if (rc < 0 || !kind)

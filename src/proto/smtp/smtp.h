@@ -24,7 +24,8 @@
 #include "net/dot.h"
 #include "proto/command.h"
 
-extern const struct session_kind smtp_kind; /* for PROTOCOL_SMTP, _SUBMISSION, _SUBMISSIONS, _LMTP and _ATRN */
+extern const struct session_kind
+    smtp_kind; /* for PROTOCOL_SMTP, _SUBMISSION, _SUBMISSIONS, _LMTP and _ATRN */
 extern const struct dialect smtp_dialect;
 
 enum smtp_state {
@@ -125,7 +126,7 @@ int smtp_reply(struct session *s, const char *format, ...) __attribute__((format
 int smtp_refuse(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool smtp_xtext(struct str s, size_t most); /* RFC 3461 §4 */
 bool smtp_submission(const struct session *s);
-bool smtp_lmtp(const struct session *s); /* RFC 2033: for hosts that are trusted, an answer a recipient */
+bool smtp_lmtp(const struct session *s);    /* RFC 2033: for hosts that are trusted, an answer a recipient */
 bool smtp_trusted(const struct session *s); /* loopback, or settings.trusted_addresses */
 bool smtp_offers_auth(const struct session *s);
 void smtp_forget(struct smtp *s); /* as after STARTTLS: HELO, transaction, sign-in */
@@ -133,13 +134,15 @@ void smtp_forget(struct smtp *s); /* as after STARTTLS: HELO, transaction, sign-
 /* letter.c */
 void letter_reset(struct smtp *s); /* no transaction any more; state READY (or NEW before HELO) */
 /* Adds what a recipient means; an account or address that gets the letter already gets it once. false: too many. */
-bool letter_has(const struct letter *l, const struct action *t); /* does the same account or address get it already? */
+bool letter_has(const struct letter *l,
+                const struct action *t); /* does the same account or address get it already? */
 bool letter_add(struct letter *l, const struct action *actions, unsigned count);
 bool letter_may_grow(const struct letter *l); /* is there room for one more recipient? */
 bool smtp_may_send_as(struct session *s, struct str normal);
 
 /* history.c: for pail trace; nothing where nobody writes it down. */
-struct str smtp_letter_id(struct smtp *s); /* of the letter under way: what Received says behind "id". For this command */
+struct str smtp_letter_id(
+    struct smtp *s); /* of the letter under way: what Received says behind "id". For this command */
 void smtp_note_accepted(struct smtp *s, uint64_t size);
 void smtp_note_refused(struct smtp *s, struct str reply); /* a letter, or one of its recipients */
 
