@@ -24,7 +24,6 @@
 enum { TO_MOST = MX_ADDRESSES_MOST };
 
 static struct sending sending;
-static bool bp, bs, run_queue;
 
 /* ---- addresses ---- */
 
@@ -72,112 +71,6 @@ bool send_add(struct sending *s, struct str typed)
         return true;
 }
 
-/* ---- the line, as programs have written it since 1983 ---- */
-
-struct line {
-        struct str *words;
-        size_t n, at;
-        struct str sender; /* p NULL: not said */
-};
-
-static int bad(struct str what, const char *why)
-{
-        return tool_fail(&sending.tool, -EINVAL, what, why);
-}
-
-/* What follows the letter in its word, or the next word. */
-static bool value_of(struct line *l, struct str *word, struct str *value)
-{
-        *value = *word;
-        *word = S("");
-        if (value->n)
-                return true;
-        if (l->at == l->n)
-                return false;
-        *value = l->words[l->at++];
-        return true;
-}
-
-static int set_value(struct sending *s, struct line *l, char letter, struct str value)
-{
-        switch (letter) {
-        case 'f':
-        case 'r': l->sender = value; break;
-        case 'F': s->full_name = arena_str(&s->tool.arena, value).p; break;
-        case 'N': s->notify = value; break;
-        case 'V': s->envid = value; break;
-        case 'R': s->ret = value; break;
-        case 'b':
-                bp = str_eq(value, S("p"));
-                bs = str_eq(value, S("s"));
-                if (!bp && !bs && !str_eq(value, S("m")))
-                        return bad(value, "of -b there are m, p and s");
-                break;
-        case 'o':
-                if (str_eq(value, S("i")))
-                        s->dots_stay = true;
-                break;
-        default: break; /* B, h, C, L, p, X, O, d: of no meaning here */
-        }
-        return 0;
-}
-
-/* One word of letters: "-t", "-oi", "-fjack@town.com", "-ti". */
-static int take_letters(struct sending *s, struct line *l, struct str word)
-{
-        struct str value, letter;
-        int rc = 0;
-
-        while (word.n && rc == 0) {
-                letter = str_sub(word, 0, 1);
-                word = str_from_at(word, 1);
-                switch (letter.p[0]) {
-                case 't': s->by_header = true; break;
-                case 'i': s->dots_stay = true; break;
-                case 'v': s->verbose = true; break;
-                case 'n':
-                case 'm':
-                case 'U':
-                case 'G':
-                case 's':
-                case 'e': break; /* -em, -eq and the like: the e's letter follows */
-                case 'q':        /* -q30m: every half hour is what a server does anyway */
-                        run_queue = true;
-                        word = S("");
-                        break;
-                case 'd': word = S(""); break;
-                default:
-                        if (str_find(S("frFNVRboBhCLpXOA"), letter.p[0]) == STR_NONE)
-                                return bad(letter, "no such option");
-                        if (!value_of(l, &word, &value))
-                                return bad(letter, "a value is missing");
-                        rc = set_value(s, l, letter.p[0], value);
-                        break;
-                }
-                if (letter.p[0] == 'e')
-                        word = S("");
-        }
-        return rc;
-}
-
-/* Options and recipients; recipients stay in l->words. */
-static int take_line(struct sending *s, struct line *l)
-{
-        size_t kept = 0;
-        int rc = 0;
-
-        while (l->at < l->n && rc == 0) {
-                struct str word = l->words[l->at++];
-
-                if (word.n > 1 && word.p[0] == '-')
-                        rc = take_letters(s, l, str_from_at(word, 1));
-                else
-                        l->words[kept++] = word;
-        }
-        l->n = kept;
-        return rc;
-}
-
 /* ---- who and where we are ---- */
 
 static bool is_local(struct sending *s, struct str domain)
@@ -203,7 +96,7 @@ static struct str own_domain(struct sending *s)
         return s->host;
 }
 
-static int who_we_are(struct sending *s, const struct line *l, struct str login)
+static int who_we_are(struct sending *s, const struct send_line *l, struct str login)
 {
         char name[256] = "localhost";
 
@@ -246,6 +139,11 @@ static int enter(struct sending *s, bool *stranger)
         s->folder = rc == 0;
         s->demo = s->folder && !s->tool.config;
         return rc;
+}
+
+static int bad(struct str what, const char *why)
+{
+        return tool_fail(&sending.tool, -EINVAL, what, why);
 }
 
 /* ---- ways out ---- */
@@ -396,7 +294,7 @@ static int speak(struct sending *s)
 
 /* ---- the verb ---- */
 
-static int send_letter(struct sending *s, struct line *l, struct str login, bool stranger)
+static int send_letter(struct sending *s, struct send_line *l, struct str login, bool stranger)
 {
         int rc = who_we_are(s, l, login);
 
@@ -410,18 +308,18 @@ static int send_letter(struct sending *s, struct line *l, struct str login, bool
         return rc ? rc : deliver(s, stranger);
 }
 
-static int run(struct sending *s, struct line *l)
+static int run(struct sending *s, struct send_line *l)
 {
         static char list[] = "list", retry[] = "retry", all[] = "--all", queue[] = "queue", dir[] = "--dir",
                     config[] = "--config";
-        char *words[6] = { queue, bp ? list : retry };
+        char *words[6] = { queue, l->bp ? list : retry };
         const struct passwd *user = getpwuid(getuid());
         struct str login = arena_str(&s->tool.arena, str_of(user ? user->pw_name : "nobody"));
         bool stranger;
         int n = 2, rc;
 
-        if (bp || run_queue) {
-                if (!bp)
+        if (l->bp || l->run_queue) {
+                if (!l->bp)
                         words[n++] = all;
                 if (s->tool.dir || s->tool.config) {
                         words[n++] = s->tool.dir ? dir : config;
@@ -436,7 +334,7 @@ static int run(struct sending *s, struct line *l)
         rc = enter(s, &stranger);
         if (rc)
                 return rc;
-        return bs ? speak(s) : send_letter(s, l, login, stranger);
+        return l->bs ? speak(s) : send_letter(s, l, login, stranger);
 }
 
 int verb_send(int argc, char **argv)
@@ -444,7 +342,7 @@ int verb_send(int argc, char **argv)
         struct sending *s = &sending;
         const struct tool_option options[] = { { "to-host", &s->to_host, NULL }, { 0 } };
         int before = 1, rc;
-        struct line l = { 0 };
+        struct send_line l = { 0 };
 
         while (before < argc && strcmp(argv[before], "--") != 0)
                 before++;
@@ -452,7 +350,7 @@ int verb_send(int argc, char **argv)
         if (rc == 0) {
                 l.words = s->tool.words;
                 l.n = s->tool.count;
-                rc = take_line(s, &l);
+                rc = send_line(s, &l);
         }
         if (rc == 0) { /* behind "--" there are only recipients */
                 struct str *words = arena_array(&s->tool.arena, struct str, (size_t)argc);

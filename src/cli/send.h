@@ -1,6 +1,6 @@
 /* pail send, known to programs as /usr/sbin/sendmail: what its files share.
  *
- *   send.c          the line, who it is, which way; exit codes
+ *   send.c          who it is, which way                send_line.c   the options
  *   send_letter.c   the letter from stdin: line ends, dots, recipients in the header (-t), the fields it lacks
  *   send_out.c      SMTP: to the running server, to --to-host, or by routes and MX as the sender role would
  */
@@ -28,6 +28,15 @@ struct sending {
 /* A bare name becomes an address here. false, said: that is no address. */
 bool send_address(struct sending *s, struct str typed, struct str *normal);
 bool send_add(struct sending *s, struct str typed);
+
+/* send_line.c */
+struct send_line {
+        struct str *words; /* afterwards only the recipients */
+        size_t n, at;
+        struct str sender;      /* p NULL: not said */
+        bool bp, bs, run_queue; /* the queue; SMTP on stdin; -q */
+};
+int send_line(struct sending *s, struct send_line *l); /* 0 or EX_USAGE, said */
 
 /* send_letter.c: EX_OK, or said. */
 int send_read(struct sending *s);
