@@ -186,8 +186,9 @@ class Server(Pail):
         """What `pail queue list` says, nothing of it: an empty queue."""
         return self.verb('queue', 'list').stdout
 
-    def wait_empty(self):
-        until('nothing waits to be sent', lambda: not re.search(r'@', self.queued()))
+    def wait_empty(self, domain=None):
+        of = ('--domain', domain) if domain else ()
+        until(f'nothing waits for {domain or "anybody"}', lambda: '@' not in self.verb('queue', 'list', *of).stdout)
 
 
 class Mta(Peer):

@@ -165,8 +165,8 @@ static struct str tls_words(struct session *s)
 
 static struct str protocol_word(struct smtp *s)
 {
-        return trace_protocol(false, s->extended, conn_has_tls(s->session.conn), s->session.account.n > 0,
-                              s->letter.utf8);
+        return trace_protocol(smtp_lmtp(&s->session), s->extended, conn_has_tls(s->session.conn),
+                              s->session.account.n > 0, s->letter.utf8);
 }
 
 /* Our fields, before its own: Return-Path, Received; Date and Message-ID where a submitted letter lacks them. */
@@ -345,8 +345,8 @@ static void log_accepted(struct smtp *s, uint64_t id, uint64_t size)
         log_event("accepted",
                   "session=%s id=%" PRIu64 " from=<%s> size=%" PRIu64 " recipients=%u to=<%s> with=" PRS
                   " peer=%s user=%s",
-                  session->id, id, log_str(s->letter.sender), size, s->letter.recipients,
-                  log_str(s->letter.recipient), STR(word), session_peer(session).z,
+                  session->id, id, s->letter.sender.n ? log_str(s->letter.sender) : "", size,
+                  s->letter.recipients, log_str(s->letter.recipient), STR(word), session_peer(session).z,
                   log_str(session->account));
 }
 
