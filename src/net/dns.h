@@ -24,7 +24,18 @@ struct dns_how {
                            struct buf *why); /* 0, or -EINVAL and a sentence */
 void dns_close(struct dns **d);
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
+/* Where forwarders are asked: do they pass on what DNSSEC needs? 0, or *why is a sentence, and nothing can be validated by way of them. Waits. */
+[[nodiscard]] int dns_check(struct dns *d, nsec deadline, struct arena *a, struct str *why);
+
+enum dns_type {
+        DNS_A = 1,
+        DNS_MX = 15,
+        DNS_TXT = 16,
+        DNS_AAAA = 28,
+        DNS_SRV = 33,
+        DNS_DNSKEY = 48,
+        DNS_TLSA = 52
+};
 struct dns_answer {
         bool exists;          /* there are records */
         bool no_name;         /* NXDOMAIN */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define SELF_WAIT 10
+#define DNS_CHECK 5
 enum { PASSWORDS_MOST = 256 * 1024 };
 
 static struct dispatch_how how;
@@ -83,6 +84,24 @@ static int self(void *context, struct conn **out)
 
 /* ---- the life of the role ---- */
 
+/* A forwarder that strips DNSSEC makes every signed domain's mail wait, and nobody would know why. */
+static void check_dns(void *arg)
+{
+        auto_arena struct arena a = { 0 };
+        struct str why = S("");
+        int rc;
+
+        (void)arg;
+        arena_init(&a, 1 << 20);
+        rc = dns_check(how.dns, in_seconds(DNS_CHECK), &a, &why);
+        if (rc < 0 && rc != -ECANCELED)
+                log_warn("dns",
+                         "why=%s what=\"by way of this resolver DNSSEC cannot be validated: mail to signed domains "
+                         "will wait. Set resolver to recursive, or to one that passes signatures on\"",
+                         log_str(why));
+        front.busy--;
+}
+
 static void begin(void)
 {
         how.settings = front.server.settings;
@@ -90,6 +109,9 @@ static void begin(void)
         how.directory = front.server.directory;
         how.self = self;
         front_must(dispatch_start(&engine, &how), "outbox/");
+        if (!str_eq(str_of(how.settings->resolver), S("recursive")) && *how.settings->trust_anchors &&
+            fiber_spawn("DNS check", check_dns, NULL) == 0)
+                front.busy++; /* the end waits for it */
 }
 
 static void sending(struct channel_message *m)
