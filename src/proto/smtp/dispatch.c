@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define SWEEP_EVERY   (60 * SECOND) /* for what is overdue */
+#define SWEEP_MOST    60            /* seconds: for what is overdue */
 #define LOOK_AGAIN    (5 * SECOND)  /* after trouble with the outbox */
 #define STOP_PATIENCE (15 * SECOND) /* for letters under way */
 #define FULL_FOR      SECOND        /* then a look of its own whether there is a place */
@@ -319,25 +319,35 @@ static void begin_sweep(struct dispatch *d)
         d->fibers++;
 }
 
+/* Often enough that what is told after a short time is told by then. */
+static nsec sweep_every(const struct settings *s)
+{
+        long t = s->delay_notice_after && s->delay_notice_after < s->max_queue_time ? s->delay_notice_after
+                                                                                    : s->max_queue_time;
+
+        t /= 2;
+        return (t < 1 ? 1 : t > SWEEP_MOST ? SWEEP_MOST : t) * SECOND;
+}
+
 static void engine(void *arg)
 {
         struct dispatch *d = arg;
         nsec sweep_at = 0;
 
         while (!d->stopping) {
-                nsec until = now() + SWEEP_EVERY;
+                nsec every = sweep_every(d->how.settings), until = now() + every;
                 int64_t next, away;
 
                 d->again = false;
                 if ((now() >= sweep_at || d->ordered) && !d->sweeping) {
                         d->ordered = false;
                         begin_sweep(d);
-                        sweep_at = now() + SWEEP_EVERY;
+                        sweep_at = now() + every;
                 }
                 idles_end(d, now());
                 next = look(d);
                 away = next - wall_usec();
-                if (away < SWEEP_EVERY / 1000)
+                if (away < every / 1000)
                         until = now() + (away > 0 ? away * 1000 : 0);
                 for (unsigned i = 0; i < IDLES; i++)
                         if (d->idles[i].client && d->idles[i].until < until)
