@@ -69,7 +69,8 @@ struct str srs_forward(struct arena *a, struct str key, struct str sender, struc
                 return sender;
         local = str_sub(sender, 0, at);
         domain = str_from_at(sender, at + 1);
-        if (!local.n || !domain.n || str_ieq(domain, our_domain) || local.n > LOCAL_MOST || str_find(domain, '=') != STR_NONE)
+        if (!local.n || !domain.n || str_ieq(domain, our_domain) || local.n > LOCAL_MOST ||
+            str_find(domain, '=') != STR_NONE)
                 return sender;
         if (is_srs(local, '0')) { /* the first forwarder's: it comes back by way of him */
                 rest = arena_printf(a, PRS "=" PRS, STR(domain), STR(str_from_at(local, 4)));

@@ -96,7 +96,8 @@ static void check_dns(void *arg)
         rc = dns_check(how.dns, in_seconds(DNS_CHECK), &a, &why);
         if (rc < 0 && rc != -ECANCELED)
                 log_warn("dns",
-                         "why=%s what=\"by way of this resolver DNSSEC cannot be validated: mail to signed domains "
+                         "why=%s what=\"by way of this resolver DNSSEC cannot be validated: mail to signed "
+                         "domains "
                          "will wait. Set resolver to recursive, or to one that passes signatures on\"",
                          log_str(why));
         front.busy--;

@@ -42,7 +42,8 @@ static int step(Gsasl_session *g, struct str challenge, struct buf *out)
 }
 
 /* LOGIN has no initial response: its first token answers the first question, whatever that is. */
-static int converse(struct smtp_client *c, Gsasl_session *g, const char *mechanism, struct arena *a, struct smtp_answer *answer)
+static int converse(struct smtp_client *c, Gsasl_session *g, const char *mechanism, struct arena *a,
+                    struct smtp_answer *answer)
 {
         auto_buf struct buf token = { 0 }, challenge = { 0 };
         bool ask_first = str_eq(str_of(mechanism), S("LOGIN"));
@@ -51,14 +52,16 @@ static int converse(struct smtp_client *c, Gsasl_session *g, const char *mechani
         buf_init(&challenge, TOKEN_MOST);
         buf_init(&token, TOKEN_MOST);
         sasl = step(g, S(""), &token);
-        for (unsigned round = 0; round < ROUNDS_MOST && (sasl == GSASL_OK || sasl == GSASL_NEEDS_MORE); round++) {
+        for (unsigned round = 0; round < ROUNDS_MOST && (sasl == GSASL_OK || sasl == GSASL_NEEDS_MORE);
+             round++) {
                 conn_secret(c->conn, true);
                 if (round)
                         conn_printf(c->conn, PRS "\r\n", STR(buf_str(&token)));
                 else if (ask_first)
                         conn_printf(c->conn, "AUTH %s\r\n", mechanism);
                 else
-                        conn_printf(c->conn, "AUTH %s " PRS "\r\n", mechanism, STR(token.n ? buf_str(&token) : S("=")));
+                        conn_printf(c->conn, "AUTH %s " PRS "\r\n", mechanism,
+                                    STR(token.n ? buf_str(&token) : S("=")));
                 conn_flush(c->conn, in_seconds(SECONDS_COMMAND));
                 conn_secret(c->conn, false);
                 rc = client_reply(c, "AUTH", in_seconds(SECONDS_COMMAND), a, answer);
