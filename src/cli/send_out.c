@@ -179,28 +179,6 @@ static const char *read_passwords(struct sending *s)
         return text.p;
 }
 
-/* A relay's sign-in; its password goes to nobody but the right one. */
-static void sign_in(const struct dispatch *d, struct way *w, struct smtp_client_how *how)
-{
-        struct str rest = str_of(d->how.relay_passwords), line, word;
-
-        while (rest.n && w->route.kind == ROUTE_RELAY) {
-                str_cut(&rest, '\n', &line);
-                str_cut(&line, ' ', &word);
-                if (!str_ieq(word, w->name))
-                        continue;
-                str_cut(&line, ' ', &how->user);
-                how->password = str_trim(line);
-                w->names[0] = w->name;
-                w->want.trust = TRUST_NAMES;
-                w->want.names = w->names;
-                w->want.name_count = 1;
-                if (how->tls == TLS_MAY && !addr_loopback(w->addresses[0]))
-                        how->tls = TLS_MUST;
-                return;
-        }
-}
-
 /* Those that have no answer yet and go to the same domain as the first of them. */
 static unsigned same_domain(struct going *g, size_t *which, struct str *domain)
 {
@@ -243,7 +221,9 @@ static void to_domain(struct going *g, struct dispatch *d, struct str domain, co
                 struct way *w = &ways[i];
                 struct smtp_client_how how = { .lmtp = w->route.kind == ROUTE_LMTP, .tls = w->tls };
 
-                sign_in(d, w, &how);
+                if (w->route.kind == ROUTE_RELAY)
+                        (void)relay_password(d, w->name, &how.user,
+                                             &how.password); /* ways_find saw to the TLS it needs */
                 how.want = &w->want;
                 if (to_host(g, w->name, w->addresses, w->count, how, which, n, &why) == 0)
                         return;

@@ -363,11 +363,13 @@ static void envelopes(void **state)
         assert_true(envelope_pack(&e, &b));
         assert_true(envelope_unpack(&back, &mem, buf_str(&b)));
         same_envelope(&back, &e);
+        assert_true(str_eq(envelope_session(buf_str(&b)), S("s1")));
+        assert_int_equal(envelope_session(str_sub(buf_str(&b), 0, 40)).n, 0);
         for (size_t n = 0; n < b.n; n++)
                 assert_false(envelope_unpack(&back, &mem, str_sub(buf_str(&b), 0, n)));
         assert_int_equal(back.count, 0);
         buf_puts(&damaged, buf_str(&b));
-        damaged.p[0] = 2; /* a version to come */
+        damaged.p[0] = 3; /* a version to come */
         assert_false(envelope_unpack(&back, &mem, buf_str(&damaged)));
         for (size_t i = 0; i + 4 <= b.n; i++) { /* lengths and counts beyond all bounds */
                 buf_clear(&damaged);
