@@ -26,7 +26,7 @@ def demo():
 def world():
     """Hosts on a network of their own, with DNS, for the sending stories."""
     if os.geteuid() != 0:
-        pytest.skip('needs root, or a user namespace (unshare -Urn)')
+        pytest.skip('needs root, for hosts of their own')
     from sending_hosts import World
     with World() as w:
         yield w

@@ -1,5 +1,5 @@
-"""Hosts for the sending stories: each in a network namespace of its own, joined by a bridge. Root makes them by unshare -n, somebody else within
-`unshare -Urn` (tests/story/run does that). Where neither is allowed the same hosts are addresses 127.77.0.x of this machine."""
+"""Hosts for the sending stories: each in a network namespace of its own, joined by a bridge, made by root (unshare -n). Where that is not allowed
+the same hosts are addresses 127.77.0.x of this machine."""
 import ctypes
 import os
 import signal
@@ -16,7 +16,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def namespaces():
     """May this process make network namespaces?"""
-    return os.geteuid() == 0 and subprocess.run(["unshare", "-n", "ip", "link", "set", "lo", "up"], capture_output=True).returncode == 0
+    return os.geteuid() == 0 and subprocess.run(['unshare', '-n', 'ip', 'link', 'set', 'lo', 'up'],
+                                                capture_output=True).returncode == 0
 
 
 def ip(*words):

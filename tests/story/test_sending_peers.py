@@ -182,7 +182,7 @@ def test_drip_and_stall_cost_nobody_else(world, crepes):
         well.wait()
         dripping.wait()
         for sink, stage in zip(stalls, stages):
-            assert (stage, sink.open, sink.letters) == (stage, 1, [])
+            assert sink.open <= 2 and len(sink.said('MAIL')) <= 1 and not sink.letters, stage
             sink.answer = None
             sink.__exit__()
     crepes.verb('queue', 'remove', '--domain', 'stall', check=False)
