@@ -7,7 +7,7 @@ import smtplib
 import pytest
 
 from pail import until
-from sending_sink import ALL, Sink
+from sending_sink import ALL, Ended, Session, Sink
 
 
 @pytest.fixture(scope='module')
@@ -225,3 +225,24 @@ def test_backup_mx(world, crepes):
         s.mail('x@crepes.fr')
         assert s.rcpt('unknown@primary.example')[0] // 100 == 5
     backup.stop()
+
+
+def test_atrn(world, crepes):
+    """A host without a steady address signs in and takes its domain's letters on the connection that it made (RFC 2645)."""
+    dial = world.pail('dialin.com', 'd', atrn_port=366, routes='office.example=hold')
+    dial.verb('account', 'may-send-as', 'd@dialin.com', '@office.example')
+    dial.mail('d', 'boss@office.example', subject='when you call')
+    dial.event('held', 'to=boss@office.example')
+    s = dial.smtp(port=366, who='d')
+    assert s.docmd('ATRN', 'office.example')[0] == 250
+    with Sink(world.far) as sink:       # from here on the other side is the client
+        session = Session(sink, s.sock, 1)
+        try:
+            session.run()
+        except (Ended, OSError):
+            pass
+        s.close()
+        [letter] = sink.letters
+    assert letter.to == ['boss@office.example'] and letter.subject() == 'when you call'
+    dial.wait_empty('office.example')
+    dial.kill()
