@@ -16,9 +16,9 @@
  *   xferlog.c   a line for each transfer, as wu-ftpd wrote it
  *
  * A handler parses to the end of its line (ftp_path takes all that is left), checks, acts, and gives one final reply. A transfer's handler ends by
- * ftp_transfer_start, which returns at once: the transfer is a fiber of its own that talks on the data connection only. All that is said on the
- * control connection is said by the control fiber: 150 or 125 when the transfer tells that it begins, 226, 426, 451 ... when it has ended
- * (conn_call wakes it). Meanwhile it reads on: ABOR and STAT are carried out at once, any other command waits for the transfer's
+ * ftp_transfer_start, which opens the file, says 150 or 125, and returns: the transfer is a fiber of its own that talks on the data connection
+ * only. All that is said on the control connection is said by the control fiber, also 226, 426, 451 ... when the transfer has ended (conn_call
+ * wakes it; a short one may have ended before the handler returns). Meanwhile it reads on: ABOR and STAT are carried out at once, any other command waits for the transfer's
  * end, and what follows it waits behind it (urgent data does not). With 32 KB of such commands reading stops. Such a session does not park.
  *
  * Everything a session remembers between commands lies in struct ftp; a parked one holds no root and no open file. What it may hold while
@@ -188,7 +188,8 @@ struct ftp_asked {
         enum upload_how how;
         struct ftp_listing listing; /* its strings are copied */
 };
-/* Takes what the session has said for it (next, lease, port), spawns the fiber. Returns the handler's result. */
+/* Opens what is asked for, takes what the session has said for it (next, lease, port), says 150, spawns the fiber. Waits a little. Returns
+ * the handler's result. A refusal ends the lease, and the connection that came by it. */
 int ftp_transfer_start(struct session *s, const struct ftp_asked *asked);
 /* The control fiber, after GOT_CALLED: says what is due. True: the transfer has ended and was freed. */
 bool ftp_transfer_look(struct session *s);
