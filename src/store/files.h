@@ -81,7 +81,8 @@ struct upload;
 enum upload_how {
         UPLOAD_NEW, /* STOR: replaces at commit; at = 0 */
         UPLOAD_UNIQUE, /* STOU: never replaces; the name is `path` and a random end, told by upload_name, taken at commit */
-        UPLOAD_APPEND, /* APPE: behind what is there (reflink, else copied), or if there is nothing behind the part that an interrupted upload left */
+        UPLOAD_APPEND, /* APPE: behind what is there (reflink, else copied), or if there is nothing behind the part that an interrupted upload left.
+                          Its commit is -EBUSY if the name has got another file meanwhile (another append, say) */
         UPLOAD_RESUME, /* REST at + STOR: the first `at` octets are kept of the part that was left, or if there is none of the file; -EINVAL:
                           neither has so many */
 };

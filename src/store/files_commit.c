@@ -78,6 +78,9 @@ static int take_name(struct upload *u, uint64_t *freed)
         if (rc && rc != -ENOENT)
                 return rc;
         *freed = 0;
+        /* What somebody else has appended meanwhile, and was told is kept, would be lost. */
+        if (u->how == UPLOAD_APPEND && (rc ? 0 : x.stx_ino) != u->before)
+                return -EBUSY;
         if (!rc && u->how == UPLOAD_UNIQUE)
                 return -EEXIST;
         if (!rc && S_ISDIR(x.stx_mode))

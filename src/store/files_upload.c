@@ -70,6 +70,7 @@ static int look_at_target(struct upload *u)
                 u->credit = octets_of(u->root->files, &x);
         else if (!S_ISLNK(x.stx_mode) || spot_leads_out(u->root, &u->spot))
                 return -EACCES;
+        u->before = x.stx_ino;
         return 0;
 }
 

@@ -21,7 +21,8 @@ struct upload {
         uint64_t size;    /* at the end */
         uint64_t octets;  /* that count then: its facts' too */
         int64_t modified;
-        bool appends; /* it began with what the file holds */
+        bool appends;    /* it began with what the file holds */
+        uint64_t before; /* UPLOAD_APPEND: the inode that had its name when it began; 0: none */
         bool synced, committed, keep;
 };
 int upload_need_tally(struct upload *u); /* and counted, if there is a quota; on the fiber */
