@@ -2,6 +2,7 @@
 import os
 import socket
 import threading
+import time
 import zlib
 
 import pytest
@@ -233,3 +234,23 @@ def test_crowds(demo):
     for s in strangers:
         s.close()
     assert session(demo).code('NOOP') == 200
+
+
+# --- limits ---
+
+def test_a_rate_is_kept():
+    """Of an account, over all its transfers of a process: never faster, whatever the machine."""
+    with Pail(settings={'workers': 1, 'ftp-rate-account': 1_000_000}) as pail:
+        f, g = session(pail), session(pail)
+        began = time.monotonic()
+        f.stor('slow', bytes(1_500_000))
+        a, b = f.begin('RETR slow'), g.begin('RETR slow')
+        done = []
+        t = threading.Thread(target=lambda: done.append(everything(a)))
+        t.start()
+        done.append(everything(b))
+        t.join()
+        assert [len(d) for d in done] == [1_500_000] * 2
+        assert time.monotonic() - began > 3        # 4.5 MB at 1 MB a second, and something for a start
+        with session(pail, BOB) as other:
+            other.stor('mine', bytes(100_000))
