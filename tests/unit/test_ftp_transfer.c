@@ -268,10 +268,10 @@ static void blocks(void *arg)
                   "226 *"));
         buf_init(&got, 4 * 6 + 1);
         read_until(data, &got, 4 * 6);
-        assert_str(buf_str(&got), S("\x40\0\3abc"
-                                    "\x40\0\3abc"
-                                    "\x40\0\3abc"
-                                    "\x40\0\3abc"));
+        must(str_eq(buf_str(&got), S("\x40\0\3abc"
+                                     "\x40\0\3abc"
+                                     "\x40\0\3abc"
+                                     "\x40\0\3abc")));
         must(stream_write(data,
                           S("\x40\0\2xy"
                             "\0\0\1p"
@@ -392,7 +392,7 @@ static void active(void *arg)
                 read_all(&data, &got);
                 talk(c, S("S: 226 *"));
         }
-        assert_str(buf_str(&got), S("abcabcabc"));
+        must(str_eq(buf_str(&got), S("abcabcabc")));
         close(listener);
         conn_printf(c, "PORT 127,0,0,1,%u,%u\r\nRETR a\r\n", port >> 8, port & 255);
         talk(c, S("S: 200 *\nS: 150 *\nS: 425 *"));
