@@ -48,14 +48,7 @@ def make_many(folder, many):
 
 def sha256(path):
     with open(path, 'rb') as f:
-        return hashlib.file_digest(f, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else _sha256(f)
-
-
-def _sha256(f):
-    digest = hashlib.sha256()
-    while piece := f.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(f, 'sha256').hexdigest()
 
 
 def sums(folder, folders=True):
