@@ -128,8 +128,10 @@ typedef bool folder_each_fn(void *context, const struct file_entry *list, size_t
                             struct str target); /* symlink; target must stay inside: -EACCES */
 [[nodiscard]] int file_copy(struct root *r, struct str from,
                             struct str to); /* reflink where possible; whole or not at all */
-[[nodiscard]] int file_append(struct root *r, struct str to, const struct str *from,
-                              size_t n); /* COMB: from are removed when it stands */
+[[nodiscard]] int file_append(
+    struct root *r, struct str to, const struct str *from,
+    size_t
+        n); /* COMB: from are removed when it stands; -EBUSY as of UPLOAD_APPEND, -EINVAL: one of them is the target */
 [[nodiscard]] int file_chmod(struct root *r, struct str path,
                              unsigned mode); /* permission bits only, never setuid; ours stay */
 [[nodiscard]] int file_times(struct root *r, struct str path, int64_t modified,

@@ -71,34 +71,43 @@ int file_copy(struct root *r, struct str from, struct str to)
         return rc;
 }
 
-/* A part that was left of an upload is not what is meant: the target goes in first, if it is there. */
-int file_append(struct root *r, struct str to, const struct str *from, size_t n)
+/* The target by another name, over a link, would be joined to itself and then removed. */
+static int check_parts(struct root *r, struct str to, const struct str *from, size_t n)
 {
-        struct file_facts facts;
-        struct upload *u;
-        int rc = file_facts(r, to, true, &facts);
+        struct file_facts target, part;
+        int rc = file_facts(r, to, true, &target);
 
-        if (rc && rc != -ENOENT)
-                return rc;
         for (size_t i = 0; i < n; i++)
                 if (str_eq(from[i], to))
                         return -EINVAL;
-        if (!rc && facts.kind != FILE_REGULAR)
-                return facts.kind == FILE_FOLDER ? -EISDIR : -EACCES;
-        if (!rc) {
-                rc = upload_begin(r, to, UPLOAD_NEW, 0, &u);
-                if (!rc) {
-                        struct taking t = { u, to, false };
-
-                        rc = offload(LONG, take_file, &t);
-                }
-        } else {
-                rc = upload_begin(r, to, UPLOAD_NEW, 0, &u);
+        if (rc)
+                return rc == -ENOENT ? 0 : rc;
+        if (target.kind != FILE_REGULAR)
+                return target.kind == FILE_FOLDER ? -EISDIR : -EACCES;
+        for (size_t i = 0; i < n && !rc; i++) {
+                rc = file_facts(r, from[i], true, &part);
+                if (!rc && part.inode == target.inode && part.device == target.device)
+                        rc = -EINVAL;
         }
+        return rc;
+}
+
+/* What was appended to the target meanwhile would be lost with its file: then the commit is -EBUSY, and all is as it was. A part that is named
+ * twice is gone when it is to be removed again. */
+int file_append(struct root *r, struct str to, const struct str *from, size_t n)
+{
+        struct upload *u = NULL;
+        int rc = check_parts(r, to, from, n);
+
+        if (!rc)
+                rc = upload_begin_join(r, to, &u);
         if (!rc)
                 rc = take_and_commit(u, from, n, false);
         upload_free(&u, false, 0);
-        for (size_t i = 0; i < n && !rc; i++)
+        for (size_t i = 0; i < n && !rc; i++) {
                 rc = file_remove(r, from[i]);
+                if (rc == -ENOENT)
+                        rc = 0;
+        }
         return rc;
 }

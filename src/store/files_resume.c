@@ -62,7 +62,7 @@ int upload_go_on(struct upload *u)
         int fd = open_file(u, &size), rc;
 
         if (fd == -ENOENT) {
-                rc = claim(u, &size);
+                rc = u->joins ? -ENOENT : claim(u, &size);
                 rc = rc == -ENOENT ? 0 : rc; /* then it is a new file */
         } else if (fd < 0) {
                 return fd;

@@ -134,7 +134,8 @@ static int begin(struct upload *u)
         return is_known_folder(&u->spot) ? -EISDIR : 0; /* else it is seen when the part is made */
 }
 
-int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t at, struct upload **out)
+static int begin_as(struct root *r, struct str path, enum upload_how how, uint64_t at, bool joins,
+                    struct upload **out)
 {
         struct upload *u;
         int rc;
@@ -148,11 +149,22 @@ int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t 
                 return -EINVAL;
         u = upload_new(r, path, how == UPLOAD_RESUME && !at ? UPLOAD_NEW : how);
         u->at = how == UPLOAD_RESUME ? at : 0;
+        u->joins = joins;
         rc = begin(u);
         if (rc)
                 upload_free(&u, false, 0);
         *out = u;
         return rc;
+}
+
+int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t at, struct upload **out)
+{
+        return begin_as(r, path, how, at, false, out);
+}
+
+int upload_begin_join(struct root *r, struct str path, struct upload **out)
+{
+        return begin_as(r, path, UPLOAD_APPEND, 0, true, out);
 }
 
 struct str upload_name(const struct upload *u)

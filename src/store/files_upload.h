@@ -22,6 +22,7 @@ struct upload {
         uint64_t octets;  /* that count then: its facts' too */
         int64_t modified;
         bool appends;    /* it began with what the file holds */
+        bool joins;      /* UPLOAD_APPEND that never goes on in a part that was left */
         uint64_t before; /* UPLOAD_APPEND: the inode that had its name when it began; 0: none */
         bool synced, committed, keep;
 };
@@ -31,6 +32,8 @@ static inline uint64_t upload_owed(const struct upload *u, uint64_t size)
 {
         return size > u->credit ? size - u->credit : 0;
 }
+/* As upload_begin, UPLOAD_APPEND; but a part that an upload left is not what is meant. */
+int upload_begin_join(struct root *r, struct str path, struct upload **out);
 /* On a worker: */
 int upload_go_on(struct upload *u);   /* UPLOAD_APPEND */
 int upload_go_back(struct upload *u); /* UPLOAD_RESUME */

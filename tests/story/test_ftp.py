@@ -132,6 +132,22 @@ def test_appends_at_the_same_time_are_each_whole(demo):
     assert len(found) == 5 + 1000 * said.count(226)
 
 
+def test_a_join_takes_no_append_away(demo):
+    """COMB while somebody appends: what was acknowledged is there, whoever was first."""
+    f, g = session(demo), session(demo)
+    for i in range(20):
+        f.stor('joined', b'start' * 100_000)
+        f.stor('piece', b'piece')
+        with g.begin('APPE joined') as data:
+            data.sendall(b'append')
+            f.send('COMB joined piece')
+        joined, appended = f.reply()[0], g.reply()[0]
+        found = f.retr('joined')
+        assert 2 in (joined // 100, appended // 100) and {joined, appended} <= {226, 250, 450}
+        assert (b'append' in found) == (appended == 226)
+        assert (b'piece' in found) == (joined == 250) == ('piece' not in f.names())
+
+
 def test_tls_without_close_notify_publishes_nothing(demo):
     f = Ftp(demo).auth_tls().login(JILL)
     f.ok('TYPE I')

@@ -493,6 +493,22 @@ static void test_copy_and_join(void **state)
         assert_int_equal(used(), strlen("two one two three!"));
 }
 
+/* The target by another name is still the target, and a part that is named twice goes once. */
+static void test_join_with_itself(void **state)
+{
+        struct str other = S("/over/j"), twice[] = { S("/p"), S("/p") };
+
+        (void)state;
+        assert_int_equal(put("/j", "all"), 0);
+        assert_int_equal(file_link(root, S("/over"), S("/")), 0);
+        assert_int_equal(file_append(root, S("/j"), &other, 1), -EINVAL);
+        assert_string_equal(get("/j"), "all");
+        assert_int_equal(put("/p", "!"), 0);
+        assert_int_equal(file_append(root, S("/j"), twice, 2), 0);
+        assert_string_equal(get("/j"), "all!!");
+        assert_int_equal(used(), strlen("all!!"));
+}
+
 /* An account is removed: deeper than descriptors reach, with facts beside its files, kept parts, and links that lead out. */
 static void test_forget(void **state)
 {
@@ -538,6 +554,7 @@ int main(void)
                 LIVES(test_listing, world_begin, world_end),
                 LIVES(test_hash, world_begin, world_end),
                 LIVES(test_copy_and_join, world_begin, world_end),
+                LIVES(test_join_with_itself, world_begin, world_end),
                 LIVES(test_forget, world_begin, world_end),
         };
 
