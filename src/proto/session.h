@@ -94,8 +94,8 @@ struct session {
         struct str account;   /* signed in as; empty: nobody. Set by session_sign_in */
         unsigned errors;      /* bad commands so far */
         bool greeted, ending; /* ending: leave after this reply */
-        bool implicit_tls;
-        enum woken woken; /* why it runs again after PARKED */
+        bool implicit_tls;    /* from its start; CCC may have ended it since */
+        enum woken woken;     /* why it runs again after PARKED */
         nsec began;
         nsec deadline; /* for the next command; 0: not waiting for one yet */
         const struct command *running;
