@@ -41,6 +41,7 @@ struct stream {
         uint64_t pushed;         /* TLS: octets that the socket took */
         bool finished;           /* and is with the peer, whole */
         bool at_work;            /* in an offload */
+        bool prompt;             /* TCP_NODELAY stands */
         bool bulk;               /* the last offload took much */
 };
 

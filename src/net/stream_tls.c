@@ -204,6 +204,7 @@ static int handshake(struct stream *s, nsec deadline)
         unsigned warnings = 0;
         int rc;
 
+        stream_prompt(s);
         gnutls_transport_set_ptr(t, s);
         gnutls_transport_set_pull_function(t, pull);
         gnutls_transport_set_pull_timeout_function(t, pull_timeout);

@@ -83,6 +83,8 @@ static int open_data(struct transfer *t)
         if (rc < 0)
                 return transfer_failed(t, END_NO_DATA, rc);
         stream_limit(t->stream, t->account_rate, t->address_rate);
+        if (transfer_keeps(t))
+                stream_prompt(t->stream);
         return 0;
 }
 
