@@ -191,7 +191,7 @@ static int one_fact(struct str name, struct str value, struct wanted_facts *w)
         return 504;
 }
 
-/* *( fact "=" value ";" ) SP path */
+/* *( fact "=" value ";" ) SP path; ncftp leaves out the last ";" */
 static int facts_of(struct scan *a, struct wanted_facts *w)
 {
         int worst = 0;
@@ -203,7 +203,7 @@ static int facts_of(struct scan *a, struct wanted_facts *w)
                 if (!scan_try(a, '='))
                         return 501;
                 value = scan_until(a, "; ");
-                if (!scan_try(a, ';'))
+                if (!scan_try(a, ';') && scan_peek(a) != ' ')
                         return 501;
                 rc = one_fact(name, value, w);
                 worst = rc > worst ? rc : worst;

@@ -105,7 +105,7 @@ static inline struct ftp *ftp_of(struct session *s)
 }
 
 /* --- reply.c. `format` begins with the code: "226 Transfer complete."; the text behind it is in the session's language. The result is the
- * handler's: OK, or for 5xx FAIL (counted as an error of the peer's) unless it is 550 to 553. Lines of a file name have control
+ * handler's: OK, or for 5xx FAIL (counted as an error of the peer's) unless it is 504 or 550 to 553. Lines of a file name have control
  * characters made harmless. --- */
 int ftp_reply(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "211-Features:" ... " MDTM" ... "211 End": first with the code and '-', then lines as they are (a space is put before each), then the end. */
