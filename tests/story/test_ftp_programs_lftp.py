@@ -16,8 +16,8 @@ WAYS = {
     'active TLS': (990, 'ftps', 'set ftp:passive-mode no'),
     'mode Z': (21, 'ftp', 'set ftp:ssl-allow no; set ftp:use-mode-z yes'),
     'mode Z under TLS': (21, 'ftp', 'set ftp:ssl-force yes; set ftp:use-mode-z yes'),
-    'LIST': (21, 'ftp', 'set ftp:ssl-allow no; set ftp:use-mlsd no'),
-    'PASV and no more': (21, 'ftp', 'set ftp:ssl-allow no; set ftp:prefer-epsv no; set ftp:use-feat no'),
+    'LIST': (21, 'ftp', 'set ftp:ssl-allow no; set ftp:use-mlsd no; set ftp:list-options -a'),
+    'PASV and no more': (21, 'ftp', 'set ftp:ssl-allow no; set ftp:prefer-epsv no; set ftp:use-feat no; set ftp:list-options -a'),
 }
 
 
