@@ -212,6 +212,8 @@ void upload_free(struct upload **up, bool keep, uint64_t size)
                 (void)offload(LONG, finish, u);
         if (u->tally)
                 tally_uncharge(u->tally, u->charged);
+        if (u->from >= 0)
+                close(u->from);
         if (u->fd >= 0)
                 close(u->fd);
         spot_close(&u->spot);

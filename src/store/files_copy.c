@@ -27,7 +27,10 @@ static int take(struct taking *t, int fd)
                 rc = beside_read(u->root->files, &x, &facts);
         if (!rc && facts.n)
                 upload_facts(u, buf_str(&facts));
-        return rc ? rc : upload_take_in(u, fd, x.stx_size);
+        if (!rc)
+                return upload_take_in(u, fd, x.stx_size);
+        close(fd);
+        return rc;
 }
 
 static int take_file(void *arg)
@@ -40,11 +43,7 @@ static int take_file(void *arg)
                 return rc;
         fd = jail_open(t->upload->root->fd, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, false);
         mem_free(rel);
-        if (fd < 0)
-                return fd;
-        rc = take(t, fd);
-        close(fd);
-        return rc;
+        return fd < 0 ? fd : take(t, fd);
 }
 
 static int take_and_commit(struct upload *u, const struct str *from, size_t n, bool with_facts)
@@ -55,6 +54,8 @@ static int take_and_commit(struct upload *u, const struct str *from, size_t n, b
                 struct taking t = { u, from[i], with_facts };
 
                 rc = offload(LONG, take_file, &t);
+                if (!rc)
+                        rc = upload_take_rest(u);
         }
         return rc ? rc : upload_commit(u, u->end, 0);
 }

@@ -43,7 +43,7 @@ static struct upload *upload_new(struct root *r, struct str path, enum upload_ho
         u->root = r;
         u->how = how;
         u->path = mem_string(path);
-        u->fd = -1;
+        u->fd = u->from = -1;
         u->spot.dir = -1;
         buf_init(&u->first, SMALL);
         return u;
@@ -127,8 +127,10 @@ static int begin(struct upload *u)
                 return rc;
         if (u->how == UPLOAD_UNIQUE)
                 return unique_name(u);
-        if (u->how != UPLOAD_NEW)
-                return offload(LONG, begin_at_rest, u);
+        if (u->how != UPLOAD_NEW) {
+                rc = offload(LONG, begin_at_rest, u);
+                return rc ? rc : upload_take_rest(u);
+        }
         if (r->quota)
                 return offload(QUICK, look_at_target_job, u);
         return is_known_folder(&u->spot) ? -EISDIR : 0; /* else it is seen when the part is made */

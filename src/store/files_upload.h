@@ -10,7 +10,9 @@ struct upload {
         char *path;
         const char *unique; /* of UPLOAD_UNIQUE, in path */
         struct spot spot;
-        int fd;               /* of the part; -1: none yet */
+        int fd;   /* of the part; -1: none yet */
+        int from; /* of what is copied to its end: [from_at, from_end) is still to come; -1: nothing */
+        uint64_t from_at, from_end;
         char part[PART_NAME]; /* empty: none, or it has got its name */
         struct buf first;     /* what came, as long as there is no part */
         struct buf facts;
@@ -40,4 +42,6 @@ int upload_go_back(struct upload *u); /* UPLOAD_RESUME */
 int upload_make_part(struct upload *u);
 int upload_charge(struct upload *u, uint64_t size, bool slice);
 int upload_take_in(struct upload *u, int from,
-                   uint64_t n); /* copies [0, n) of a file to its end; in pieces */
+                   uint64_t n); /* begins to copy [0, n) of a file to its end; `from` is its own now */
+int upload_take_rest(
+    struct upload *u); /* on the fiber: the rest, in slices, for others want the workers too */

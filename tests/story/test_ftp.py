@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from ftp_wire import JACK, JILL, Ftp, Refused, noise, reset, session, session_ended
+from ftp_wire import JACK, JILL, Ftp, Refused, files_of, noise, reset, session, session_ended
 from pail import PATIENCE, Pail, until
 
 # --- cut anywhere ---
@@ -146,6 +146,33 @@ def test_a_join_takes_no_append_away(demo):
         assert 2 in (joined // 100, appended // 100) and {joined, appended} <= {226, 250, 450}
         assert (b'append' in found) == (appended == 226)
         assert (b'piece' in found) == (joined == 250) == ('piece' not in f.names())
+
+
+def test_what_is_copied_in_slices_is_whole(demo):
+    """SITE COPY, COMB, APPE and REST behind 64 MB, by which a worker copies: each octet in its place, and others go on meanwhile."""
+    f = session(demo)
+    f.names()       # a folder is made when it is first needed
+    size, at = 150_000_000, (0, (64 << 20) - 3, 64 << 20, (128 << 20) - 1, 150_000_000 - 7)
+    with open(f'{files_of(demo)}/long', 'wb') as out:
+        out.truncate(size)
+        for place in at:
+            out.seek(place)
+            out.write(b'placed!')
+    f.ok('SITE COPY long copied')
+    f.put('APPE long', b'the end')
+    f.stor('tail', b'the end')
+    f.ok('COMB copied tail')
+    f.ok(f'REST {size}', 350)
+    f.stor('copied', b'the end')
+    for name in ('long', 'copied'):
+        with open(f'{files_of(demo)}/{name}', 'rb') as found:
+            assert os.fstat(found.fileno()).st_size == size + 7
+            for place in at:
+                found.seek(place)
+                assert found.read(3) == b'pla'
+            found.seek(size)
+            assert found.read() == b'the end'
+        f.ok(f'DELE {name}')
 
 
 def test_tls_without_close_notify_publishes_nothing(demo):
