@@ -95,7 +95,6 @@ struct ftp {
         bool private_data; /* PROT P */
         bool pbsz;         /* PBSZ was given */
         bool epsv_all;     /* EPSV ALL: PORT, PASV, EPRT are refused */
-        bool data_told;    /* the client has said PORT, PASV, EPRT or EPSV since the last transfer */
         /* only while awake: */
         struct root *root;
 };

@@ -308,7 +308,7 @@ void ftp_forget(struct session *s)
         p->facts = FACTS_USUAL;
         p->umask_bits = 022;
         p->quota = 0;
-        p->anonymous = p->read_only = p->epsv_all = p->data_told = false;
+        p->anonymous = p->read_only = p->epsv_all = false;
         p->private_data = s->implicit_tls; /* whoever came by TLS expects it everywhere */
         p->pbsz = false;
 }
