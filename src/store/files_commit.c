@@ -155,6 +155,7 @@ int upload_commit(struct upload *u, uint64_t size, int64_t modified)
         u->octets = size + u->facts.n;
         u->modified = modified;
         u->step = (struct step){ .prepare = prepare, .act = publish, .data = -1, .dirs = { -1, -1 } };
+        u->step.brief = u->fd < 0;
         if (long_one) {
                 rc = offload(LONG, sync_alone, u);
                 if (rc)

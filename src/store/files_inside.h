@@ -22,6 +22,9 @@ struct step;
 struct files {
         int dir, parts, usage; /* D/files, .parts, .usage */
         _Atomic int facts;     /* .facts; -1: there is none yet */
+        uint64_t
+            memory;   /* the device of D/files, if it is a file system in memory, which never waits; else 0 */
+        nsec calm_at; /* files_steps.c: short steps go to a worker until then. The loop's */
         struct files_how how;
         char id[ID_DIGITS + 1]; /* of this process's parts */
         int id_lock;
@@ -127,6 +130,7 @@ struct step {
         int (*act)(struct step *s);     /* changes names; says in dirs where */
         int data;                       /* to be synced before act; -1: nothing */
         int dirs[2];                    /* to be synced after it; -1: none */
+        bool brief;                     /* few calls, few bytes: the loop may do it, if nothing is synced */
         int rc;
         bool taken, done;
         struct step *next;

@@ -10,6 +10,7 @@
 struct file {
         struct files *files;
         int fd;
+        bool memory;    /* it never waits */
         bool no_nowait; /* this file system does not know RWF_NOWAIT */
 };
 
@@ -100,7 +101,9 @@ int file_open(struct root *r, struct str path, struct file **out, struct file_fa
         if (rc)
                 return rc;
         *out = mem_new(struct file);
-        **out = (struct file){ .files = r->files, .fd = j.fd };
+        **out = (struct file){ .files = r->files,
+                               .fd = j.fd,
+                               .memory = r->files->memory && r->files->memory == j.out->device };
         return 0;
 }
 
@@ -140,7 +143,7 @@ int file_read(struct file *f, uint64_t at, char *room, size_t n, size_t *got)
         if (at > INT64_MAX)
                 return -EINVAL;
         if (!f->no_nowait) {
-                done = preadv2(f->fd, &v, 1, (off_t)at, RWF_NOWAIT);
+                done = preadv2(f->fd, &v, 1, (off_t)at, f->memory ? 0 : RWF_NOWAIT);
                 if (done < 0 && errno == EOPNOTSUPP)
                         f->no_nowait = true;
         }
