@@ -11,13 +11,14 @@ struct taking {
         struct upload *upload;
         struct str from;
         bool with_facts;
+        struct taken *taken;
 };
 
 static int take(struct taking *t, int fd)
 {
         struct upload *u = t->upload;
         struct buf facts auto_buf;
-        struct statx x;
+        struct statx x = { 0 };
         int rc = look_at(fd, "", &x);
 
         buf_init(&facts, (size_t)16 << 20);
@@ -27,6 +28,7 @@ static int take(struct taking *t, int fd)
                 rc = beside_read(u->root->files, &x, &facts);
         if (!rc && facts.n)
                 upload_facts(u, buf_str(&facts));
+        *t->taken = taken_of(&x);
         if (!rc)
                 return upload_take_in(u, fd, x.stx_size);
         close(fd);
@@ -46,12 +48,13 @@ static int take_file(void *arg)
         return fd < 0 ? fd : take(t, fd);
 }
 
-static int take_and_commit(struct upload *u, const struct str *from, size_t n, bool with_facts)
+static int take_and_commit(struct upload *u, const struct str *from, size_t n, bool with_facts,
+                           struct taken *taken)
 {
         int rc = 0;
 
         for (size_t i = 0; i < n && !rc; i++) {
-                struct taking t = { u, from[i], with_facts };
+                struct taking t = { u, from[i], with_facts, &taken[i] };
 
                 rc = offload(LONG, take_file, &t);
                 if (!rc)
@@ -62,12 +65,13 @@ static int take_and_commit(struct upload *u, const struct str *from, size_t n, b
 
 int file_copy(struct root *r, struct str from, struct str to)
 {
+        struct taken taken;
         struct upload *u;
         int rc = upload_begin(r, to, UPLOAD_NEW, 0, &u);
 
         if (rc)
                 return rc;
-        rc = take_and_commit(u, &from, 1, true);
+        rc = take_and_commit(u, &from, 1, true, &taken);
         upload_free(&u, false, 0);
         return rc;
 }
@@ -97,18 +101,20 @@ static int check_parts(struct root *r, struct str to, const struct str *from, si
  * twice is gone when it is to be removed again. */
 int file_append(struct root *r, struct str to, const struct str *from, size_t n)
 {
+        struct taken *taken = mem_array(n ? n : 1, sizeof *taken);
         struct upload *u = NULL;
         int rc = check_parts(r, to, from, n);
 
         if (!rc)
                 rc = upload_begin_join(r, to, &u);
         if (!rc)
-                rc = take_and_commit(u, from, n, false);
+                rc = take_and_commit(u, from, n, false, taken);
         upload_free(&u, false, 0);
         for (size_t i = 0; i < n && !rc; i++) {
-                rc = file_remove(r, from[i]);
+                rc = file_remove_taken(r, from[i], &taken[i]);
                 if (rc == -ENOENT)
                         rc = 0;
         }
+        mem_free(taken);
         return rc;
 }

@@ -45,3 +45,12 @@ int upload_take_in(struct upload *u, int from,
                    uint64_t n); /* begins to copy [0, n) of a file to its end; `from` is its own now */
 int upload_take_rest(
     struct upload *u); /* on the fiber: the rest, in slices, for others want the workers too */
+
+/* COMB removes what it has taken in, and not what has got its name since. */
+struct taken {
+        uint64_t inode;
+        struct statx_timestamp born;
+};
+struct taken taken_of(const struct statx *x);
+int file_remove_taken(struct root *r, struct str path,
+                      const struct taken *what); /* -ENOENT: it is another one */

@@ -175,6 +175,31 @@ def test_what_is_copied_in_slices_is_whole(demo):
         f.ok(f'DELE {name}')
 
 
+def test_a_join_takes_no_upload_away(demo):
+    """COMB while a part is stored anew: what it has taken in goes, and what came since stays."""
+    f, g = session(demo), session(demo)
+    for _ in range(20):
+        f.stor('whole', b'w' * 2_000_000)
+        f.stor('part', b'old')
+        with g.begin('STOR part') as data:
+            data.sendall(b'new')
+            f.send('COMB whole part')
+        g.expect(226)
+        f.expect(250)
+        kept = 'part' in f.names() and f.retr('part') == b'new'
+        assert kept or f.retr('whole').endswith(b'new')
+
+
+@pytest.mark.parametrize('when', ['20020924142442', '19700101000000', '99991231235959', '00010101000000'])
+def test_the_time_that_is_told_is_the_file_s(demo, when):
+    """Also where the file system's years end before."""
+    f = session(demo)
+    f.stor('old', b'x')
+    for line in (f'MFMT {when} old', f'MFF Modify={when}; old'):
+        told = re.search(r'Modify=(\d+);', f.ok(line, 213)[0]).group(1)
+        assert f.ok('MDTM old', 213) == [f'213 {told}']
+
+
 def test_tls_without_close_notify_publishes_nothing(demo):
     f = Ftp(demo).auth_tls().login(JILL)
     f.ok('TYPE I')
