@@ -152,6 +152,13 @@ class Cut:
         for a, b in ((client, server), (server, client)):
             threading.Thread(target=self._pass, args=(a, b, count, pair), daemon=True).start()
 
+    @staticmethod
+    def _end(s, how):
+        try:
+            s.shutdown(how)
+        except OSError:
+            pass        # it has ended by itself
+
     def _pass(self, a, b, count, pair):
         try:
             while piece := a.recv(65536):
@@ -160,8 +167,10 @@ class Cut:
                 with self.lock:
                     cut, self.happened = not self.happened and count[0] >= self.after, self.happened or count[0] >= self.after
                 if cut:
-                    for s in (*pair, a, b) if self.all else (a, b):
-                        s.shutdown(socket.SHUT_RD)
+                    for s in pair if self.all else ():
+                        self._end(s, socket.SHUT_RDWR)      # who reads from it has a part in it: close() alone says nothing
+                    for s in (a, b):
+                        self._end(s, socket.SHUT_RD)        # wakes the thread that reads
                         reset(s)
                     return
             b.shutdown(socket.SHUT_WR)
