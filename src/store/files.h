@@ -137,8 +137,8 @@ typedef bool folder_each_fn(void *context, const struct file_entry *list, size_t
 [[nodiscard]] int file_times(struct root *r, struct str path, int64_t modified,
                              int64_t accessed); /* 0: as it is */
 
-/* Of octets [from, to), on the LONG pool in slices; between them `progress` (may be NULL) is asked on the fiber: false: give up, -ECANCELED.
- * The result is appended as lower-case hex. */
+/* Of octets [from, to); UINT64_MAX: to the end, and -ERANGE: it ends before `to`. On the LONG pool in slices; between them `progress` (may be
+ * NULL) is asked on the fiber: false: give up, -ECANCELED. The result is appended as lower-case hex. */
 enum file_hash { HASH_CRC32, HASH_MD5, HASH_SHA1, HASH_SHA256, HASH_SHA512, FILE_HASHES };
 typedef bool hash_progress_fn(void *context, uint64_t done);
 [[nodiscard]] int file_hash(struct root *r, struct str path, enum file_hash how, uint64_t from, uint64_t to,

@@ -455,6 +455,7 @@ static void test_hash(void **state)
         buf_clear(&hex);
         assert_int_equal(file_hash(root, S("/f"), HASH_MD5, 7, UINT64_MAX, NULL, NULL, &hex), 0);
         assert_str(buf_str(&hex), S("d41d8cd98f00b204e9800998ecf8427e"));
+        assert_int_equal(file_hash(root, S("/f"), HASH_MD5, 2, 8, NULL, NULL, &hex), -ERANGE);
         assert_int_equal(file_hash(root, S("/none"), HASH_MD5, 0, 1, NULL, NULL, &hex), -ENOENT);
         assert_int_equal(file_hash(root, S("/"), HASH_MD5, 0, 1, NULL, NULL, &hex), -EISDIR);
         assert_int_equal(truncate(in_world("jack/f"), (off_t)1 << 40), 0); /* nobody waits for that */
