@@ -158,7 +158,8 @@ struct ftp_listing {
         uint16_t
             named_at; /* what stands in `path` from here on is said before each name of NLST; path.n: nothing */
 };
-/* Text lines end with CRLF; `put` may wait; non-zero ends the listing and is returned. Also -errno of the folder. */
+/* Text lines end with CRLF; `put` may wait; below zero ends the listing and is returned. Also -errno of the folder. 1: all went well, but
+ * `recursive` met its bounds. */
 typedef int ftp_put_fn(void *context, struct str lines);
 [[nodiscard]] int ftp_listing_run(struct root *root, const struct ftp_listing *l, ftp_put_fn *put,
                                   void *context);
