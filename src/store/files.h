@@ -1,6 +1,6 @@
 /* Files: a folder an account under D/files, on any POSIX file system. Every path is resolved by openat2(RESOLVE_BENEATH |
  * RESOLVE_NO_MAGICLINKS) from the root's descriptor, so the kernel keeps the jail: what leads out does not exist for anybody (-ENOENT).
- * Names are bytes without NUL and '/'. Devices, FIFOs and sockets are never opened (-EACCES; O_NONBLOCK, then fstat, then use). Everything
+ * Names are bytes without NUL and '/'. Devices, FIFOs and sockets are never opened (-EACCES). Everything
  * here may wait (offload); what the kernel has in its caches is answered on the loop (RESOLVE_CACHED, RWF_NOWAIT).
  *
  * Uploads appear whole or not at all. Bytes go to a *part*, beside the accounts and out of every listing's sight (STATES.md); commit does

@@ -338,8 +338,6 @@ static int set_trait(struct trait_change *c, int fd)
 
         if (fstat(fd, &st) < 0)
                 return -errno;
-        if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-                return -EACCES;
         if (!c->mode)
                 return futimens(fd, t) < 0 ? -errno : 0;
         return fchmod(fd, (*c->mode & 0777) | (S_ISDIR(st.st_mode) ? 0700 : 0600)) < 0 ? -errno : 0;
@@ -348,12 +346,13 @@ static int set_trait(struct trait_change *c, int fd)
 static int change_trait(void *arg)
 {
         struct trait_change *c = arg;
+        struct statx x;
         char *rel;
         int rc = jail_path(c->path, &rel), fd;
 
         if (rc)
                 return rc;
-        fd = jail_open(c->root->fd, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, false);
+        fd = jail_open_plain(c->root->fd, rel, false, &x);
         mem_free(rel);
         if (fd < 0)
                 return fd;

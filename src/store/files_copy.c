@@ -14,23 +14,20 @@ struct taking {
         struct taken *taken;
 };
 
-static int take(struct taking *t, int fd)
+static int take(struct taking *t, int fd, const struct statx *x)
 {
         struct upload *u = t->upload;
         struct buf facts auto_buf;
-        struct statx x = { 0 };
-        int rc = look_at(fd, "", &x);
+        int rc = S_ISREG(x->stx_mode) ? 0 : -EISDIR;
 
         buf_init(&facts, (size_t)16 << 20);
-        if (!rc && !S_ISREG(x.stx_mode))
-                rc = S_ISDIR(x.stx_mode) ? -EISDIR : -EACCES;
         if (!rc && t->with_facts)
-                rc = beside_read(u->root->files, &x, &facts);
+                rc = beside_read(u->root->files, x, &facts);
         if (!rc && facts.n)
                 upload_facts(u, buf_str(&facts));
-        *t->taken = taken_of(&x);
+        *t->taken = taken_of(x);
         if (!rc)
-                return upload_take_in(u, fd, x.stx_size);
+                return upload_take_in(u, fd, x->stx_size);
         close(fd);
         return rc;
 }
@@ -38,14 +35,15 @@ static int take(struct taking *t, int fd)
 static int take_file(void *arg)
 {
         struct taking *t = arg;
+        struct statx x;
         char *rel;
         int rc = jail_path(t->from, &rel), fd;
 
         if (rc)
                 return rc;
-        fd = jail_open(t->upload->root->fd, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, false);
+        fd = jail_open_plain(t->upload->root->fd, rel, false, &x);
         mem_free(rel);
-        return fd < 0 ? fd : take(t, fd);
+        return fd < 0 ? fd : take(t, fd, &x);
 }
 
 static int take_and_commit(struct upload *u, const struct str *from, size_t n, bool with_facts,

@@ -56,6 +56,9 @@ struct root {
 int jail_path(struct str path, char **rel); /* checked, on the heap */
 /* openat2 beneath the root; cached: -EAGAIN if the disk would have to be asked. Any thread. */
 int jail_open(int root, const char *rel, int flags, bool cached);
+/* To be read: a file or a folder, and what is known of it. Nothing else is even opened (-EACCES), for that alone lets go whoever waits at a
+ * FIFO, and winds a tape. */
+int jail_open_plain(int root, const char *rel, bool cached, struct statx *x);
 /* The folder that a name lies in, open, and the name; rel is cut for it. */
 struct spot {
         int dir;

@@ -68,17 +68,13 @@ static int open_to_read(void *arg)
 {
         struct open_job *j = arg;
         struct statx x;
-        int rc;
 
-        j->fd = jail_open(j->root->fd, j->rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, j->cached);
+        j->fd = jail_open_plain(j->root->fd, j->rel, j->cached, &x);
         if (j->fd < 0)
                 return j->fd;
-        rc = look_at(j->fd, "", &x);
-        if (!rc && !S_ISREG(x.stx_mode))
-                rc = S_ISDIR(x.stx_mode) ? -EISDIR : -EACCES;
-        if (rc) {
+        if (S_ISDIR(x.stx_mode)) {
                 close(j->fd);
-                return rc;
+                return -EISDIR;
         }
         facts_from(j->root->files, &x, j->out);
         return 0;

@@ -63,12 +63,17 @@ def test_what_is_no_file_is_never_opened(demo):
     owner = os.stat(root)
     for name in ('fifo', 'socket'):
         os.chown(f'{root}/{name}', owner.st_uid, owner.st_gid)
+    writer = threading.Thread(target=lambda: open(f'{root}/fifo', 'wb').close(), daemon=True)
+    writer.start()      # waits until somebody opens it
+    for name in ('fifo', 'socket'):
         with pytest.raises(Refused) as e:
             f.retr(name)
         assert e.value.code == 550
         assert f.code(f'HASH {name}') // 100 == 5
+        assert f.code(f'SITE CHMOD 600 {name}') == f.code(f'SITE COPY {name} copy') == 550
         with pytest.raises(Refused):
             f.put(f'APPE {name}', b'x')
+        assert writer.is_alive()
         try:
             f.stor(name, b'a file now')     # replacing it is fine, writing into it is not
             assert f.retr(name) == b'a file now'
