@@ -50,7 +50,7 @@ def test_every_name_up_and_down(demo, tmp_path, way):
     who = person(demo, f'curl-way{number_of(way)}')
     curl = Curl(demo, who, way)
     names = [name for name in PLAIN_NAMES + HARD_NAMES if '\t' not in name]     # curl refuses: "path contains control characters"
-    if way not in ('EPSV', 'PORT', 'implicit TLS'):
+    if way not in ('PORT', 'EPRT'):     # curl 7.88 waits up to a second before it makes a passive data connection
         names = names[:6]
     tree = make_tree(tmp_path / 'tree', names)
     below = sorted(str(p.relative_to(tree)) for p in tree.rglob('*') if p.is_file())
