@@ -34,7 +34,7 @@ struct stream *stream_new(int fd)
         s->watch.fd = fd;
         s->watch.ready = ready;
         s->writable = true;
-        s->in_memory = -1;
+        s->in_memory = s->pipe[0] = s->pipe[1] = -1;
         buf_init(&s->back, STREAM_BACK);
         if (watch_add(&s->watch, EDGES) < 0) {
                 close(fd);
@@ -57,6 +57,7 @@ void stream_free(struct stream **sp)
         if (!s->finished && (s->wrote || !s->ended))
                 setsockopt(s->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         stream_tls_free(s);
+        stream_splice_end(s);
         watch_remove(&s->watch);
         close(s->watch.fd);
         buf_free(&s->back);

@@ -8,9 +8,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* Sending: the kernel moves it (sendfile). The loop itself calls for it in short slices, as long as these lie in memory; for what a disk would
- * have to be asked, a worker does. Receiving: what comes a worker writes, unless the file lies in memory. TLS is a worker's business, so that
- * others have the loop meanwhile. */
+/* Sending: the kernel moves it (sendfile). The loop itself calls for it in short slices, as long as these lie in memory; for what a disk
+ * would have to be asked, a worker does. Receiving: what comes a worker writes, unless the file lies in memory; much of it by way of a pipe.
+ * TLS is a worker's business, so that others have the loop meanwhile. */
 static char shared[STREAM_PIECE]; /* of all streams, for the loop */
 
 enum {
@@ -163,6 +163,7 @@ struct taking {
         uint64_t at;
         size_t most, got;
         bool memory, dry, ended;
+        bool spliced; /* by way of a pipe, if one is to be had */
         int error;
 };
 
@@ -186,6 +187,16 @@ static int put(struct taking *t, const char *p, size_t n)
 static void take(struct taking *t, char *room, size_t size)
 {
         t->error = put(t, t->back.p, t->back.n);
+        if (t->error == 0 && t->spliced) {
+                size_t moved;
+
+                t->error = stream_splice(t->s, t->file, t->at + t->got, t->most - t->got, &moved, &t->dry,
+                                         &t->ended);
+                t->got += moved;
+                if (t->error != -EOPNOTSUPP)
+                        return;
+                t->error = 0;
+        }
         while (t->error == 0 && t->got < t->most && !t->dry && !t->ended) {
                 size_t n = t->most - t->got < size ? t->most - t->got : size;
                 ssize_t came =
@@ -219,9 +230,11 @@ static void take_one(struct taking *t)
         struct stream *s = t->s;
 
         t->back = str_sub(buf_str(&s->back), s->back_at, t->most);
+        t->spliced = s->bulk && !s->tls && t->most >= BULK;
         if (t->file == s->in_memory && !s->tls) {
                 take(t, shared, STREAM_PIECE);
                 s->readable = !t->dry;
+                s->bulk = t->got >= BULK;
         } else {
                 stream_offload(s, take_slice, t, &s->readable, &t->dry);
                 s->bulk = t->got >= BULK;

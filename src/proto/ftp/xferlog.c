@@ -13,8 +13,8 @@
  *   time          seconds host    octets  path         type flag way  access user  service method id end
  *   Thu Feb  7 13:31:16 2002 2 192.0.2.1 1474560 /bootdisk.img b    _    o    a      jill@ ftp     0      *  c
  *
- * Lines gather for a moment, and while a worker thread writes: one call takes many. Each call writes whole lines behind what is there, so that the
- * processes share the file. */
+ * Lines gather for a moment, and while a worker thread writes: one call takes many. Each call writes whole lines behind what is there, so
+ * that the processes share the file. */
 enum { GATHERED_MOST = 4 << 20, ENOUGH = 64 << 10, LINE_ROOM = PATH_MOST + 1024 };
 #define MOMENT (100 * MSECOND)
 
