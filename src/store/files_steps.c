@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#define LONG_FOR_THE_LOOP (2 * MSECOND)
-#define RESTLESS          SECOND
+#define LONG_FOR_THE_LOOP (5 * MSECOND)
+#define RESTLESS          (100 * MSECOND)
 
 static void prepare_all(struct step *list)
 {
