@@ -170,11 +170,10 @@ void account_put(struct account **a)
         *a = NULL;
 }
 
-int account_usage(struct account *a, uint64_t *octets, uint64_t *letters)
+int account_taken(struct account *a, uint64_t *octets)
 {
         (void)a;
         *octets = 99000;
-        *letters = 1;
         return 0;
 }
 
