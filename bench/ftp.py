@@ -2,6 +2,7 @@
 move the same octets without FTP. No other server syncs an upload; so pail is measured as it is, and with its syncs off."""
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -304,10 +305,10 @@ class Ftp:
 
     def alone(self, what, *words):
         """A bare program without a network: a second, ms of CPU each."""
-        cpu = os.times()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         got = subprocess.run([self.load.bare, what, *map(str, words)], check=True, capture_output=True, text=True).stdout.split()
-        now = os.times()
-        spent = now.children_user + now.children_system - cpu.children_user - cpu.children_system
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return float(got[0].split('=')[1]), spent / words[1] * 1e3
 
     def run_lists(self):

@@ -152,7 +152,8 @@ static const struct str later_notes = S(
     "- **HASH** and the X commands stop when the client goes. RANG before HASH names the octets; the X "
     "commands take\n"
     "  the first octet and the one behind the last.\n"
-    "- **OPTS** knows `UTF8 ON`, `MLST facts`, `HASH algorithm`, `MODE Z LEVEL 1..9`.\n"
+    "- **OPTS** knows `UTF8 ON`, `MLST facts`, `HASH algorithm`, `MODE Z LEVEL 1..9`. Without it\n"
+    "  the level is 1, which costs a quarter of 6 and leaves a sixth more of a text.\n"
     "- **LANG** knows `en`, `de`, `fr`.\n"
     "- GET, POST, EHLO and the like are another protocol's: the session ends, and nothing of theirs is said "
     "back.\n");

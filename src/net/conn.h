@@ -95,7 +95,8 @@ bool conn_has_tap(const struct conn *c);
 bool conn_has_tls(const struct conn *c);
 /* Before conn_starttls: this connection's tickets are made with a key of its own (see net/stream.h). */
 void conn_own_tickets(struct conn *c);
-/* TLS ends, both ways, and the conversation goes on in clear (FTP's CCC, RFC 4217 §12.3). Waits for their close_notify. */
+/* TLS ends, both ways, and the conversation goes on in clear (FTP's CCC, RFC 4217 §12.3). Waits for their close_notify,
+ * or for what they say in clear without one. */
 [[nodiscard]] int conn_stoptls(struct conn *c, nsec deadline);
 struct conn_tls_facts {
         const char *version, *cipher; /* static texts, "TLSv1.3", "TLS_AES_256_GCM_SHA384" */

@@ -315,6 +315,32 @@ static int say_bye(struct conn *c, nsec deadline)
         return rc < 0 ? -EPIPE : 0;
 }
 
+/* The next octet, read ahead; -EAGAIN: none yet. */
+static int next_octet(struct conn *c)
+{
+        struct conn_tls *t = c->tls;
+
+        if (staged(t) == 0) {
+                ssize_t got;
+
+                t->staged.n = t->staged_at = 0;
+                got = raw_read(c, room_need(&t->staged, ROOM_PAGE, 0, ROOM_PAGE), ROOM_PAGE);
+                if (got <= 0)
+                        return got == 0 ? -ECONNRESET : (int)got;
+                t->staged.n = (uint32_t)got;
+        }
+        return (unsigned char)t->staged.p[t->staged_at];
+}
+
+/* Some (curl's --ftp-ssl-ccc) hear our close_notify and go on in clear without one of their own: no command begins as a record does,
+ * 20 to 23 (RFC 8446 §5.1). */
+static bool goes_on_in_clear(struct conn *c)
+{
+        int octet = c->tls->head_n == 0 ? next_octet(c) : -EAGAIN;
+
+        return octet >= 0 && (octet < 20 || octet > 23);
+}
+
 /* Theirs. What would come before it is no command: the one that ends TLS waits for its answer. */
 static int hear_bye(struct conn *c, nsec deadline)
 {
@@ -322,12 +348,16 @@ static int hear_bye(struct conn *c, nsec deadline)
         ssize_t n;
         int rc;
 
-        while ((n = tls_read(c, scrap, sizeof(scrap))) == -EAGAIN) {
+        for (;;) {
+                if (goes_on_in_clear(c))
+                        return 0;
+                n = tls_read(c, scrap, sizeof(scrap));
+                if (n != -EAGAIN)
+                        return n > 0 ? -EPROTO : (int)n;
                 rc = c->failed ? -EPIPE : conn_wait(c, EPOLLIN, "the end of TLS", deadline);
                 if (rc < 0)
                         return rc;
         }
-        return n > 0 ? -EPROTO : (int)n;
 }
 
 int conn_stoptls(struct conn *c, nsec deadline)

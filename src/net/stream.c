@@ -30,17 +30,13 @@ static void ready(struct watch *w, uint32_t events)
 struct stream *stream_new(int fd)
 {
         struct stream *s = mem_new(struct stream);
-        int on = 1, flags = fcntl(fd, F_GETFL);
 
         s->watch.fd = fd;
         s->watch.ready = ready;
         s->writable = true;
-        s->in_memory = -1;
+        s->in_memory = s->pipe[0] = s->pipe[1] = -1;
         buf_init(&s->back, STREAM_BACK);
-        /* a peer that does not talk acknowledges late: the end of a piece must not wait for that */
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        if ((!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) ||
-            watch_add(&s->watch, EDGES) < 0) {
+        if (watch_add(&s->watch, EDGES) < 0) {
                 close(fd);
                 mem_free(s);
                 return NULL;
@@ -61,11 +57,22 @@ void stream_free(struct stream **sp)
         if (!s->finished && (s->wrote || !s->ended))
                 setsockopt(s->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         stream_tls_free(s);
+        stream_splice_end(s);
         watch_remove(&s->watch);
         close(s->watch.fd);
         buf_free(&s->back);
         mem_free(s);
         listen_descriptor_freed();
+}
+
+/* A peer that does not talk acknowledges late: the end of a piece must not wait for that. */
+void stream_prompt(struct stream *s)
+{
+        int on = 1;
+
+        if (!s->prompt)
+                setsockopt(s->watch.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        s->prompt = true;
 }
 
 struct addr stream_peer(const struct stream *s)

@@ -1,6 +1,6 @@
 /* A data connection: many bytes one way at a time, fast. No lines, no parking: it lives as long as a transfer, or in block mode some. One
- * fiber uses it; another may stream_cancel. The first error sticks. Files are sent by sendfile, or copied from the page cache as long as the
- * peer keeps up; workers do what may wait for a disk, and the TLS of files. Slices of at most 4 MB, so that others go on.
+ * fiber uses it; another may stream_cancel. The first error sticks. Files are sent by sendfile; workers do what may wait for a disk, and the
+ * TLS of files. Slices of at most 4 MB, so that others go on.
  *
  * `patience`: the most between two moves of a byte; -ETIMEDOUT after that. stream_limit: bytes a second. */
 #pragma once
@@ -10,10 +10,13 @@
 
 struct conn;
 struct stream;
-struct stream *stream_new(int fd); /* takes it, connected; NULL: out of descriptors */
+struct stream *stream_new(int fd); /* takes it, connected and non-blocking; NULL: out of descriptors */
 /* At once, without a word. The peer sees a reset, which it cannot take for the end of a file; it sees an end if stream_finish said so, or if
  * theirs was read and nothing was written. */
 void stream_free(struct stream **s);
+/* What is written goes out at once, however little: where more follows only after the peer's answer, or their next command (MODE B). With TLS it
+ * does in any case. Else the kernel fills its packets, till the end. */
+void stream_prompt(struct stream *s);
 struct addr stream_peer(const struct stream *s);
 bool stream_alive(
     struct stream *s); /* kept without use: they have neither closed nor broken it. Never waits */

@@ -8,15 +8,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* Sending: as long as the peer keeps up, what lies in the page cache is copied by the loop itself, through one buffer that all streams share:
- * measured over the loopback, that is twice as fast as sendfile and costs half. preadv2 with RWF_NOWAIT never waits for a disk. Once the socket
- * was full (on a network, always), sendfile costs least. It may wait for a disk, so a worker calls it, unless the file lies in memory.
- * Receiving: what comes a worker writes, with the same exception. TLS is a worker's business, so that others have the loop meanwhile. */
-static char shared[STREAM_PIECE];
+/* Sending: the kernel moves it (sendfile). The loop itself calls for it in short slices, as long as these lie in memory; for what a disk
+ * would have to be asked, a worker does. Receiving: what comes a worker writes, unless the file lies in memory; much of it by way of a pipe.
+ * TLS is a worker's business, so that others have the loop meanwhile. */
+static char shared[STREAM_PIECE]; /* of all streams, for the loop */
 
 enum {
-        BEHIND = 16 << 20, /* a peer whose socket was full counts as slower than us for so much */
-        BULK = 1 << 20,    /* a slice of this size is followed by another, most likely */
+        AHEAD = 128 * 1024, /* what a disk reads at once, mostly: where its first page is, the others are */
+        BULK = 1 << 20,     /* a slice of this size is followed by another, most likely */
 };
 
 /* Its calls never wait for a disk. Asked on a worker: where there is a server behind it, the question itself may wait. */
@@ -96,34 +95,30 @@ static void send_by_worker(struct sending *g)
         s->in_memory = g->memory ? g->file : -1;
 }
 
-/* From the page cache: false if some of it is not there, or nobody knows. */
-static bool send_cached(struct sending *g, bool memory)
+/* Is all of the slice in the page cache? Its pages are asked for at intervals: one that has gone meanwhile is read by the loop, then. */
+static bool is_cached(const struct sending *g)
 {
-        struct iovec v = { shared, g->n < STREAM_PIECE ? g->n : STREAM_PIECE };
-        ssize_t got = preadv2(g->file, &v, 1, (off_t)g->at, memory ? 0 : RWF_NOWAIT);
+        char c;
+        struct iovec v = { &c, 1 };
+        uint64_t last = g->at + g->n - 1;
 
-        if (got < 0 && (errno == EAGAIN || errno == EOPNOTSUPP))
-                return false;
-        g->sent = got < 0 ? -errno : got;
-        if (got <= 0)
-                return true;
-        v.iov_len = (size_t)got;
-        g->sent = stream_send(g->s, &v, 1, false);
-        return true;
+        for (uint64_t at = g->at; at < last; at += AHEAD)
+                if (preadv2(g->file, &v, 1, (off_t)at, RWF_NOWAIT) < 0)
+                        return false;
+        return preadv2(g->file, &v, 1, (off_t)last, RWF_NOWAIT) >= 0;
 }
 
-/* behind: the peer was slower than we are. */
-static void send_some(struct sending *g, bool behind)
+static void send_some(struct sending *g)
 {
         struct stream *s = g->s;
-        bool memory = g->file == s->in_memory;
+        size_t all = g->n;
 
-        if (s->tls || (behind && !memory)) {
-                send_by_worker(g);
-        } else if (behind) {
+        g->n = all < STREAM_PIECE ? all : STREAM_PIECE;
+        if (!s->tls && (g->file == s->in_memory || is_cached(g))) {
                 g->sent = send_pages(g);
                 s->writable = !g->dry;
-        } else if (!send_cached(g, memory)) {
+        } else {
+                g->n = all;
                 send_by_worker(g);
         }
 }
@@ -132,7 +127,6 @@ int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec 
 {
         struct sending g = { .s = s, .file = file };
         nsec until = stream_until(patience);
-        uint64_t behind = 0; /* up to there */
 
         s->wrote = s->wrote || n > 0;
         s->finished = false;
@@ -140,14 +134,13 @@ int stream_send_file(struct stream *s, int file, uint64_t *at, uint64_t n, nsec 
                 if (!s->writable) {
                         if (stream_wait(s, EPOLLOUT, "room to send", until) < 0)
                                 break;
-                        behind = *at + BEHIND;
                         continue;
                 }
                 g.at = *at;
                 g.n = stream_allowed(s, n < STREAM_SLICE ? (size_t)n : STREAM_SLICE);
                 if (g.n == 0)
                         break;
-                send_some(&g, g.at < behind);
+                send_some(&g);
                 stream_passed(s, g.sent);
                 if (g.sent == 0)
                         break; /* the file ended */
@@ -170,6 +163,7 @@ struct taking {
         uint64_t at;
         size_t most, got;
         bool memory, dry, ended;
+        bool spliced; /* by way of a pipe, if one is to be had */
         int error;
 };
 
@@ -193,6 +187,16 @@ static int put(struct taking *t, const char *p, size_t n)
 static void take(struct taking *t, char *room, size_t size)
 {
         t->error = put(t, t->back.p, t->back.n);
+        if (t->error == 0 && t->spliced) {
+                size_t moved;
+
+                t->error = stream_splice(t->s, t->file, t->at + t->got, t->most - t->got, &moved, &t->dry,
+                                         &t->ended);
+                t->got += moved;
+                if (t->error != -EOPNOTSUPP)
+                        return;
+                t->error = 0;
+        }
         while (t->error == 0 && t->got < t->most && !t->dry && !t->ended) {
                 size_t n = t->most - t->got < size ? t->most - t->got : size;
                 ssize_t came =
@@ -226,9 +230,11 @@ static void take_one(struct taking *t)
         struct stream *s = t->s;
 
         t->back = str_sub(buf_str(&s->back), s->back_at, t->most);
+        t->spliced = s->bulk && !s->tls && t->most >= BULK;
         if (t->file == s->in_memory && !s->tls) {
                 take(t, shared, STREAM_PIECE);
                 s->readable = !t->dry;
+                s->bulk = t->got >= BULK;
         } else {
                 stream_offload(s, take_slice, t, &s->readable, &t->dry);
                 s->bulk = t->got >= BULK;

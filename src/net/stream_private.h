@@ -3,6 +3,7 @@
  *   stream.c       birth, death, the edge that the loop reports, reading and writing
  *   stream_end.c   how what we send ends, so that nothing of it is lost
  *   stream_file.c  files sent and received
+ *   stream_splice.c  large files received without a buffer
  *   stream_tls.c   TLS under reading and writing
  *   stream_rate.c  limits */
 #pragma once
@@ -31,6 +32,8 @@ struct stream {
         nsec reserved[2]; /* in each, for `allowed` bytes */
         size_t allowed;
         struct addr peer;
+        int pipe[2];             /* of a large upload, empty between two calls; or -1 */
+        bool unspliced;          /* no pipe is to be had, or the file takes nothing from one */
         int in_memory;           /* the file that was found to lie in memory, or -1 */
         uint32_t wants;          /* EPOLLIN or EPOLLOUT while `waiting` waits for it */
         int error;               /* the first */
@@ -41,6 +44,7 @@ struct stream {
         uint64_t pushed;         /* TLS: octets that the socket took */
         bool finished;           /* and is with the peer, whole */
         bool at_work;            /* in an offload */
+        bool prompt;             /* TCP_NODELAY stands */
         bool bulk;               /* the last offload took much */
 };
 
@@ -65,6 +69,11 @@ int stream_offload(struct stream *s, int (*fn)(void *arg), void *arg, bool *flag
 /* stream_rate.c: how much of n may pass now, which may take a while; 0: the stream has failed. stream_passed: so much has. */
 size_t stream_allowed(struct stream *s, size_t n);
 void stream_passed(struct stream *s, ssize_t n);
+
+/* stream_splice.c: what is there, at most `most` octets, moved to the file by way of a pipe, with a copy less than recv and write have. *dry,
+ * *ended: as take_slice says. -EOPNOTSUPP: nothing was moved, and nothing ever will be. *got counts in any case. Also on a worker. */
+int stream_splice(struct stream *s, int file, uint64_t at, size_t most, size_t *got, bool *dry, bool *ended);
+void stream_splice_end(struct stream *s);
 
 /* stream_tls.c; results as stream_recv. None of them waits. Reading and writing also work on a worker (at_work). */
 ssize_t stream_tls_read(struct stream *s, void *p, size_t n);

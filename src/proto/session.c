@@ -168,7 +168,8 @@ static void session_fiber(void *arg)
         struct session *s = arg;
 
         fiber_note(s->id);
-        if (s->implicit_tls && !conn_has_tls(s->conn) && !handshake(s)) {
+        /* Once: behind CCC the connection stays in clear. */
+        if (s->implicit_tls && !s->greeted && !handshake(s)) {
                 log_event("tls-failed", "session=%s protocol=%s peer=%s", s->id, s->kind->name,
                           session_peer(s).z);
                 end_session(s);

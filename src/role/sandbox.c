@@ -276,6 +276,7 @@ static const unsigned fcntl_commands[] = {
         F_SETLK, F_SETLKW,        F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS,
 };
 /* How much of ours the peer has not got yet; urgent data. */
+static const unsigned fcntl_of_file_server[] = { F_SETPIPE_SZ };
 static const unsigned ioctl_of_file_server[] = { SIOCOUTQ, SIOCATMARK };
 static const unsigned ioctl_requests[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, SIOCATMARK };
 
@@ -312,6 +313,8 @@ static int add_dialling(scmp_filter_ctx f)
 static int add_file_server(scmp_filter_ctx f)
 {
         return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(symlinkat), 0) |
+               seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(splice), 0) |
+               add_requests(f, SCMP_SYS(fcntl), fcntl_of_file_server, COUNT(fcntl_of_file_server)) |
                add_requests(f, SCMP_SYS(ioctl), ioctl_of_file_server, COUNT(ioctl_of_file_server));
 }
 

@@ -118,7 +118,8 @@ static void on_hangup(int signo)
         children_tell(&children, ROLE_SETTINGS, buf_str(&b), -1, TO_ALL);
         children_open_keys(&children);
         if (children.certificate >= 0)
-                children_tell(&children, ROLE_CERTIFICATE, S(""), children.certificate, TO(CHILD_MAIL) | TO(CHILD_FILES));
+                children_tell(&children, ROLE_CERTIFICATE, S(""), children.certificate,
+                              TO(CHILD_MAIL) | TO(CHILD_FILES));
         if (children.key >= 0)
                 children_tell(&children, ROLE_KEY, S(""), children.key, TO(CHILD_KEEPER));
         say_reread(buf_str(&later));

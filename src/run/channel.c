@@ -20,6 +20,7 @@
 #define QUEUE_BYTES (1024 * 1024) /* and their bodies together */
 #define READ_MOST   256           /* messages taken in one go, before others have their turn */
 #define PAUSE       (20 * MSECOND)
+#define HEARD       (EPOLLIN | EPOLLRDHUP)
 
 struct head {
         uint16_t kind, flags;
@@ -63,6 +64,7 @@ struct channel {
         struct outgoing *first, **last;
         unsigned queued;
         size_t queued_bytes;
+        bool full;            /* no room in the socket: its edge is asked for */
         struct waitlist room; /* who waits to send; one is woken, and wakes the next when it is done */
         unsigned handling;
         struct handling *held; /* read, but there was no memory for its fiber */
@@ -78,6 +80,14 @@ static void unref(struct channel *c)
                 close(c->held->m.fd);
         mem_free(c->held);
         mem_free(c);
+}
+
+/* Of room to send we hear only while there is none: else each message that the other side reads would wake us for nothing. */
+static void hear(struct channel *c, bool full)
+{
+        if (c->watched && c->full != full)
+                watch_change(&c->watch, HEARD | (full ? EPOLLOUT : 0));
+        c->full = full;
 }
 
 /* Sending. 0, -EAGAIN (the socket is full), -EPIPE, or what sendmsg says. */
@@ -103,6 +113,8 @@ static int send_now(struct channel *c, struct head head, struct str body, int fd
         while (sendmsg(c->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
                 if (errno == EINTR)
                         continue;
+                if (errno == EWOULDBLOCK)
+                        hear(c, true);
                 return errno == EWOULDBLOCK ? -EAGAIN : errno == ECONNRESET ? -EPIPE : -errno;
         }
         return 0;
@@ -383,8 +395,10 @@ static void ready(struct watch *w, uint32_t events)
         struct channel *c = (struct channel *)w;
 
         c->refs++;
-        if (events & EPOLLOUT)
+        if (events & EPOLLOUT && c->full) {
+                hear(c, false);
                 queue_send(c);
+        }
         if (!c->held)
                 read_all(c, CHANNEL_HANDLERS);
         unref(c);
@@ -405,7 +419,7 @@ struct channel *channel_new(int fd, const struct channel_kind *kinds, void *cont
         c->read_more.fire = read_more;
         if (loop_exists()) {
                 c->watched = true;
-                rc = watch_add(&c->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+                rc = watch_add(&c->watch, HEARD);
                 if (rc < 0)
                         die("channel: epoll: %s", strerror(-rc));
         }

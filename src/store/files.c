@@ -6,6 +6,7 @@
 #include "store/files_inside.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -16,11 +17,23 @@ static int folder_of(int dir, const char *name)
         return rc && rc != -EEXIST ? rc : disk_open_dir(dir, name);
 }
 
+static uint64_t device_in_memory(int dir)
+{
+        struct statfs kind;
+        struct file_facts facts = { 0 };
+        struct statx x;
+
+        if (fstatfs(dir, &kind) == 0 && kind.f_type == TMPFS_MAGIC && look_at(dir, "", &x) == 0)
+                facts_from(NULL, &x, &facts);
+        return facts.device;
+}
+
 static int open_folders(void *arg)
 {
         struct files *f = arg;
         int rc = 0;
 
+        f->memory = device_in_memory(f->dir);
         f->parts = folder_of(f->dir, ".parts");
         f->usage = folder_of(f->dir, ".usage");
         if (f->parts < 0 || f->usage < 0)

@@ -1,6 +1,6 @@
 /* Files: a folder an account under D/files, on any POSIX file system. Every path is resolved by openat2(RESOLVE_BENEATH |
  * RESOLVE_NO_MAGICLINKS) from the root's descriptor, so the kernel keeps the jail: what leads out does not exist for anybody (-ENOENT).
- * Names are bytes without NUL and '/'. Devices, FIFOs and sockets are never opened (-EACCES; O_NONBLOCK, then fstat, then use). Everything
+ * Names are bytes without NUL and '/'. Devices, FIFOs and sockets are never opened (-EACCES). Everything
  * here may wait (offload); what the kernel has in its caches is answered on the loop (RESOLVE_CACHED, RWF_NOWAIT).
  *
  * Uploads appear whole or not at all. Bytes go to a *part*, beside the accounts and out of every listing's sight (STATES.md); commit does
@@ -81,7 +81,8 @@ struct upload;
 enum upload_how {
         UPLOAD_NEW, /* STOR: replaces at commit; at = 0 */
         UPLOAD_UNIQUE, /* STOU: never replaces; the name is `path` and a random end, told by upload_name, taken at commit */
-        UPLOAD_APPEND, /* APPE: behind what is there (reflink, else copied), or if there is nothing behind the part that an interrupted upload left */
+        UPLOAD_APPEND, /* APPE: behind what is there (reflink, else copied), or if there is nothing behind the part that an interrupted upload left.
+                          Its commit is -EBUSY if the name has got another file meanwhile (another append, say) */
         UPLOAD_RESUME, /* REST at + STOR: the first `at` octets are kept of the part that was left, or if there is none of the file; -EINVAL:
                           neither has so many */
 };
@@ -127,15 +128,17 @@ typedef bool folder_each_fn(void *context, const struct file_entry *list, size_t
                             struct str target); /* symlink; target must stay inside: -EACCES */
 [[nodiscard]] int file_copy(struct root *r, struct str from,
                             struct str to); /* reflink where possible; whole or not at all */
-[[nodiscard]] int file_append(struct root *r, struct str to, const struct str *from,
-                              size_t n); /* COMB: from are removed when it stands */
+[[nodiscard]] int file_append(
+    struct root *r, struct str to, const struct str *from,
+    size_t
+        n); /* COMB: from are removed when it stands; -EBUSY as of UPLOAD_APPEND, -EINVAL: one of them is the target */
 [[nodiscard]] int file_chmod(struct root *r, struct str path,
                              unsigned mode); /* permission bits only, never setuid; ours stay */
 [[nodiscard]] int file_times(struct root *r, struct str path, int64_t modified,
                              int64_t accessed); /* 0: as it is */
 
-/* Of octets [from, to), on the LONG pool in slices; between them `progress` (may be NULL) is asked on the fiber: false: give up, -ECANCELED.
- * The result is appended as lower-case hex. */
+/* Of octets [from, to); UINT64_MAX: to the end, and -ERANGE: it ends before `to`. On the LONG pool in slices; between them `progress` (may be
+ * NULL) is asked on the fiber: false: give up, -ECANCELED. The result is appended as lower-case hex. */
 enum file_hash { HASH_CRC32, HASH_MD5, HASH_SHA1, HASH_SHA256, HASH_SHA512, FILE_HASHES };
 typedef bool hash_progress_fn(void *context, uint64_t done);
 [[nodiscard]] int file_hash(struct root *r, struct str path, enum file_hash how, uint64_t from, uint64_t to,

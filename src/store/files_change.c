@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "run/offload.h"
 #include "store/disk.h"
-#include "store/files_inside.h"
+#include "store/files_upload.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +14,8 @@ struct name_change {
         struct str path, to;
         struct spot from_spot, to_spot;
         struct tally *tally;
-        const char *target; /* of a link */
+        const char *target;        /* of a link */
+        const struct taken *taken; /* a file that is removed is this one; NULL: any */
 };
 
 static int run(struct name_change *c, int (*act)(struct step *s))
@@ -55,6 +56,18 @@ static uint64_t let_go(struct files *f, const struct statx *x)
         return octets;
 }
 
+struct taken taken_of(const struct statx *x)
+{
+        return (struct taken){ x->stx_ino, x->stx_btime };
+}
+
+static bool is_another(const struct taken *what, const struct statx *x)
+{
+        return what && S_ISREG(x->stx_mode) &&
+               (x->stx_ino != what->inode || x->stx_btime.tv_sec != what->born.tv_sec ||
+                x->stx_btime.tv_nsec != what->born.tv_nsec);
+}
+
 /* With the account's lock: the octets of what goes. */
 static int remove_one(struct name_change *c, int64_t *freed)
 {
@@ -66,7 +79,7 @@ static int remove_one(struct name_change *c, int64_t *freed)
                 return rc;
         if (S_ISDIR(x.stx_mode))
                 return -EISDIR;
-        if (S_ISLNK(x.stx_mode) && spot_leads_out(c->root, s))
+        if (is_another(c->taken, &x) || (S_ISLNK(x.stx_mode) && spot_leads_out(c->root, s)))
                 return -ENOENT;
         rc = disk_unlink(s->dir, s->name);
         if (!rc)
@@ -99,6 +112,13 @@ static int remove_step(struct step *st)
 int file_remove(struct root *r, struct str path)
 {
         struct name_change c = { .root = r, .path = path };
+
+        return run(&c, remove_step);
+}
+
+int file_remove_taken(struct root *r, struct str path, const struct taken *what)
+{
+        struct name_change c = { .root = r, .path = path, .taken = what };
 
         return run(&c, remove_step);
 }
@@ -318,8 +338,6 @@ static int set_trait(struct trait_change *c, int fd)
 
         if (fstat(fd, &st) < 0)
                 return -errno;
-        if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-                return -EACCES;
         if (!c->mode)
                 return futimens(fd, t) < 0 ? -errno : 0;
         return fchmod(fd, (*c->mode & 0777) | (S_ISDIR(st.st_mode) ? 0700 : 0600)) < 0 ? -errno : 0;
@@ -328,12 +346,13 @@ static int set_trait(struct trait_change *c, int fd)
 static int change_trait(void *arg)
 {
         struct trait_change *c = arg;
+        struct statx x;
         char *rel;
         int rc = jail_path(c->path, &rel), fd;
 
         if (rc)
                 return rc;
-        fd = jail_open(c->root->fd, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, false);
+        fd = jail_open_plain(c->root->fd, rel, false, &x);
         mem_free(rel);
         if (fd < 0)
                 return fd;

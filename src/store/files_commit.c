@@ -78,6 +78,9 @@ static int take_name(struct upload *u, uint64_t *freed)
         if (rc && rc != -ENOENT)
                 return rc;
         *freed = 0;
+        /* What somebody else has appended meanwhile, and was told is kept, would be lost. */
+        if (u->how == UPLOAD_APPEND && (rc ? 0 : x.stx_ino) != u->before)
+                return -EBUSY;
         if (!rc && u->how == UPLOAD_UNIQUE)
                 return -EEXIST;
         if (!rc && S_ISDIR(x.stx_mode))
@@ -152,6 +155,7 @@ int upload_commit(struct upload *u, uint64_t size, int64_t modified)
         u->octets = size + u->facts.n;
         u->modified = modified;
         u->step = (struct step){ .prepare = prepare, .act = publish, .data = -1, .dirs = { -1, -1 } };
+        u->step.brief = u->fd < 0;
         if (long_one) {
                 rc = offload(LONG, sync_alone, u);
                 if (rc)
@@ -209,6 +213,8 @@ void upload_free(struct upload **up, bool keep, uint64_t size)
                 (void)offload(LONG, finish, u);
         if (u->tally)
                 tally_uncharge(u->tally, u->charged);
+        if (u->from >= 0)
+                close(u->from);
         if (u->fd >= 0)
                 close(u->fd);
         spot_close(&u->spot);

@@ -59,7 +59,7 @@ static int hash_all(struct hashing *h, hash_progress_fn *progress, void *context
                 if (!rc && progress && !progress(context, h->at))
                         rc = -ECANCELED;
         }
-        return rc;
+        return !rc && h->ended ? -ERANGE : rc; /* it has become shorter */
 }
 
 static void put_result(struct hashing *h, struct buf *hex)
@@ -91,7 +91,7 @@ int file_hash(struct root *r, struct str path, enum file_hash how, uint64_t from
         if (rc)
                 return rc;
         h.fd = file_descriptor(f);
-        h.to = to < facts.size ? to : facts.size; /* what is added meanwhile is not asked for */
+        h.to = to < UINT64_MAX ? to : facts.size; /* what is added meanwhile is not asked for */
         if (how != HASH_CRC32 && gnutls_hash_init(&h.digest, digests[how]) < 0) {
                 file_close(&f);
                 return -EIO;

@@ -22,6 +22,9 @@ struct step;
 struct files {
         int dir, parts, usage; /* D/files, .parts, .usage */
         _Atomic int facts;     /* .facts; -1: there is none yet */
+        uint64_t
+            memory;   /* the device of D/files, if it is a file system in memory, which never waits; else 0 */
+        nsec calm_at; /* files_steps.c: short steps go to a worker until then. The loop's */
         struct files_how how;
         char id[ID_DIGITS + 1]; /* of this process's parts */
         int id_lock;
@@ -53,6 +56,9 @@ struct root {
 int jail_path(struct str path, char **rel); /* checked, on the heap */
 /* openat2 beneath the root; cached: -EAGAIN if the disk would have to be asked. Any thread. */
 int jail_open(int root, const char *rel, int flags, bool cached);
+/* To be read: a file or a folder, and what is known of it. Nothing else is even opened (-EACCES), for that alone lets go whoever waits at a
+ * FIFO, and winds a tape. */
+int jail_open_plain(int root, const char *rel, bool cached, struct statx *x);
 /* The folder that a name lies in, open, and the name; rel is cut for it. */
 struct spot {
         int dir;
@@ -127,6 +133,7 @@ struct step {
         int (*act)(struct step *s);     /* changes names; says in dirs where */
         int data;                       /* to be synced before act; -1: nothing */
         int dirs[2];                    /* to be synced after it; -1: none */
+        bool brief;                     /* few calls, few bytes: the loop may do it, if nothing is synced */
         int rc;
         bool taken, done;
         struct step *next;

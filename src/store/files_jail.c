@@ -49,6 +49,31 @@ int jail_open(int root, const char *rel, int flags, bool cached)
         }
 }
 
+static int look_plain(int fd, struct statx *x)
+{
+        int rc = look_at(fd, "", x);
+
+        return rc ? rc : S_ISREG(x->stx_mode) || S_ISDIR(x->stx_mode) ? 0 : -EACCES;
+}
+
+/* Looked at twice: another may have got the name in between. */
+int jail_open_plain(int root, const char *rel, bool cached, struct statx *x)
+{
+        int fd = jail_open(root, rel, O_PATH, cached), rc;
+
+        if (fd < 0)
+                return fd;
+        rc = look_plain(fd, x);
+        close(fd);
+        if (rc)
+                return rc;
+        fd = jail_open(root, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, cached);
+        rc = fd < 0 ? fd : look_plain(fd, x);
+        if (rc && fd >= 0)
+                close(fd);
+        return rc ? rc : fd;
+}
+
 int spot_reopen(struct root *r, struct spot *s, bool cached)
 {
         const char *parent = s->name == s->rel ? "." : s->rel;

@@ -10,6 +10,7 @@
 struct file {
         struct files *files;
         int fd;
+        bool memory;    /* it never waits */
         bool no_nowait; /* this file system does not know RWF_NOWAIT */
 };
 
@@ -67,17 +68,13 @@ static int open_to_read(void *arg)
 {
         struct open_job *j = arg;
         struct statx x;
-        int rc;
 
-        j->fd = jail_open(j->root->fd, j->rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, j->cached);
+        j->fd = jail_open_plain(j->root->fd, j->rel, j->cached, &x);
         if (j->fd < 0)
                 return j->fd;
-        rc = look_at(j->fd, "", &x);
-        if (!rc && !S_ISREG(x.stx_mode))
-                rc = S_ISDIR(x.stx_mode) ? -EISDIR : -EACCES;
-        if (rc) {
+        if (S_ISDIR(x.stx_mode)) {
                 close(j->fd);
-                return rc;
+                return -EISDIR;
         }
         facts_from(j->root->files, &x, j->out);
         return 0;
@@ -100,7 +97,9 @@ int file_open(struct root *r, struct str path, struct file **out, struct file_fa
         if (rc)
                 return rc;
         *out = mem_new(struct file);
-        **out = (struct file){ .files = r->files, .fd = j.fd };
+        **out = (struct file){ .files = r->files,
+                               .fd = j.fd,
+                               .memory = r->files->memory && r->files->memory == j.out->device };
         return 0;
 }
 
@@ -140,7 +139,7 @@ int file_read(struct file *f, uint64_t at, char *room, size_t n, size_t *got)
         if (at > INT64_MAX)
                 return -EINVAL;
         if (!f->no_nowait) {
-                done = preadv2(f->fd, &v, 1, (off_t)at, RWF_NOWAIT);
+                done = preadv2(f->fd, &v, 1, (off_t)at, f->memory ? 0 : RWF_NOWAIT);
                 if (done < 0 && errno == EOPNOTSUPP)
                         f->no_nowait = true;
         }

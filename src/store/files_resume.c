@@ -7,23 +7,49 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-int upload_take_in(struct upload *u, int from, uint64_t n)
-{
-        uint64_t done = 0;
-        int rc = upload_make_part(u);
+enum { SLICE = 64 << 20 };
 
-        if (!rc)
-                rc = upload_charge(u, u->end + n, false);
-        while (!rc && done < n) {
-                uint64_t left = n - done;
-                ssize_t got = disk_copy(from, (off_t)done, u->fd, (off_t)u->end,
+static int take_slice(void *arg)
+{
+        struct upload *u = arg;
+        uint64_t stop = u->from_end - u->from_at > SLICE ? u->from_at + SLICE : u->from_end;
+
+        while (u->from_at < stop) {
+                uint64_t left = stop - u->from_at;
+                ssize_t got = disk_copy(u->from, (off_t)u->from_at, u->fd, (off_t)u->end,
                                         left < PIECE_MOST ? (size_t)left : PIECE_MOST);
 
                 if (got <= 0)
                         return got < 0 ? (int)got : -EIO; /* it has become shorter */
-                done += (uint64_t)got;
+                u->from_at += (uint64_t)got;
                 u->end += (uint64_t)got;
         }
+        if (u->from_at == u->from_end) {
+                close(u->from);
+                u->from = -1;
+        }
+        return 0;
+}
+
+int upload_take_in(struct upload *u, int from, uint64_t n)
+{
+        int rc;
+
+        u->from = from;
+        u->from_at = 0;
+        u->from_end = n;
+        rc = upload_make_part(u);
+        if (!rc)
+                rc = upload_charge(u, u->end + n, false);
+        return rc ? rc : take_slice(u);
+}
+
+int upload_take_rest(struct upload *u)
+{
+        int rc = 0;
+
+        while (!rc && u->from >= 0)
+                rc = offload(LONG, take_slice, u);
         return rc;
 }
 
@@ -39,20 +65,20 @@ static int claim(struct upload *u, uint64_t *size)
 /* The file itself, to be read; -ENOENT: no regular file. */
 static int open_file(struct upload *u, uint64_t *size)
 {
-        struct stat st;
+        struct statx x;
         char *rel;
         int rc = jail_path(str_of(u->path), &rel), fd;
 
         if (rc)
                 return rc;
-        fd = jail_open(u->root->fd, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY, false);
+        fd = jail_open_plain(u->root->fd, rel, false, &x);
         mem_free(rel);
-        if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+        if (fd >= 0 && !S_ISREG(x.stx_mode)) {
                 close(fd);
                 return -EACCES;
         }
         if (fd >= 0)
-                *size = (uint64_t)st.st_size;
+                *size = x.stx_size;
         return fd;
 }
 
@@ -62,17 +88,15 @@ int upload_go_on(struct upload *u)
         int fd = open_file(u, &size), rc;
 
         if (fd == -ENOENT) {
-                rc = claim(u, &size);
-                rc = rc == -ENOENT ? 0 : rc; /* then it is a new file */
-        } else if (fd < 0) {
-                return fd;
-        } else {
-                u->appends = true;
-                rc = upload_take_in(u, fd, size);
-                close(fd);
+                rc = u->joins ? -ENOENT : claim(u, &size);
+                u->at = u->end;
+                return rc == -ENOENT ? 0 : rc; /* then it is a new file */
         }
-        u->at = u->end;
-        return rc;
+        if (fd < 0)
+                return fd;
+        u->appends = true;
+        u->at = size;
+        return upload_take_in(u, fd, size);
 }
 
 int upload_go_back(struct upload *u)
@@ -96,9 +120,10 @@ int upload_go_back(struct upload *u)
         fd = open_file(u, &size);
         if (fd < 0)
                 return fd == -ENOENT ? -EINVAL : fd;
-        rc = size < u->at ? -EINVAL : upload_take_in(u, fd, u->at);
+        if (size >= u->at)
+                return upload_take_in(u, fd, u->at);
         close(fd);
-        return rc;
+        return -EINVAL;
 }
 
 struct kept_job {

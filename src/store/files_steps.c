@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#define LONG_FOR_THE_LOOP (5 * MSECOND)
+#define RESTLESS          (100 * MSECOND)
+
 static void prepare_all(struct step *list)
 {
         for (struct step *s = list; s; s = s->next) {
@@ -148,13 +151,28 @@ static bool is_done(struct files *f, struct step *s)
         return done;
 }
 
-int step_run(struct files *f, struct step *s)
+/* Nothing is synced: names and pages in memory, a few microseconds, less than the way to a worker. Where it took long once, because the
+ * file system was busy with others' syncs, say, workers do it for a while. */
+static void unsynced(struct files *f, struct step *s)
 {
         struct journey alone = { f, s, false };
+        nsec began = now();
+
+        if (!s->brief || began < f->calm_at) {
+                (void)offload(QUICK, travel, &alone);
+                return;
+        }
+        travel(&alone);
+        if (now() - began > LONG_FOR_THE_LOOP)
+                f->calm_at = now() + RESTLESS;
+}
+
+int step_run(struct files *f, struct step *s)
+{
         struct step **at = &f->queue;
 
         if (!f->how.durable) {
-                (void)offload(QUICK, travel, &alone);
+                unsynced(f, s);
                 return s->rc;
         }
         while (*at)

@@ -43,7 +43,7 @@ static struct upload *upload_new(struct root *r, struct str path, enum upload_ho
         u->root = r;
         u->how = how;
         u->path = mem_string(path);
-        u->fd = -1;
+        u->fd = u->from = -1;
         u->spot.dir = -1;
         buf_init(&u->first, SMALL);
         return u;
@@ -70,6 +70,7 @@ static int look_at_target(struct upload *u)
                 u->credit = octets_of(u->root->files, &x);
         else if (!S_ISLNK(x.stx_mode) || spot_leads_out(u->root, &u->spot))
                 return -EACCES;
+        u->before = x.stx_ino;
         return 0;
 }
 
@@ -126,14 +127,17 @@ static int begin(struct upload *u)
                 return rc;
         if (u->how == UPLOAD_UNIQUE)
                 return unique_name(u);
-        if (u->how != UPLOAD_NEW)
-                return offload(LONG, begin_at_rest, u);
+        if (u->how != UPLOAD_NEW) {
+                rc = offload(LONG, begin_at_rest, u);
+                return rc ? rc : upload_take_rest(u);
+        }
         if (r->quota)
                 return offload(QUICK, look_at_target_job, u);
         return is_known_folder(&u->spot) ? -EISDIR : 0; /* else it is seen when the part is made */
 }
 
-int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t at, struct upload **out)
+static int begin_as(struct root *r, struct str path, enum upload_how how, uint64_t at, bool joins,
+                    struct upload **out)
 {
         struct upload *u;
         int rc;
@@ -147,11 +151,22 @@ int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t 
                 return -EINVAL;
         u = upload_new(r, path, how == UPLOAD_RESUME && !at ? UPLOAD_NEW : how);
         u->at = how == UPLOAD_RESUME ? at : 0;
+        u->joins = joins;
         rc = begin(u);
         if (rc)
                 upload_free(&u, false, 0);
         *out = u;
         return rc;
+}
+
+int upload_begin(struct root *r, struct str path, enum upload_how how, uint64_t at, struct upload **out)
+{
+        return begin_as(r, path, how, at, false, out);
+}
+
+int upload_begin_join(struct root *r, struct str path, struct upload **out)
+{
+        return begin_as(r, path, UPLOAD_APPEND, 0, true, out);
 }
 
 struct str upload_name(const struct upload *u)

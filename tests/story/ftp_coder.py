@@ -74,19 +74,25 @@ def as_text(how, wire):
 # --- logical bytes, packed contiguously, padded with zeros at the end (3.1.1.4) ---
 
 def pack(values, size):
-    bits = 0
-    for value in values:
-        assert 0 <= value < 1 << size
-        bits = bits << size | value
-    length = size * len(values)
-    octets = -(-length // 8)
-    return (bits << octets * 8 - length).to_bytes(octets, 'big')
+    pieces = []
+    for i in range(0, len(values), 8):      # eight of them are `size` octets
+        some, bits = values[i:i + 8], 0
+        for value in some:
+            assert 0 <= value < 1 << size
+            bits = bits << size | value
+        octets = -(-len(some) * size // 8)
+        pieces.append((bits << octets * 8 - len(some) * size).to_bytes(octets, 'big'))
+    return b''.join(pieces)
 
 
 def unpack(octets, size):
-    whole = len(octets) * 8 // size
-    bits = int.from_bytes(octets, 'big') >> len(octets) * 8 - whole * size
-    return [bits >> (whole - 1 - i) * size & (1 << size) - 1 for i in range(whole)]
+    values = []
+    for i in range(0, len(octets), size):
+        piece = octets[i:i + size]
+        whole = len(piece) * 8 // size
+        bits = int.from_bytes(piece, 'big') >> len(piece) * 8 - whole * size
+        values += [bits >> (whole - 1 - k) * size & (1 << size) - 1 for k in range(whole)]
+    return values
 
 
 def pages_to_octets(pages, size):
@@ -113,6 +119,12 @@ def octets_to_pages(octets, size):
         pages.append(Page(index, values[at + header:at + header + length], kind, tuple(values[at + 4:at + header])))
         at += header + length
     return pages, False
+
+
+def pages_end(octets, size):
+    """Has the last page come? Cheap when it cannot have."""
+    last = pack([4, 0, 0, LAST_PAGE], size)
+    return (size % 8 != 0 or octets.endswith(last)) and octets_to_pages(octets, size)[1]
 
 
 # --- encoding ---
@@ -203,7 +215,7 @@ class Decoder:
         self.markers = []           # (text, whole records before it, octets before it of the file, in STRU R of the next record)
         self.data = bytearray()     # STRU F and P; R: of the record that is not complete
         self.records = []
-        self.waiting = b''
+        self.waiting, self.at = b'', 0      # what is not decoded yet is waiting[at:]
         self.pending = 0            # compressed mode: descriptor for the next string
         self.inflate = zlib.decompressobj() if how.mode == 'Z' else None
 
@@ -216,14 +228,15 @@ class Decoder:
         elif self.ended:
             self.rest += piece
             return
-        self.waiting += piece
+        self.waiting, self.at = self.waiting[self.at:] + piece, 0
         step = {'B': self.block, 'C': self.string}.get(self.how.mode, self.stream)
         while not self.ended and step():
             pass
-        if self.ended and self.inflate and self.waiting:
+        left = self.waiting[self.at:]
+        if self.ended and self.inflate and left:
             raise Wrong('data behind the end of the file')
         if self.ended and not self.inflate:
-            self.rest, self.waiting = self.waiting, b''
+            self.rest, self.waiting, self.at = left, b'', 0
 
     def closed(self):
         """The connection has ended: was that the end of the file?"""
@@ -231,7 +244,7 @@ class Decoder:
             raise Wrong('the deflated data was cut off')
         if self.how.mode in 'SZ' and self.how.structure == 'F':
             self.ended = True
-        if not self.ended and self.how.mode == 'C' and self.pending & EOF and not self.waiting:
+        if not self.ended and self.how.mode == 'C' and self.pending & EOF and self.at == len(self.waiting):
             self.apply(b'')         # "00 40" and nothing behind it
         if not self.ended:
             raise Wrong('the connection ended before the file')
@@ -252,57 +265,58 @@ class Decoder:
             self.ended = True
 
     def block(self):
-        if len(self.waiting) < 3:
+        w, at = self.waiting, self.at
+        if len(w) - at < 3:
             return False
-        count = int.from_bytes(self.waiting[1:3], 'big')
-        if len(self.waiting) < 3 + count:
+        code, count = w[at], int.from_bytes(w[at + 1:at + 3], 'big')
+        if len(w) - at < 3 + count:
             return False
-        code, octets = self.waiting[0], self.waiting[3:3 + count]
         if code & 15:
             raise Wrong(f'descriptor {code}')
-        self.waiting = self.waiting[3 + count:]
-        self.apply(octets, code)
+        self.at += 3 + count
+        self.apply(w[at + 3:at + 3 + count], code)
         return True
 
     def string(self):
-        if not self.waiting:
+        w, at = self.waiting, self.at
+        if at == len(w):
             return False
-        first = self.waiting[0]
+        first = w[at]
         if first == 0:
-            if len(self.waiting) < 2:
+            if len(w) - at < 2:
                 return False
-            code = self.waiting[1]
+            code = w[at + 1]
             if code == 0 or code & 15:
                 raise Wrong(f'descriptor {code}')
             if self.pending:
                 self.apply(b'')     # a descriptor of nothing
             if not self.ended:
                 self.pending = code
-            self.waiting = self.waiting[2:]
+            self.at += 2
             return True
         n = first & (127 if first < 128 else 63)
         need = 1 + n if first < 128 else 2 if first < 192 else 1
-        if len(self.waiting) < need:
+        if len(w) - at < need:
             return False
-        octets = self.waiting[1:need] if first < 128 else (self.waiting[1:2] if first < 192 else bytes([self.how.filler])) * n
-        self.waiting = self.waiting[need:]
-        self.apply(octets)
+        self.at += need
+        self.apply(w[at + 1:at + need] if first < 128 else (w[at + 1:at + 2] if first < 192 else bytes([self.how.filler])) * n)
         return True
 
     def stream(self):
+        w, at = self.waiting, self.at
         if self.how.structure != 'R':
-            self.data += self.waiting
-            self.waiting = b''
+            self.data += w[at:]
+            self.at = len(w)
             if self.how.structure == 'P':
-                self.ended = octets_to_pages(bytes(self.data), self.how.byte_size)[1]
+                self.ended = pages_end(bytes(self.data), self.how.byte_size)
             return False
-        escape = self.waiting.find(b'\xff')
-        plain = len(self.waiting) if escape < 0 else escape
-        self.data += self.waiting[:plain]
-        self.waiting = self.waiting[plain:]
-        if len(self.waiting) < 2:
+        escape = w.find(b'\xff', at)
+        self.at = len(w) if escape < 0 else escape
+        self.data += w[at:self.at]
+        if len(w) - self.at < 2:
             return False
-        code, self.waiting = self.waiting[1], self.waiting[2:]
+        code = w[self.at + 1]
+        self.at += 2
         if code == 255:
             self.data.append(255)
         elif code in (1, 2, 3):

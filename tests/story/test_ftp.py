@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from ftp_wire import JACK, JILL, Ftp, Refused, noise, reset, session, session_ended
+from ftp_wire import JACK, JILL, Ftp, Refused, files_of, noise, reset, session, session_ended
 from pail import PATIENCE, Pail, until
 
 # --- cut anywhere ---
@@ -130,6 +130,74 @@ def test_appends_at_the_same_time_are_each_whole(demo):
     for code, letter in zip(said, (b'A', b'B')):
         assert (letter * 1000 in found) == (code == 226)
     assert len(found) == 5 + 1000 * said.count(226)
+
+
+def test_a_join_takes_no_append_away(demo):
+    """COMB while somebody appends: what was acknowledged is there, whoever was first."""
+    f, g = session(demo), session(demo)
+    for i in range(20):
+        f.stor('joined', b'start' * 100_000)
+        f.stor('piece', b'piece')
+        with g.begin('APPE joined') as data:
+            data.sendall(b'append')
+            f.send('COMB joined piece')
+        joined, appended = f.reply()[0], g.reply()[0]
+        found = f.retr('joined')
+        assert 2 in (joined // 100, appended // 100) and {joined, appended} <= {226, 250, 450}
+        assert (b'append' in found) == (appended == 226)
+        assert (b'piece' in found) == (joined == 250) == ('piece' not in f.names())
+
+
+def test_what_is_copied_in_slices_is_whole(demo):
+    """SITE COPY, COMB, APPE and REST behind 64 MB, by which a worker copies: each octet in its place, and others go on meanwhile."""
+    f = session(demo)
+    f.names()       # a folder is made when it is first needed
+    size, at = 150_000_000, (0, (64 << 20) - 3, 64 << 20, (128 << 20) - 1, 150_000_000 - 7)
+    with open(f'{files_of(demo)}/long', 'wb') as out:
+        out.truncate(size)
+        for place in at:
+            out.seek(place)
+            out.write(b'placed!')
+    f.ok('SITE COPY long copied')
+    f.put('APPE long', b'the end')
+    f.stor('tail', b'the end')
+    f.ok('COMB copied tail')
+    f.ok(f'REST {size}', 350)
+    f.stor('copied', b'the end')
+    for name in ('long', 'copied'):
+        with open(f'{files_of(demo)}/{name}', 'rb') as found:
+            assert os.fstat(found.fileno()).st_size == size + 7
+            for place in at:
+                found.seek(place)
+                assert found.read(3) == b'pla'
+            found.seek(size)
+            assert found.read() == b'the end'
+        f.ok(f'DELE {name}')
+
+
+def test_a_join_takes_no_upload_away(demo):
+    """COMB while a part is stored anew: what it has taken in goes, and what came since stays."""
+    f, g = session(demo), session(demo)
+    for _ in range(20):
+        f.stor('whole', b'w' * 2_000_000)
+        f.stor('part', b'old')
+        with g.begin('STOR part') as data:
+            data.sendall(b'new')
+            f.send('COMB whole part')
+        g.expect(226)
+        f.expect(250)
+        kept = 'part' in f.names() and f.retr('part') == b'new'
+        assert kept or f.retr('whole').endswith(b'new')
+
+
+@pytest.mark.parametrize('when', ['20020924142442', '19700101000000', '99991231235959', '00010101000000'])
+def test_the_time_that_is_told_is_the_file_s(demo, when):
+    """Also where the file system's years end before."""
+    f = session(demo)
+    f.stor('old', b'x')
+    for line in (f'MFMT {when} old', f'MFF Modify={when}; old'):
+        told = re.search(r'Modify=(\d+);', f.ok(line, 213)[0]).group(1)
+        assert f.ok('MDTM old', 213) == [f'213 {told}']
 
 
 def test_tls_without_close_notify_publishes_nothing(demo):

@@ -2,6 +2,7 @@
 import os
 import socket
 import threading
+import time
 import zlib
 
 import pytest
@@ -62,12 +63,17 @@ def test_what_is_no_file_is_never_opened(demo):
     owner = os.stat(root)
     for name in ('fifo', 'socket'):
         os.chown(f'{root}/{name}', owner.st_uid, owner.st_gid)
+    writer = threading.Thread(target=lambda: open(f'{root}/fifo', 'wb').close(), daemon=True)
+    writer.start()      # waits until somebody opens it
+    for name in ('fifo', 'socket'):
         with pytest.raises(Refused) as e:
             f.retr(name)
         assert e.value.code == 550
         assert f.code(f'HASH {name}') // 100 == 5
+        assert f.code(f'SITE CHMOD 600 {name}') == f.code(f'SITE COPY {name} copy') == 550
         with pytest.raises(Refused):
             f.put(f'APPE {name}', b'x')
+        assert writer.is_alive()
         try:
             f.stor(name, b'a file now')     # replacing it is fine, writing into it is not
             assert f.retr(name) == b'a file now'
@@ -137,8 +143,10 @@ def test_listing_a_large_folder_and_a_deep_one(demo):
         os.chown(path, owner.st_uid, owner.st_gid)
     os.symlink('../large/..', f'{root}/large/loop')
     os.symlink('.', f'{root}/d/self')
-    assert f.fetch('LIST -R d').count(b'\r\n') < 300_000
-    assert f.fetch('LIST -R /').count(b'\r\n') < 300_000
+    for line, said in (('LIST -R large', 'send OK'), ('LIST -R d', 'not all of it'), ('LIST -R /', 'not all of it')):
+        with f.begin(line) as data:
+            assert everything(data).count(b'\r\n') < 300_000
+        assert said in f.expect(226)[0]
     assert f.code('NOOP') == 200
 
 
@@ -233,3 +241,23 @@ def test_crowds(demo):
     for s in strangers:
         s.close()
     assert session(demo).code('NOOP') == 200
+
+
+# --- limits ---
+
+def test_a_rate_is_kept():
+    """Of an account, over all its transfers of a process: never faster, whatever the machine."""
+    with Pail(settings={'workers': 1, 'ftp-rate-account': 1_000_000}) as pail:
+        f, g = session(pail), session(pail)
+        began = time.monotonic()
+        f.stor('slow', bytes(1_500_000))
+        a, b = f.begin('RETR slow'), g.begin('RETR slow')
+        done = []
+        t = threading.Thread(target=lambda: done.append(everything(a)))
+        t.start()
+        done.append(everything(b))
+        t.join()
+        assert [len(d) for d in done] == [1_500_000] * 2
+        assert time.monotonic() - began > 3        # 4.5 MB at 1 MB a second, and something for a start
+        with session(pail, BOB) as other:
+            other.stor('mine', bytes(100_000))

@@ -266,7 +266,7 @@ def test_restart_of_a_download(demo, how):
     f, name = Session(demo), next(NAMES)
     r = random.Random(str(how))
     line = lambda: words(how, from_text(how, b'line %d ' % r.randrange(10 ** 9) + b'x' * r.randrange(100)))  # noqa: E731
-    lines = [line() for _ in range(60000)]
+    lines = [line() for _ in range(30000)]
     content = lines if how.structure == 'R' else b''.join(one + from_text(how, b'\n') if how.letter in 'AE' else one for one in lines)
     if how.structure == 'F':
         content = words(how, content)

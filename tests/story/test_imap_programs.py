@@ -39,12 +39,14 @@ def test_the_lines_that_the_demo_prints_work_as_they_stand():
     with Pail() as pail:
         lines = {line.split()[0]: line.split(None, 2)[2] for line in pail.table
                  if re.match(r'\S+ +127\.0\.0\.1:\d+ ', line)}
-        assert list(lines) == ['SMTP', 'submission', 'submissions', 'POP3', 'POP3S', 'IMAP', 'IMAPS']
+        assert list(lines) == ['SMTP', 'submission', 'submissions', 'POP3', 'POP3S', 'IMAP', 'IMAPS', 'FTP', 'FTPS']
         assert run('sh', '-c', lines['submission']) == run('sh', '-c', lines['submissions']) == ''
         until('jill has both', lambda: pail.count('jill@hill.com') == 2)
         for service in ('POP3', 'POP3S', 'IMAP', 'IMAPS'):
             said = run('sh', '-c', lines[service])
             assert said.endswith('Subject: hello\r\n\r\nhello jill\r\n') and 'Return-Path: <jack@town.com>\r\n' in said
+        assert 'Jack and Jill' in run('sh', '-c', lines['FTP'])
+        assert [line.split()[-1] for line in run('sh', '-c', lines['FTPS']).splitlines()] == ['business', 'personal', 'school']
         telnet = pexpect.spawn(lines['SMTP'], timeout=PATIENCE, encoding='utf-8')
         telnet.expect_exact('220 hill.com SMTP service ready')
         telnet.send('QUIT\r')

@@ -455,6 +455,7 @@ static void test_hash(void **state)
         buf_clear(&hex);
         assert_int_equal(file_hash(root, S("/f"), HASH_MD5, 7, UINT64_MAX, NULL, NULL, &hex), 0);
         assert_str(buf_str(&hex), S("d41d8cd98f00b204e9800998ecf8427e"));
+        assert_int_equal(file_hash(root, S("/f"), HASH_MD5, 2, 8, NULL, NULL, &hex), -ERANGE);
         assert_int_equal(file_hash(root, S("/none"), HASH_MD5, 0, 1, NULL, NULL, &hex), -ENOENT);
         assert_int_equal(file_hash(root, S("/"), HASH_MD5, 0, 1, NULL, NULL, &hex), -EISDIR);
         assert_int_equal(truncate(in_world("jack/f"), (off_t)1 << 40), 0); /* nobody waits for that */
@@ -491,6 +492,22 @@ static void test_copy_and_join(void **state)
         assert_string_equal(get("/j"), "one two three!");
         assert_int_equal(file_append(root, S("/j"), &(struct str){ "/j", 2 }, 1), -EINVAL);
         assert_int_equal(used(), strlen("two one two three!"));
+}
+
+/* The target by another name is still the target, and a part that is named twice goes once. */
+static void test_join_with_itself(void **state)
+{
+        struct str other = S("/over/j"), twice[] = { S("/p"), S("/p") };
+
+        (void)state;
+        assert_int_equal(put("/j", "all"), 0);
+        assert_int_equal(file_link(root, S("/over"), S("/")), 0);
+        assert_int_equal(file_append(root, S("/j"), &other, 1), -EINVAL);
+        assert_string_equal(get("/j"), "all");
+        assert_int_equal(put("/p", "!"), 0);
+        assert_int_equal(file_append(root, S("/j"), twice, 2), 0);
+        assert_string_equal(get("/j"), "all!!");
+        assert_int_equal(used(), strlen("all!!"));
 }
 
 /* An account is removed: deeper than descriptors reach, with facts beside its files, kept parts, and links that lead out. */
@@ -538,6 +555,7 @@ int main(void)
                 LIVES(test_listing, world_begin, world_end),
                 LIVES(test_hash, world_begin, world_end),
                 LIVES(test_copy_and_join, world_begin, world_end),
+                LIVES(test_join_with_itself, world_begin, world_end),
                 LIVES(test_forget, world_begin, world_end),
         };
 

@@ -56,7 +56,7 @@ static void facts(void *arg)
               "C: OPTS MLST modify;unix.mode;nothing;\nS: 200 MLST OPTS Modify;UNIX.mode;\n"
               "C: MLST a\nS: 250-Listing /a\nS:  Modify=19700101000000;UNIX.mode=0640; /a\nS: 250 End\n"
               "C: MFF Create=20020924120130; a\nS: 504 *\nC: MFF Modify=x; a\nS: 501 *\nC: MFF "
-              "Modify=20020924120130 a\nS: 501 *\n"
+              "Modify=20020924120130 a\nS: 213 Modify=20020924120130; /a\n"
               "C: MFF  a\nS: 501 *\nC: MFF UNIX.mode=888; a\nS: 501 *\nC: MFF UNIX.mode=0600; b\nS: 550 *\n"
               "C: OPTS MLST\nS: 200 MLST OPTS\nC: MLST\nS: 250-Listing /\nS:   /\nS: 250 End\nC: MLST b\nS: "
               "550 *\n"

@@ -266,20 +266,24 @@ static void blocks(void *arg)
                   "starting.\n"
                   "S: 226 *\nC: RETR a\nC: RETR none\nC: RETR a\nS: 125 *\nS: 226 *\nS: 550 *\nS: 125 *\nS: "
                   "226 *"));
-        buf_init(&got, 4 * 6);
+        buf_init(&got, 4 * 6 + 1);
         read_until(data, &got, 4 * 6);
-        assert_str(buf_str(&got), S("\x40\0\3abc"
-                                    "\x40\0\3abc"
-                                    "\x40\0\3abc"
-                                    "\x40\0\3abc"));
+        must(str_eq(buf_str(&got), S("\x40\0\3abc"
+                                     "\x40\0\3abc"
+                                     "\x40\0\3abc"
+                                     "\x40\0\3abc")));
         must(stream_write(data,
                           S("\x40\0\2xy"
                             "\0\0\1p"
                             "\x40\0\1q"),
                           PATIENCE) == 0); /* two files in one piece */
-        talk(c, S("C: STOR b\nS: 125 *\nS: 226 *\nC: STOR c\nS: 125 *\nS: 226 *\nC: ABOR\nS: 225 *"));
+        talk(c, S("C: STOR b\nS: 125 *\nS: 226 *\nC: STOR c\nS: 125 *\nS: 226 *\nC: ABOR\nS: 226 *"));
+        read_until(data, &got, 4 * 6 + 1); /* RFC 959 §3.2: ABOR closes it */
+        must(got.n == 4 * 6);
+        stream_free(&data);
+        data = passive(c);
         must(stream_write(data, S("\0\0\2xy"), PATIENCE) == 0);
-        talk(c, S("C: STOR b\nS: 125 *"));
+        talk(c, S("C: STOR b\nS: 150 *"));
         stream_free(&data); /* in the middle of a file */
         talk(c, S("S: 426 *\nC: MODE S\nS: 200 *"));
         downloads(c, "RETR b", S("xy"));
@@ -388,7 +392,7 @@ static void active(void *arg)
                 read_all(&data, &got);
                 talk(c, S("S: 226 *"));
         }
-        assert_str(buf_str(&got), S("abcabcabc"));
+        must(str_eq(buf_str(&got), S("abcabcabc")));
         close(listener);
         conn_printf(c, "PORT 127,0,0,1,%u,%u\r\nRETR a\r\n", port >> 8, port & 255);
         talk(c, S("S: 200 *\nS: 150 *\nS: 425 *"));

@@ -213,6 +213,9 @@ static void files_body(void *arg)
                 if (i % 2)
                         must(fsync(cold) == 0 && posix_fadvise(cold, 0, 0, POSIX_FADV_DONTNEED) == 0);
                 t = two_streams();
+                /* As if much had come: by way of a pipe, from which a file that is appended to takes nothing. */
+                t.b->bulk = true;
+                must(i != 1 || fcntl(j.file, F_SETFL, O_APPEND) == 0);
                 j.side.s = t.b;
                 start(&j.side, takes_file);
                 at = 0;

@@ -489,6 +489,15 @@ static void clear_body(void *arg)
         must(conn_line(d.server, &line, 99, SOON) == GOT_LINE && str_eq(line, S("QUIT")));
         end_both(&d);
 
+        /* no close_notify at all, as curl does it */
+        must(start_both(&d, &ecdsa, "hill.com", ecdsa.file) == 0 && d.client_result == 0);
+        conn_put(d.server, S("200 clear\r\n"));
+        must(conn_flush(d.server, SOON) == 0);
+        must(send(d.client->watch.fd, "NOOP\r\n", 6, 0) == 6);
+        must(conn_stoptls(d.server, SOON) == 0);
+        must(conn_line(d.server, &line, 99, SOON) == GOT_LINE && str_eq(line, S("NOOP")));
+        end_both(&d);
+
         /* a command behind CCC, the end of the connection, or nothing at all */
         for (int i = 0; i < 3; i++) {
                 int rc;

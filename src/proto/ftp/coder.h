@@ -1,5 +1,5 @@
 /* TYPE, STRU and MODE (RFC 959 §3): what a file's bytes look like on the wire, both ways. Pure: bytes in, bytes out, any split of them
- * gives the same. No byte is dropped that a RETR in the same coding would not bring back.
+ * gives the same (what MODE Z sends: the same when it is inflated). No byte is dropped that a RETR in the same coding would not bring back.
  *
  *      file bytes -> structure (records, pages) -> type (ASCII, EBCDIC, local) -> mode (stream, block, compressed, deflate) -> wire
  *

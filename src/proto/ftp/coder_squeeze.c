@@ -91,7 +91,8 @@ static void string_ended(struct coder *c, struct buf *out)
                 return;
         flush(c, out);
         c->wire.described = false;
-        coder_string_end(c, out);
+        if (!c->failure)
+                coder_string_end(c, out);
 }
 
 static void repeated(struct coder *c, unsigned char byte, size_t n, struct buf *out)

@@ -86,7 +86,7 @@ static int choice(struct session *s, struct scan *a, const char *letters, int *r
 /* STRU SP (F | R | P) -- RFC 959 §3.1.2 */
 int ftp_stru(struct session *s, struct scan *a)
 {
-        int rc, at = choice(s, a, "frp", &rc);
+        int rc = FAIL, at = choice(s, a, "frp", &rc);
 
         if (at < 0)
                 return rc;
@@ -98,7 +98,7 @@ int ftp_stru(struct session *s, struct scan *a)
 int ftp_mode(struct session *s, struct scan *a)
 {
         struct ftp *p = ftp_of(s);
-        int rc, at = choice(s, a, "sbcz", &rc);
+        int rc = FAIL, at = choice(s, a, "sbcz", &rc);
 
         if (at < 0)
                 return rc;

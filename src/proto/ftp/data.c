@@ -26,7 +26,6 @@ void ftp_data_forget(struct session *s)
         lease_end(&p->lease);
         ftp_kept_end(p);
         p->port = (struct addr){ 0 };
-        p->data_told = false;
 }
 
 static bool only_epsv(struct session *s, int *rc)
@@ -60,7 +59,6 @@ static int set_port(struct session *s, struct addr to)
                 return ftp_reply(s, "504 Data goes to no port below %d.", FIRST_FREE_PORT);
         ftp_data_forget(s);
         p->port = to;
-        p->data_told = true;
         return ftp_reply(s, "200 %s command successful.", s->running->verb);
 }
 
@@ -134,7 +132,6 @@ static bool take_lease(struct session *s, int *rc)
                 *rc = ftp_reply(s, "425 No port is free for a data connection just now.");
                 return false;
         }
-        p->data_told = true;
         return true;
 }
 

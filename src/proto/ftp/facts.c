@@ -86,10 +86,19 @@ static struct str time_text(struct session *s, int64_t usec)
         return arena_str(&s->command, buf_str(&b));
 }
 
-/* 0 says "as it is" to the store, so the first moment of 1970 is told as the next one. */
-static int set_modified(struct session *s, struct str path, int64_t usec)
+/* 0 says "as it is" to the store, so the first moment of 1970 is told as the next one. *usec: what it is then, for file systems have a first
+ * and a last year of theirs. */
+static int set_modified(struct session *s, struct str path, int64_t *usec)
 {
-        return file_times(ftp_of(s)->root, path, usec ? usec : 1, 0);
+        struct root *r = ftp_of(s)->root;
+        struct file_facts facts;
+        int rc = file_times(r, path, *usec ? *usec : 1, 0);
+
+        if (rc == 0)
+                rc = file_facts(r, path, true, &facts);
+        if (rc == 0)
+                *usec = facts.modified;
+        return rc;
 }
 
 /* "MDTM 20020717210715 name", the form that sets (before MFMT): if no file is called so. */
@@ -119,7 +128,7 @@ int ftp_mdtm(struct session *s, struct scan *a)
                 path = ftp_path(s, &time_and_path, false, &rc);
                 if (!path.p)
                         return rc;
-                rc = set_modified(s, path, usec);
+                rc = set_modified(s, path, &usec);
                 return rc < 0 ? ftp_trouble(s, path, rc) : ftp_reply(s, "253 Date and time changed.");
         }
         rc = file_facts(ftp_of(s)->root, path, true, &facts);
@@ -139,7 +148,7 @@ int ftp_mfmt(struct session *s, struct scan *a)
         path = ftp_path(s, a, false, &rc);
         if (!path.p || !ftp_root(s, &rc))
                 return rc;
-        rc = set_modified(s, path, usec);
+        rc = set_modified(s, path, &usec);
         if (rc < 0)
                 return ftp_trouble(s, path, rc);
         return ftp_reply(s, "213 Modify=" PRS "; " PRS, STR(time_text(s, usec)), STR(path));
@@ -191,7 +200,7 @@ static int one_fact(struct str name, struct str value, struct wanted_facts *w)
         return 504;
 }
 
-/* *( fact "=" value ";" ) SP path */
+/* *( fact "=" value ";" ) SP path; ncftp leaves out the last ";" */
 static int facts_of(struct scan *a, struct wanted_facts *w)
 {
         int worst = 0;
@@ -203,7 +212,7 @@ static int facts_of(struct scan *a, struct wanted_facts *w)
                 if (!scan_try(a, '='))
                         return 501;
                 value = scan_until(a, "; ");
-                if (!scan_try(a, ';'))
+                if (!scan_try(a, ';') && scan_peek(a) != ' ')
                         return 501;
                 rc = one_fact(name, value, w);
                 worst = rc > worst ? rc : worst;
@@ -229,7 +238,7 @@ int ftp_mff(struct session *s, struct scan *a)
                 return rc;
         rc = w.has_mode ? file_chmod(ftp_of(s)->root, path, w.mode & 0777) : 0;
         if (rc == 0 && w.has_time)
-                rc = set_modified(s, path, w.modified);
+                rc = set_modified(s, path, &w.modified);
         if (rc < 0)
                 return ftp_trouble(s, path, rc);
         buf_init(&done, 64);

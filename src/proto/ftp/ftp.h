@@ -16,9 +16,9 @@
  *   xferlog.c   a line for each transfer, as wu-ftpd wrote it
  *
  * A handler parses to the end of its line (ftp_path takes all that is left), checks, acts, and gives one final reply. A transfer's handler ends by
- * ftp_transfer_start, which returns at once: the transfer is a fiber of its own that talks on the data connection only. All that is said on the
- * control connection is said by the control fiber: 150 or 125 when the transfer tells that it begins, 226, 426, 451 ... when it has ended
- * (conn_call wakes it). Meanwhile it reads on: ABOR and STAT are carried out at once, any other command waits for the transfer's
+ * ftp_transfer_start, which opens the file, says 150 or 125, and returns: the transfer is a fiber of its own that talks on the data connection
+ * only. All that is said on the control connection is said by the control fiber, also 226, 426, 451 ... when the transfer has ended (conn_call
+ * wakes it; a short one may have ended before the handler returns). Meanwhile it reads on: ABOR and STAT are carried out at once, any other command waits for the transfer's
  * end, and what follows it waits behind it (urgent data does not). With 32 KB of such commands reading stops. Such a session does not park.
  *
  * Everything a session remembers between commands lies in struct ftp; a parked one holds no root and no open file. What it may hold while
@@ -95,7 +95,6 @@ struct ftp {
         bool private_data; /* PROT P */
         bool pbsz;         /* PBSZ was given */
         bool epsv_all;     /* EPSV ALL: PORT, PASV, EPRT are refused */
-        bool data_told;    /* the client has said PORT, PASV, EPRT or EPSV since the last transfer */
         /* only while awake: */
         struct root *root;
 };
@@ -105,7 +104,7 @@ static inline struct ftp *ftp_of(struct session *s)
 }
 
 /* --- reply.c. `format` begins with the code: "226 Transfer complete."; the text behind it is in the session's language. The result is the
- * handler's: OK, or for 5xx FAIL (counted as an error of the peer's) unless it is 550 to 553. Lines of a file name have control
+ * handler's: OK, or for 5xx FAIL (counted as an error of the peer's) unless it is 504 or 550 to 553. Lines of a file name have control
  * characters made harmless. --- */
 int ftp_reply(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "211-Features:" ... " MDTM" ... "211 End": first with the code and '-', then lines as they are (a space is put before each), then the end. */
@@ -159,7 +158,8 @@ struct ftp_listing {
         uint16_t
             named_at; /* what stands in `path` from here on is said before each name of NLST; path.n: nothing */
 };
-/* Text lines end with CRLF; `put` may wait; non-zero ends the listing and is returned. Also -errno of the folder. */
+/* Text lines end with CRLF; `put` may wait; below zero ends the listing and is returned. Also -errno of the folder. 1: all went well, but
+ * `recursive` met its bounds. */
 typedef int ftp_put_fn(void *context, struct str lines);
 [[nodiscard]] int ftp_listing_run(struct root *root, const struct ftp_listing *l, ftp_put_fn *put,
                                   void *context);
@@ -188,7 +188,8 @@ struct ftp_asked {
         enum upload_how how;
         struct ftp_listing listing; /* its strings are copied */
 };
-/* Takes what the session has said for it (next, lease, port), spawns the fiber. Returns the handler's result. */
+/* Opens what is asked for, takes what the session has said for it (next, lease, port), says 150, spawns the fiber. Waits a little. Returns
+ * the handler's result. A refusal ends the lease, and the connection that came by it. */
 int ftp_transfer_start(struct session *s, const struct ftp_asked *asked);
 /* The control fiber, after GOT_CALLED: says what is due. True: the transfer has ended and was freed. */
 bool ftp_transfer_look(struct session *s);

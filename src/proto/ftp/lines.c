@@ -69,14 +69,14 @@ static void put_date(struct buf *b, struct line_dates *d, int64_t usec)
         buf_puts(b, str_from(time, sizeof(time)));
 }
 
-/* Control characters would act on the terminal of whoever looks. */
+/* Control characters would act on the terminal of whoever looks. A tab does no harm, and clients without MLSD need the name. */
 void put_seen(struct buf *b, struct str name)
 {
         size_t at = b->n;
 
         buf_puts(b, name);
         for (; at < b->n; at++)
-                if ((unsigned char)b->p[at] < 32 || b->p[at] == 127)
+                if (((unsigned char)b->p[at] < 32 && b->p[at] != '\t') || b->p[at] == 127)
                         b->p[at] = '?';
 }
 

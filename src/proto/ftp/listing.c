@@ -23,7 +23,8 @@ struct lister {
         struct buf out;
         struct line_dates dates;
         unsigned entries;
-        int rc; /* the first failure of put */
+        bool cut; /* a bound was met */
+        int rc;   /* the first failure of put */
 };
 
 /* One folder of the listing. */
@@ -175,8 +176,10 @@ static bool take(void *context, const struct file_entry *list, size_t n)
 
                 if (!wanted(v, e->name))
                         continue;
-                if (r->l->recursive && ++r->entries > ENTRIES_MOST)
+                if (r->l->recursive && ++r->entries > ENTRIES_MOST) {
+                        r->cut = true;
                         return false;
+                }
                 if (r->l->recursive && e->facts.kind == FILE_FOLDER)
                         buf_packed(&v->folders, e->name);
                 if (v->sorted && v->count == SORT_MOST) { /* too many to hold */
@@ -211,8 +214,10 @@ static int list_below(struct level *v, unsigned depth)
         while (rc == 0 && !unpack_done(&u) && !u.bad && v->r->entries <= ENTRIES_MOST) {
                 struct str name = unpack_str(&u), path = path_join(&a, v->path, name), below;
 
-                if (!path.p) /* as long as paths may be */
+                if (!path.p) { /* as long as paths may be */
+                        v->r->cut = true;
                         continue;
+                }
                 below = v->below.n ? arena_printf(&a, PRS "/" PRS, STR(v->below), STR(name))
                                    : arena_str(&a, name);
                 rc = list_folder(v->r, path, below, depth + 1);
@@ -243,6 +248,7 @@ static int list_folder(struct lister *r, struct str path, struct str below, unsi
         tell_kept(&v);
         if (r->rc != 0)
                 rc = r->rc;
+        r->cut |= v.folders.full || (depth == DEPTH_MOST && v.folders.n > 0);
         if (rc == 0 && l->recursive && depth < DEPTH_MOST)
                 rc = list_below(&v, depth);
         buf_free(&v.folders);
@@ -316,5 +322,7 @@ int ftp_listing_run(struct root *root, const struct ftp_listing *l, ftp_put_fn *
         if (rc == 0)
                 flush(&r, 0);
         buf_free(&r.out);
-        return rc ? rc : r.rc;
+        if (rc == 0)
+                rc = r.rc;
+        return rc ? rc : r.cut;
 }

@@ -120,8 +120,10 @@ static int refused(struct session *s, enum signin_result result)
 {
         set_name(ftp_of(s), S(""));
         s->state = FTP_STRANGER;
-        if (result == SIGNIN_LATER)
+        if (result == SIGNIN_LATER) { /* §5.4: 421 closes the connection */
+                s->ending = true;
                 return ftp_reply(s, "421 Nobody can sign in just now, try again later.");
+        }
         log_event("signin-failed", "session=%s protocol=ftp peer=%s", s->id, session_peer(s).z);
         return ftp_reply(s, "530 Login incorrect.");
 }

@@ -51,12 +51,13 @@ put_reply(struct session *s, const char *format, va_list args)
         put_text(s->conn, ftp_text(ftp_of(s), format + CODE), args);
 }
 
-/* A path that is not there or not allowed is no error of the peer's. */
+/* A path that is not there or not allowed is no error of the peer's, nor is a wish that only others grant (504): ncftp has one beside each file. */
 static int result_of(const char *format)
 {
         bool about_a_file = format[1] == '5' && format[2] <= '3';
+        bool not_here = format[1] == '0' && format[2] == '4';
 
-        return format[0] == '5' && !about_a_file ? FAIL : OK;
+        return format[0] == '5' && !about_a_file && !not_here ? FAIL : OK;
 }
 
 int ftp_reply(struct session *s, const char *format, ...)

@@ -7,7 +7,8 @@ enum {
         LINE_MOST = PATH_MOST + 17,
         RAW_MOST = 4 * LINE_MOST, /* with what Telnet adds */
         HELD_MOST = 32 << 10,
-        ANSWERS_ROOM = 64
+        ANSWERS_ROOM = 64,
+        LEVEL = 1 /* of MODE Z: a quarter of what 6 costs */
 };
 
 /* Stands for a line that was too long, until it is its turn to be answered. */
@@ -302,13 +303,13 @@ void ftp_forget(struct session *s)
         forget_text(&p->cwd);
         forget_text(&p->domain);
         forget_text(&p->client);
-        p->coding = (struct coding){ .byte_size = 8, .level = 6 };
+        p->coding = (struct coding){ .byte_size = 8, .level = LEVEL };
         p->language = LANGUAGE_ENGLISH;
         p->hash = HASH_SHA256;
         p->facts = FACTS_USUAL;
         p->umask_bits = 022;
         p->quota = 0;
-        p->anonymous = p->read_only = p->epsv_all = p->data_told = false;
+        p->anonymous = p->read_only = p->epsv_all = false;
         p->private_data = s->implicit_tls; /* whoever came by TLS expects it everywhere */
         p->pbsz = false;
 }

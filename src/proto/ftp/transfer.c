@@ -83,6 +83,8 @@ static int open_data(struct transfer *t)
         if (rc < 0)
                 return transfer_failed(t, END_NO_DATA, rc);
         stream_limit(t->stream, t->account_rate, t->address_rate);
+        if (transfer_keeps(t))
+                stream_prompt(t->stream);
         return 0;
 }
 
@@ -259,16 +261,18 @@ int ftp_transfer_start(struct session *s, const struct ftp_asked *asked)
         return t->ended ? transfer_settle(s) : OK;
 }
 
+/* Taken first: a reply may wait, and more marks come meanwhile. */
 void transfer_tell_marks(struct transfer *t)
 {
-        struct str all = buf_str(&t->marks), line;
+        auto_buf struct buf taken = t->marks;
+        struct str all = buf_str(&taken), line;
 
+        buf_init(&t->marks, MARKS_MOST);
+        wake_all(&t->told);
         while (all.n) {
                 str_cut(&all, '\n', &line);
                 ftp_reply(t->s, "110 MARK " PRS, STR(line));
         }
-        buf_clear(&t->marks);
-        wake_all(&t->told);
 }
 
 bool ftp_transfer_look(struct session *s)
@@ -281,7 +285,6 @@ bool ftp_transfer_look(struct session *s)
                 transfer_settle(s);
         else
                 transfer_tell_marks(t);
-        arena_reset(&s->command);
         return !ftp_of(s)->transfer;
 }
 

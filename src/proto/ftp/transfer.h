@@ -46,6 +46,7 @@ struct transfer {
         unsigned aborts;  /* ABORs that wait for their answer */
         bool opening;     /* the data connection */
         bool aborted, ended;
+        bool partial; /* a listing that says not all */
         bool awaited; /* the control fiber looks by itself as soon as this one waits */
         /* how it ended */
         enum transfer_end end;

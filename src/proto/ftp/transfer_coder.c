@@ -2,11 +2,14 @@
 #include "run/offload.h"
 
 enum { DEFLATED_AT_ONCE = 16 * 1024, INFLATED_AT_ONCE = 256 }; /* more would hold up the loop */
+enum { MARKER_EVERY = 1024 * 1024 };                           /* octets of a file, in MODE B and C */
 
 bool transfer_coder(struct transfer *t, enum coder_way way, int *rc)
 {
         if (coding_plain(&t->coding))
                 return true;
+        if (t->asked.what == WHAT_RETRIEVE && transfer_keeps(t)) /* RFC 959 §3.5 */
+                t->coding.marker_every = MARKER_EVERY;
         t->coder = coder_new(&t->coding, way, buf_str(&t->facts));
         if (!t->coder)
                 *rc = ftp_reply(t->s, "504 There is no such code page here.");

@@ -41,12 +41,17 @@ int ftp_appe(struct session *s, struct scan *a)
         return store(s, a, UPLOAD_APPEND);
 }
 
-/* ABOR -- RFC 959 §4.1.3. With a transfer: 426 and 226 come when it has ended. */
+/* ABOR -- RFC 959 §4.1.3. With a transfer: 426 and 226 come when it has ended. Without: a data connection that is open is closed (§3.2). */
 int ftp_abor(struct session *s, struct scan *a)
 {
-        struct transfer *t = ftp_of(s)->transfer;
+        struct ftp *p = ftp_of(s);
+        struct transfer *t = p->transfer;
 
         (void)a;
+        if (!t && p->kept) {
+                ftp_kept_end(p);
+                return ftp_reply(s, "226 ABOR command successful.");
+        }
         if (!t)
                 return ftp_reply(s, "225 No transfer to abort.");
         t->aborts++;

@@ -61,5 +61,6 @@ int transfer_list(struct transfer *t)
 
         if (rc < 0)
                 return transfer_failed(t, END_TROUBLE, rc); /* unless a failed put was the reason */
+        t->partial = rc > 0;
         return put_gathered(t, true);
 }

@@ -12,6 +12,8 @@ static int say_complete(struct transfer *t)
 {
         struct session *s = t->s;
 
+        if (t->partial)
+                return ftp_reply(s, "226 Directory sent, but not all of it: it is too deep or too large.");
         if (!plain_file(t))
                 return ftp_reply(s, "226 Directory send OK.");
         if (t->asked.what == WHAT_STORE && t->asked.how == UPLOAD_UNIQUE)

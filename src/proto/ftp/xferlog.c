@@ -13,14 +13,17 @@
  *   time          seconds host    octets  path         type flag way  access user  service method id end
  *   Thu Feb  7 13:31:16 2002 2 192.0.2.1 1474560 /bootdisk.img b    _    o    a      jill@ ftp     0      *  c
  *
- * Lines gather while a worker thread writes: one call takes many. Each call writes whole lines behind what is there, so that the
- * processes share the file. */
-enum { GATHERED_MOST = 4 << 20, LINE_ROOM = PATH_MOST + 1024 };
+ * Lines gather for a moment, and while a worker thread writes: one call takes many. Each call writes whole lines behind what is there, so
+ * that the processes share the file. */
+enum { GATHERED_MOST = 4 << 20, ENOUGH = 64 << 10, LINE_ROOM = PATH_MOST + 1024 };
+#define MOMENT (100 * MSECOND)
 
 struct xferlog {
         int fd;
         struct buf lines; /* to be written */
         bool writing;     /* a fiber does */
+        bool closing;
+        struct waitlist hurry; /* it does not wait for more */
         struct waitlist idle;
         unsigned long dropped;
 };
@@ -81,7 +84,10 @@ static void write_gathered(struct xferlog *x)
 static void writer(void *arg)
 {
         struct xferlog *x = arg;
+        nsec until = now() + MOMENT;
 
+        while (!x->closing && x->lines.n < ENOUGH && wait_on(&x->hurry, "more for the xferlog", until) == 0)
+                ;
         write_gathered(x);
         x->writing = false;
         wake_all(&x->idle);
@@ -120,6 +126,8 @@ void xferlog_note(struct xferlog *x, const struct xferlog_entry *e)
         buf_printf(b, " ftp 0 * %c\n", e->complete ? 'c' : 'i');
         if (!x->writing && fiber_spawn("xferlog", writer, x) == 0)
                 x->writing = true;
+        if (b->n >= ENOUGH)
+                wake_all(&x->hurry);
 }
 
 void xferlog_close(struct xferlog **at)
@@ -129,6 +137,8 @@ void xferlog_close(struct xferlog **at)
         *at = NULL;
         if (!x)
                 return;
+        x->closing = true;
+        wake_all(&x->hurry);
         while (x->writing && wait_on(&x->idle, "the xferlog", NEVER) == 0)
                 ;
         write_gathered(x);
