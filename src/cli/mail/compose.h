@@ -1,0 +1,35 @@
+/* A letter as a person writes it: a text with a header above it, as an editor shows it, and files; made to a MIME message. Text goes as
+ * format=flowed UTF-8, 8bit or quoted-printable as the lines need it; attachments by base64 or, where they are letters, as they are; names by RFC 2231; never
+ * a line of more than 998 bytes, no bare CR or LF. */
+#pragma once
+#include "cli/mail/letter.h"
+
+struct draft {
+        struct arena arena;
+        struct buf
+            head; /* "To: ...\nSubject: ...\n", UTF-8, as typed; Attach: PATH lines are files; Inline: PATH images in the text */
+        struct buf body; /* UTF-8, lines by \n */
+        struct str in_reply_to, references;
+        uint32_t of_uid; /* the letter it answers, for \Answered; 0: none */
+        struct str of_mailbox;
+        const struct letter *forwarded; /* goes along as message/rfc822 */
+};
+enum { REPLY_ALL = 1, REPLY_LIST = 2, REPLY_QUOTE = 4 };
+void draft_new(struct draft *d, const struct login *l); /* From, To, Subject; the signature */
+void draft_reply(struct draft *d, const struct login *l, const struct letter *of, unsigned how);
+void draft_forward(struct draft *d, const struct login *l, const struct letter *of, bool as_attachment);
+void draft_free(struct draft *d);
+void draft_text(const struct draft *d, struct buf *out);                              /* for the editor */
+[[nodiscard]] int draft_from_text(struct draft *d, struct str text, struct buf *why); /* and back */
+[[nodiscard]] int draft_resume(struct draft *d,
+                               const struct letter *saved); /* a letter in Drafts, to go on with */
+/* To the bytes that are sent: adds Date, Message-ID, MIME. recipients: To, Cc, Bcc, each once; Bcc does not stay in the bytes. -EINVAL: *why (an address, a
+ * file that is not there). */
+[[nodiscard]] int draft_message(const struct draft *d, const struct login *l, struct buf *message,
+                                struct arena *a, struct str **recipients, size_t *n, struct str *sender,
+                                struct buf *why);
+/* $VISUAL, $EDITOR or vi on a file of mode 0600, removed afterwards. 0, -ECANCELED: nothing was written or the editor failed. */
+[[nodiscard]] int draft_edit(struct draft *d, struct buf *why);
+/* Addresses seen in the copy's letters that begin with, or whose name has a word that begins with `typed`; those written to most first. */
+[[nodiscard]] int compose_complete(struct copy *c, struct str typed, struct arena *a, struct str **list,
+                                   size_t *n);

@@ -1,0 +1,25 @@
+/* An account's letters on this machine: a store of one account, `$XDG_DATA_HOME/pail/mail/ADDRESS/` (else ~/.local/share/pail/mail), or on the
+ * server itself the server's own. One process at a time keeps the copy in step with the server (a lock); others may read and change it too.
+ *
+ * Reading and changing is store/{access,mailbox,change,search}.h's: copy_access opens a mailbox. What is changed is brought to the server by
+ * sync (sync.h), which compares: so a change made with no network, or by another program, needs no journal. */
+#pragma once
+#include "cli/mail/logins.h"
+#include "store/access.h"
+#include "store/change.h"
+#include "store/mailbox.h"
+
+struct copy;
+[[nodiscard]] int copy_open(struct copy **out, const struct login *l, struct buf *why);
+void copy_close(struct copy **c); /* stops sync first; waits */
+struct accounts *copy_accounts(struct copy *c);
+struct account *copy_account(struct copy *c); /* held as long as the copy */
+struct str copy_name(const struct copy *c);   /* reader and owner for access.h */
+[[nodiscard]] int copy_access(struct copy *c, struct access *x, struct str path, unsigned needs);
+/* The mailbox with that role ("sent", "drafts", "trash", "junk", "archive"), made if there is none. Lives in the arena. */
+[[nodiscard]] int copy_role(struct copy *c, struct arena *a, const char *role, struct str *path);
+/* A letter filed here: drafts, Sent. */
+[[nodiscard]] int copy_append(struct copy *c, struct str path, struct str text, uint64_t flags,
+                              uint32_t *uid);
+void copy_on_change(struct copy *c, void (*changed)(void *context),
+                    void *context); /* letters came, went or changed; on the loop */

@@ -1,0 +1,50 @@
+/* Whose mail, where. $XDG_CONFIG_HOME/pail/mail (else ~/.config/pail/mail), mode 0600:
+ *
+ *      [bob@hill.com]
+ *      name = Bob Hill
+ *      incoming = imaps://bob@mail.hill.com        (imap imaps pop3 pop3s; `store` or a data folder: on the server itself)
+ *      outgoing = submissions://bob@mail.hill.com  (submission submissions smtp; `send`: by pail send)
+ *      password-command = pass show hill           (or password = ...; else it is asked for, once a run)
+ *      keep = yes                                  (POP3: letters stay at the server; no: they are removed when they are safe here)
+ *      sent = yes                                  (what is sent is kept in Sent; no: the server does it)
+ *      signature = ~/.signature
+ *
+ * `pail mail add bob@hill.com` finds hosts and ports (RFC 6186 SRV, then the autoconfig file of the domain by HTTPS, then common names), tries them
+ * and writes the section; the order of sections is the order of accounts. A line that means nothing is an error with its number. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "cli/known.h"
+#include "proto/smtp/client.h" /* enum tls_need */
+
+enum incoming { INCOMING_IMAP, INCOMING_POP3, INCOMING_STORE };
+struct login_server {
+        char *host, *user;
+        unsigned port;
+        enum tls_need tls;
+};
+struct login {
+        char *address, *name;
+        enum incoming how;
+        struct login_server incoming, outgoing;
+        char *folder; /* INCOMING_STORE: the data folder, and the account's name there is the address */
+        bool by_send; /* outgoing = send */
+        bool keep, keep_sent;
+        char *password, *password_command, *signature;
+};
+struct logins {
+        struct login *list;
+        size_t n;
+        char *path;
+};
+/* 0; -ENOENT: there is none yet; -EINVAL: *why names line and fault. Refuses a file that others may read if it holds a password. */
+[[nodiscard]] int logins_read(struct logins *l, struct buf *why);
+void logins_free(struct logins *l);
+struct login *logins_find(struct logins *l, const char *address); /* NULL address: the first */
+[[nodiscard]] int logins_add(struct logins *l, const struct login *one,
+                             struct buf *why); /* written whole or not at all */
+[[nodiscard]] int logins_remove(struct logins *l, const char *address, struct buf *why);
+/* The password: of the file, the command, or asked. false: said why. Kept for the run. */
+bool login_password(struct login *l, const char **password);
+/* Fills incoming and outgoing from the address; *why says what was tried. Network; waits. */
+[[nodiscard]] int login_discover(struct login *l, struct buf *why);
