@@ -11,6 +11,7 @@
 /* Runs `body` as the verb's fiber with a loop, offload workers and SIGPIPE ignored; returns what it returns. `body` has a stack of
  * CLIENT_STACK bytes (libedit, libunbound need room). */
 int client_run(const char *name, int (*body)(void *arg), void *arg);
+enum { CLIENT_STACK = 1024 * 1024 };
 
 bool terminal_is(int fd);
 unsigned terminal_width(void);                     /* columns, 80 where unknown */
@@ -25,6 +26,7 @@ struct prompt_how {
         /* Completions of the word at the cursor: appended as names by \n (octets; directories end with '/'). line is what stands before the
          * cursor, word where its last word begins in it. May wait. */
         void (*complete)(void *context, struct str line, size_t word, struct buf *names);
+        bool (*keep)(void *context, struct str line); /* may it stand in the history? NULL: yes */
         void *context;
         const char *history; /* a file; NULL: none is kept */
 };
@@ -32,20 +34,26 @@ struct prompt *prompt_new(const struct prompt_how *how);
 const char *prompt_line(struct prompt *p, bool *interrupted);
 void prompt_free(struct prompt **p); /* writes the history */
 
-/* Asked on /dev/tty if there is one, else on stdin. false: the end of input. echo false: a password; the terminal is put right again
- * whatever happens, also on a signal. */
+/* Waits until there is something to read from a descriptor (a file always has), that no other watch has. -ETIMEDOUT, -ECANCELED. */
+[[nodiscard]] int terminal_await(int fd, nsec deadline);
+/* The next line of stdin, which is no terminal, without its end; false: there is none. One buffer for all who read stdin so: prompts, questions. */
+bool terminal_line(struct buf *line);
+
+/* Asked on /dev/tty if there is one, else answered by a line of stdin. false: the end of input, or Ctrl-C. echo false: a password; the
+ * terminal is put right again whatever happens, also on a signal. */
 bool terminal_ask(const char *question, bool echo, struct buf *answer);
-/* 'y', 'n', 'a' (all), 'q': one of `letters`; the first is the answer where nobody can be asked. */
+/* 'y', 'n', 'a' (all), 'q': one of `letters`; the first is the answer where nobody can be asked (no /dev/tty), and of Enter, Ctrl-D, Ctrl-C. */
 char terminal_choose(const char *question, const char *letters);
 
-/* Ctrl-C: while one is set, SIGINT calls it on the loop instead of ending the program. */
+/* Ctrl-C: while one is set, SIGINT calls it on the loop instead of ending the program. A question that waits takes it instead. */
 void terminal_on_interrupt(void (*fn)(void *context), void *context); /* NULL: as it was */
 
 /* One line that is written over: name, percent, bytes, rate, time left. Shown only on a terminal, from the second half second on. */
 struct progress;
 struct progress *progress_new(const char *name, uint64_t from, uint64_t size /* UINT64_MAX: unknown */);
 void progress_at(struct progress *p, uint64_t bytes);
-void progress_end(struct progress **p);                                 /* the line is taken away */
+void progress_end(struct progress **p); /* the line is taken away */
+void progress_away(void); /* before something else is printed; the next progress_at draws it again */
 struct str size_words(uint64_t bytes, char room[static 32]);            /* "1.4 MB" */
 struct str rate_words(uint64_t bytes, nsec took, char room[static 48]); /* "767.79 KB/s" */
 struct str time_words(nsec took, char room[static 32]);                 /* "00:01", "1:02:03" */

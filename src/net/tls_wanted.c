@@ -55,13 +55,15 @@ static void chain_free(struct chain *c)
                 gnutls_x509_crt_deinit(c->at[--c->count]);
 }
 
-static void chain_of(gnutls_session_t s, struct chain *c)
+static void chain_of(gnutls_session_t s, struct chain *c, struct tls_found *found)
 {
         unsigned n = 0;
         const gnutls_datum_t *raw =
             gnutls_certificate_type_get(s) == GNUTLS_CRT_X509 ? gnutls_certificate_get_peers(s, &n) : NULL;
 
         c->count = 0;
+        if (raw && n)
+                gnutls_hash_fast(GNUTLS_DIG_SHA256, raw[0].data, raw[0].size, found->fingerprint);
         for (unsigned i = 0; raw && i < n && c->count < CHAIN_MOST; i++) {
                 if (gnutls_x509_crt_init(&c->at[c->count]) < 0)
                         return;
@@ -203,20 +205,29 @@ static bool dane(struct chain *c, const struct tls_wanted *w, struct tls_found *
 
 /* ---- the judgement ---- */
 
+/* A person has said that this certificate is theirs: then neither its issuer nor its dates say more. */
+static bool pinned(const struct tls_wanted *w, const struct tls_found *found)
+{
+        return w->trust == TRUST_PINNED && w->pin &&
+               str_eq(str_from(w->pin, sizeof(found->fingerprint)),
+                      str_from(found->fingerprint, sizeof(found->fingerprint)));
+}
+
 static bool judge(gnutls_session_t s, const struct tls_wanted *w, struct tls_found *found)
 {
         struct tls_wanted name = { .names = &w->server_name, .name_count = 1 };
         struct chain c;
         bool good;
 
-        chain_of(s, &c);
+        chain_of(s, &c, found);
         if (!c.count) {
                 snprintf(found->why, sizeof(found->why), "the peer showed no certificate");
                 good = false;
         } else if (w->trust == TRUST_DANE) {
                 good = dane(&c, w, found);
         } else {
-                good = chained(s, found) && named(&c, w->trust == TRUST_NAMES ? w : &name, found);
+                good = pinned(w, found) ||
+                       (chained(s, found) && named(&c, w->trust == TRUST_NOTHING ? &name : w, found));
         }
         chain_free(&c);
         if (good)

@@ -1,13 +1,13 @@
 #include "run/stack.h"
 #include "run/annotate.h"
 #include "run/kernel.h"
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SIZE  ((size_t)128 * 1024 * STACK_FACTOR)
 #define GUARD ((size_t)16 * 1024) /* four pages: libraries are not compiled to touch each page in turn */
 #define HOT   ((size_t)12 * 1024) /* what a pooled stack keeps resident, at its top */
 #define POOL  128                 /* most stacks kept: 128 * HOT resident */
@@ -19,11 +19,12 @@ struct pooled {
 };
 static struct pooled *pool;
 static unsigned pooled;
+static size_t stack_bytes = (size_t)128 * 1024 * STACK_FACTOR;
 static bool no_guard_pages; /* the kernel is older than 6.13: guards by mprotect, two mappings each */
 
 static struct pooled *link_of(void *low)
 {
-        return (struct pooled *)((char *)low + SIZE - sizeof(struct pooled));
+        return (struct pooled *)((char *)low + stack_bytes - sizeof(struct pooled));
 }
 
 /* Some emulated kernels take any advice and do nothing, so the first guard is tried: a system call that would read
@@ -55,16 +56,16 @@ void *stack_get(void)
 
                 pool = p->next;
                 pooled--;
-                return (char *)(p + 1) - SIZE;
+                return (char *)(p + 1) - stack_bytes;
         }
         /* libc's mmap, not the bare system call: TSan forgets old shadow there */
-        map = mmap(NULL, GUARD + SIZE, PROT_READ | PROT_WRITE,
+        map = mmap(NULL, GUARD + stack_bytes, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
         if (map == MAP_FAILED)
                 return NULL;
-        (void)madvise(map, GUARD + SIZE, MADV_NOHUGEPAGE); /* else two touched pages may cost 2 MB */
+        (void)madvise(map, GUARD + stack_bytes, MADV_NOHUGEPAGE); /* else two touched pages may cost 2 MB */
         if (!guard(map)) {
-                munmap(map, GUARD + SIZE);
+                munmap(map, GUARD + stack_bytes);
                 return NULL;
         }
         return map + GUARD;
@@ -75,14 +76,14 @@ void stack_put(void *low)
         struct pooled *p;
 
 #ifdef PAIL_ASAN
-        __asan_unpoison_memory_region(low, SIZE);
+        __asan_unpoison_memory_region(low, stack_bytes);
 #endif
         if (pooled >= POOL) {
-                munmap((char *)low - GUARD, GUARD + SIZE);
+                munmap((char *)low - GUARD, GUARD + stack_bytes);
                 return;
         }
         if (pooled >= WHOLE)
-                (void)madvise(low, SIZE - HOT, MADV_DONTNEED);
+                (void)madvise(low, stack_bytes - HOT, MADV_DONTNEED);
         p = link_of(low);
         p->next = pool;
         pool = p;
@@ -91,7 +92,13 @@ void stack_put(void *low)
 
 size_t stack_size(void)
 {
-        return SIZE;
+        return stack_bytes;
+}
+
+void stack_set_size(size_t bytes)
+{
+        assert(!pool && bytes % 4096 == 0);
+        stack_bytes = bytes * STACK_FACTOR;
 }
 
 bool stack_guards(const void *low, const void *at)
@@ -103,14 +110,21 @@ bool stack_guards(const void *low, const void *at)
 
 size_t stack_used(const void *low)
 {
-        unsigned char resident[SIZE / 4096];
-        size_t page = (size_t)sysconf(_SC_PAGESIZE), i;
+        unsigned char resident[64];
+        size_t page = (size_t)sysconf(_SC_PAGESIZE), untouched = 0;
 
-        if (mincore((void *)(uintptr_t)low, SIZE, resident) < 0)
-                return 0;
-        for (i = 0; i < SIZE / page && !(resident[i] & 1); i++)
-                ;
-        return SIZE - i * page;
+        for (; untouched < stack_bytes; untouched += sizeof(resident) * page) {
+                size_t left = (stack_bytes - untouched) / page,
+                       n = left < sizeof(resident) ? left : sizeof(resident), i;
+
+                if (mincore((char *)(uintptr_t)low + untouched, n * page, resident) < 0)
+                        return 0;
+                for (i = 0; i < n && !(resident[i] & 1); i++)
+                        ;
+                if (i < n)
+                        return stack_bytes - untouched - i * page;
+        }
+        return 0;
 }
 
 void stack_finish(void)
@@ -119,7 +133,7 @@ void stack_finish(void)
                 struct pooled *p = pool;
 
                 pool = p->next;
-                munmap((char *)(p + 1) - SIZE - GUARD, GUARD + SIZE);
+                munmap((char *)(p + 1) - stack_bytes - GUARD, GUARD + stack_bytes);
         }
         pooled = 0;
 }

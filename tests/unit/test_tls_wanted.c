@@ -234,6 +234,30 @@ static void names_and_a_chain(void **state)
         assert_int_equal(meets(&good, &w), -EACCES); /* for nobody */
 }
 
+/* Trust on first use: a good chain for the name, or the one certificate that was said yes to. */
+static void pinned_or_a_chain(void **state)
+{
+        struct str names[] = { S("mx.crepes.fr") };
+        unsigned char pin[32] = { 0 };
+        struct tls_wanted w = {
+                .trust = TRUST_PINNED, .names = names, .name_count = 1, .ca_file = ca_file, .pin = pin
+        };
+
+        (void)state;
+        assert_int_equal(meets(&good, &w), 0);
+        assert_int_equal(meets(&alone, &w), -EACCES);
+        assert_true(found.why[0]);
+        for (size_t i = 0; i < sizeof(pin); i++)
+                pin[i] = found.fingerprint[i];
+        assert_int_equal(meets(&alone, &w), 0);
+        assert_true(found.verified);
+        assert_int_equal(meets(&good, &w), 0);
+        assert_int_equal(meets(&expired, &w), -EACCES);
+        assert_true(memcmp(found.fingerprint, pin, sizeof(pin)) != 0);
+        w.pin = NULL;
+        assert_int_equal(meets(&alone, &w), -EACCES);
+}
+
 /* Usage 3 asks nothing of names, dates or authorities (RFC 7672 §3.1.1). */
 static void dane_by_the_certificate_itself(void **state)
 {
@@ -338,6 +362,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(whoever_asks_for_nothing_gets_tls),
                 cmocka_unit_test(names_and_a_chain),
+                cmocka_unit_test(pinned_or_a_chain),
                 cmocka_unit_test(dane_by_the_certificate_itself),
                 cmocka_unit_test(dane_by_an_authority),
                 cmocka_unit_test(one_record_that_fits_is_enough),
