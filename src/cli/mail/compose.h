@@ -1,7 +1,14 @@
 /* A letter as a person writes it: a text with a header above it, as an editor shows it, and files; made to a MIME message. Text goes as
- * format=flowed UTF-8, 8bit or quoted-printable as the lines need it; attachments by base64 or, where they are letters, as they are; names by RFC 2231; never
- * a line of more than 998 bytes, no bare CR or LF. */
+ * format=flowed UTF-8, 7bit, 8bit or quoted-printable as its lines need it; attachments by base64 or, where they are letters, as they are; names by
+ * RFC 2231; never a line of more than 998 bytes, no bare CR or LF (mail/write.h).
+ *
+ *      compose.c          new, reply, forward, resume; to text and back      compose_message.c   to the bytes that are sent
+ *      compose_attach.c   files and parts that go along                      compose_edit.c      the editor
+ *
+ * In the header, beside the usual fields: `Attach: PATH` a file, `Attach: part:3 NAME` a part of the letter that is forwarded or gone on with,
+ * `Inline: PATH` an image to be shown with the text. Other fields go as they are typed. */
 #pragma once
+#include "cli/mail/copy.h"
 #include "cli/mail/letter.h"
 
 struct draft {
@@ -13,6 +20,7 @@ struct draft {
         uint32_t of_uid; /* the letter it answers, for \Answered; 0: none */
         struct str of_mailbox;
         const struct letter *forwarded; /* goes along as message/rfc822 */
+        const struct letter *parts_of;  /* whose parts "Attach: part:N" means */
 };
 enum { REPLY_ALL = 1, REPLY_LIST = 2, REPLY_QUOTE = 4 };
 void draft_new(struct draft *d, const struct login *l); /* From, To, Subject; the signature */
@@ -23,7 +31,7 @@ void draft_text(const struct draft *d, struct buf *out);                        
 [[nodiscard]] int draft_from_text(struct draft *d, struct str text, struct buf *why); /* and back */
 [[nodiscard]] int draft_resume(struct draft *d,
                                const struct letter *saved); /* a letter in Drafts, to go on with */
-/* To the bytes that are sent: adds Date, Message-ID, MIME. recipients: To, Cc, Bcc, each once; Bcc does not stay in the bytes. -EINVAL: *why (an address, a
+/* To the bytes that are sent: adds Date, Message-ID, MIME. recipients: To, Cc, Bcc, each once; Bcc does not stay in the bytes. recipients NULL: for Drafts, Bcc stays and nobody need be named. -EINVAL: *why (an address, a
  * file that is not there). */
 [[nodiscard]] int draft_message(const struct draft *d, const struct login *l, struct buf *message,
                                 struct arena *a, struct str **recipients, size_t *n, struct str *sender,

@@ -1,0 +1,120 @@
+#include "cli/mail/compose_inside.h"
+#include "run/offload.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct editing {
+        const char *editor;
+        char *path;
+};
+
+/* -errno, or the editor's status. By the shell, since $EDITOR may hold options; the path is an argument of its own. The loop has blocked all signals: an editor wants them. */
+static int run_editor(void *arg)
+{
+        struct editing *e = arg;
+        char command[4096], sh[] = "sh", by_text[] = "-c";
+        char *const argv[] = { sh, by_text, command, sh, e->path, NULL };
+        posix_spawnattr_t how;
+        sigset_t none, usual;
+        pid_t child;
+        int status = 0, rc;
+
+        snprintf(command, sizeof command, "%s \"$1\"", e->editor);
+        sigemptyset(&none);
+        sigemptyset(&usual);
+        sigaddset(&usual, SIGPIPE);
+        sigaddset(&usual, SIGINT);
+        sigaddset(&usual, SIGQUIT);
+        posix_spawnattr_init(&how);
+        posix_spawnattr_setsigmask(&how, &none);
+        posix_spawnattr_setsigdefault(&how, &usual);
+        posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        rc = posix_spawn(&child, "/bin/sh", NULL, &how, argv, environ);
+        posix_spawnattr_destroy(&how);
+        if (rc)
+                return -rc;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+        return status;
+}
+
+static const char *editor(void)
+{
+        const char *e = getenv("VISUAL");
+
+        if (!e || !*e)
+                e = getenv("EDITOR");
+        return e && *e ? e : "vi";
+}
+
+static int put_file(int fd, struct str s)
+{
+        while (s.n) {
+                ssize_t n = write(fd, s.p, s.n);
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                s = str_from_at(s, n > 0 ? (size_t)n : 0);
+        }
+        return 0;
+}
+
+/* By its name: editors often write a new file and rename it. */
+static int take_file(const char *path, struct buf *text)
+{
+        FILE *f = fopen(path, "re");
+        char *room;
+        size_t n;
+
+        if (!f)
+                return -errno;
+        do {
+                room = buf_room(text, 64 * 1024);
+                n = room ? fread(room, 1, 64 * 1024, f) : 0;
+                buf_added(text, n);
+        } while (n);
+        fclose(f);
+        return room ? 0 : -EFBIG;
+}
+
+int draft_edit(struct draft *d, struct buf *why)
+{
+        struct buf auto_buf before = { 0 }, after = { 0 };
+        const char *folder = getenv("TMPDIR");
+        char path[4096];
+        struct editing e = { .editor = editor(), .path = path };
+        int fd, rc, ended;
+
+        snprintf(path, sizeof path, "%s/pail-letter-XXXXXX", folder && *folder ? folder : "/tmp");
+        buf_init(&before, MESSAGE_MOST);
+        buf_init(&after, MESSAGE_MOST);
+        draft_text(d, &before);
+        fd = mkstemp(path); /* 0600 */
+        if (fd < 0) {
+                buf_printf(why, "%s: %s", path, strerror(errno));
+                return -errno;
+        }
+        rc = put_file(fd, buf_str(&before));
+        if (close(fd) < 0 && rc == 0)
+                rc = -errno;
+        if (rc == 0) {
+                ended = offload(LONG, run_editor, &e);
+                if (ended)
+                        buf_printf(why, "%s: %s", e.editor,
+                                   ended < 0 ? strerror(-ended) : "it ended with an error");
+                rc = ended ? -ECANCELED : take_file(path, &after);
+        }
+        unlink(path);
+        if (rc == 0 && str_eq(buf_str(&before), buf_str(&after)))
+                return -ECANCELED;
+        return rc ? rc : draft_from_text(d, buf_str(&after), why);
+}
