@@ -1,74 +1,17 @@
 /* Trust on first use: the file, and the question. */
 #include "cli/known.h"
 #include "base/codec.h"
+#include "cli/home.h"
 #include "cli/terminal.h"
-#include "net/addr.h"
 #include "run/offload.h"
-#include "store/disk.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { FILE_MOST = 4 * 1024 * 1024, PATH_MOST = 4096 };
+enum { FILE_MOST = 4 * 1024 * 1024 };
 #define FILE_NAME "known-certificates"
 
 /* ---- the file ---- */
-
-/* $XDG_CONFIG_HOME/pail or ~/.config/pail; false: there is no home. */
-static bool folder_path(struct buf *out)
-{
-        const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-
-        buf_init(out, PATH_MOST);
-        if (config && config[0] == '/') /* the XDG specification: relative ones do not count */
-                buf_printf(out, "%s/pail", config);
-        else if (home && *home)
-                buf_printf(out, "%s/.config/pail", home);
-        return out->n && buf_u8(out, 0);
-}
-
-static int open_folder(bool make)
-{
-        struct buf auto_buf path = { 0 };
-
-        if (!folder_path(&path))
-                return -ENOENT;
-        for (size_t i = 1; make && i < path.n; i++) { /* each folder above, too */
-                char c = path.p[i];
-
-                if (c != '/' && c != 0)
-                        continue;
-                path.p[i] = 0;
-                if (mkdir(path.p, 0700) < 0 && errno != EEXIST && errno != EISDIR && errno != EROFS &&
-                    errno != EACCES)
-                        return -errno;
-                path.p[i] = c;
-        }
-        return disk_open_dir(AT_FDCWD, path.p);
-}
-
-static int read_all(int folder, struct buf *text)
-{
-        int fd = disk_open(folder, FILE_NAME, O_RDONLY);
-        ssize_t n = 0;
-
-        if (fd < 0)
-                return fd;
-        do {
-                char *room = buf_room(text, 64 * 1024);
-
-                n = room ? read(fd, room, 64 * 1024) : -1;
-                if (n < 0)
-                        n = room ? -errno : -EFBIG;
-                else
-                        buf_added(text, (size_t)n);
-        } while (n > 0);
-        close(fd);
-        return (int)n;
-}
 
 /* HOST PORT sha256:HEX SINCE; false: another row, or none of ours. */
 static bool row(struct str line, const struct known *k, struct str *hex)
@@ -90,13 +33,13 @@ static int look(void *arg)
 {
         struct known *k = arg;
         struct buf auto_buf text = { 0 };
-        int folder = open_folder(false), rc;
+        int folder = home_open(HOME_CONFIG, NULL, false), rc;
         struct str all, line, hex;
 
         if (folder < 0)
                 return folder;
         buf_init(&text, FILE_MOST);
-        rc = read_all(folder, &text);
+        rc = home_read(folder, FILE_NAME, &text);
         close(folder);
         all = buf_str(&text);
         while (rc == 0 && all.n) {
@@ -118,9 +61,8 @@ static int keep(void *arg)
 {
         struct known *k = arg;
         struct buf auto_buf text = { 0 }, auto_buf out = { 0 };
-        int folder = open_folder(true), fd, rc;
+        int folder = home_open(HOME_CONFIG, NULL, true), rc;
         struct str all, line, hex;
-        char name[64];
         time_t t = time(NULL);
         struct tm tm;
 
@@ -128,7 +70,7 @@ static int keep(void *arg)
                 return folder;
         buf_init(&text, FILE_MOST);
         buf_init(&out, FILE_MOST);
-        rc = read_all(folder, &text);
+        rc = home_read(folder, FILE_NAME, &text);
         for (all = buf_str(&text); (rc == 0 || rc == -ENOENT) && all.n;) {
                 str_cut(&all, '\n', &line);
                 if (!row(line, k, &hex))
@@ -138,18 +80,8 @@ static int keep(void *arg)
         hex_put(&out, str_from(k->pin, sizeof(k->pin)));
         gmtime_r(&t, &tm);
         buf_printf(&out, " %04d-%02d-%02d\n", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
-        snprintf(name, sizeof(name), "." FILE_NAME ".%d", (int)getpid());
-        if ((rc == 0 || rc == -ENOENT) && !out.full) {
-                rc = fd = disk_create(folder, name, 0);
-                if (fd >= 0) {
-                        rc = disk_pwritev(fd, &(struct iovec){ out.p, out.n }, 1, 0);
-                        rc = rc < 0 ? rc : disk_datasync(fd);
-                        close(fd);
-                        rc = rc < 0 ? rc : disk_rename(folder, name, folder, FILE_NAME);
-                        if (rc < 0)
-                                (void)disk_unlink(folder, name);
-                }
-        }
+        if (rc == 0 || rc == -ENOENT)
+                rc = out.full ? -EFBIG : home_write(folder, FILE_NAME, buf_str(&out));
         close(folder);
         return rc;
 }
