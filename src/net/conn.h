@@ -52,7 +52,7 @@ bool conn_stopping(const struct conn *c); /* shut down or signed out (by conn_wa
 bool conn_signed_out(const struct conn *c);
 
 /* Input. *line points into the connection's buffer until the next call that reads. max: without the CRLF, at most
- * 128 KB. The end of their input (GOT_END with conn_ok true) does not keep our output from going out. */
+ * 8 MB. The end of their input (GOT_END with conn_ok true) does not keep our output from going out. */
 enum got conn_line(struct conn *c, struct str *line, size_t max, nsec deadline);
 /* At most `most` bytes of what comes next; waits only if none is there. Empty: end, error, cancelled or deadline; of
  * these the end and the deadline leave conn_ok true, and only the deadline conn_late. Points into the buffer as above. */
@@ -123,6 +123,9 @@ void conn_park(struct conn *c, nsec deadline, void (*woken)(void *context, enum 
 void conn_wake(struct conn *c,
                enum woken why); /* wakes a parked one, or a fiber waiting in conn_line for a command */
 bool conn_parked(const struct conn *c);
+
+/* Others may listen at this connection's local port from now on (RFC 959 §3.2: FTP's default data port). */
+void conn_share_port(struct conn *c);
 
 /* Client side. */
 int conn_dial(struct addr to, const struct addr *from, nsec deadline, struct conn **out); /* waits */

@@ -22,6 +22,13 @@ static int start(int fd, struct addr to, const struct addr *from)
         return 0;
 }
 
+void conn_share_port(struct conn *c)
+{
+        int on = 1;
+
+        setsockopt(c->watch.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+}
+
 int conn_dial(struct addr to, const struct addr *from, nsec deadline, struct conn **out)
 {
         int fd = socket(to.family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -33,6 +33,10 @@ bool stream_alive(
 /* Client side: resumes the session of `control` if it can. ca_file as in conn_starttls_client. */
 [[nodiscard]] int stream_starttls_client(struct stream *s, struct conn *control, const char *host,
                                          const char *ca_file, nsec deadline);
+/* Client side, too: whoever is there must be the peer of `control`: it resumes that session, or shows the same certificate (-EACCES if not).
+ * The certificate was judged when `control` began TLS. host: SNI, or NULL. */
+[[nodiscard]] int stream_starttls_same(struct stream *s, struct conn *control, const char *host,
+                                       nsec deadline);
 bool stream_has_tls(const struct stream *s);
 
 /* 0 or -errno. *got 0: the end of what they send; with TLS only after close_notify (else -ECONNRESET). */

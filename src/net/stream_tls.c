@@ -282,3 +282,50 @@ int stream_starttls_client(struct stream *s, struct conn *control, const char *h
         }
         return handshake(s, deadline);
 }
+
+/* Their own certificate, as it came. */
+static struct str shown(gnutls_session_t s)
+{
+        unsigned n = 0;
+        const gnutls_datum_t *raw =
+            gnutls_certificate_type_get(s) == GNUTLS_CRT_X509 ? gnutls_certificate_get_peers(s, &n) : NULL;
+
+        return raw && n ? str_from(raw[0].data, raw[0].size) : S("");
+}
+
+static int same_session(struct stream_tls *t, gnutls_session_t known, const char *host)
+{
+        gnutls_datum_t session;
+
+        if (gnutls_certificate_allocate_credentials(&t->trust) < 0 ||
+            gnutls_init(&t->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0 ||
+            gnutls_priority_set_direct(t->session, tls_priorities, NULL) < 0 ||
+            gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, t->trust) < 0)
+                return -ENOMEM;
+        if (host && !addr_parse(str_of(host), 0, &(struct addr){ 0 })) /* RFC 6066 §3: no addresses in it */
+                gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, host, strlen(host));
+        if (gnutls_session_get_data2(known, &session) == 0) {
+                gnutls_session_set_data(t->session, session.data, session.size);
+                gnutls_free(session.data);
+        }
+        return 0;
+}
+
+int stream_starttls_same(struct stream *s, struct conn *control, const char *host, nsec deadline)
+{
+        gnutls_session_t known = conn_tls_session(control);
+        struct str theirs;
+        int rc;
+
+        if (s->error || s->tls || !known)
+                return stream_fail(s, -EPROTO);
+        s->tls = mem_new(struct stream_tls);
+        rc = same_session(s->tls, known, host);
+        if (rc < 0)
+                return stream_fail(s, rc);
+        rc = handshake(s, deadline);
+        if (rc < 0 || gnutls_session_is_resumed(s->tls->session))
+                return rc;
+        theirs = shown(s->tls->session);
+        return theirs.n && str_eq(theirs, shown(known)) ? 0 : stream_fail(s, -EACCES);
+}

@@ -70,6 +70,8 @@ struct ftp_client_how {
         bool clear_data; /* PROT C although the conversation has TLS */
         const struct tls_wanted
             *want; /* NULL: TRUST_NOTHING. Lives as long as the client: data connections are checked too */
+        struct tls_found
+            *found; /* out: what TLS found, also where ftp_client_open gives -EACCES; NULL: nobody asks */
         const struct ftp_hears *hears; /* NULL: nobody */
         struct conn_tap *tap;          /* NULL: none */
         nsec patience;                 /* for a reply, and between two moves of a byte; 0: 60 s */
@@ -121,8 +123,9 @@ struct ftp_transfer {
         void *context;
         uint64_t offset; /* go on from here: REST, both sides; with MODE B a marker is kept in `marker` */
         uint64_t most;   /* FTP_GET: stop (ABOR) after so many bytes; 0: all. pget's segments */
-        char marker
-            [CODER_MARKER_MOST]; /* MODE B and C: where the other side can go on; in: go on there; out: the last 110 */
+        /* MODE B and C: the last place where both sides can go on, and in: go on there (`offset` is then not looked at, unless marker_ours is
+         * empty: then our side goes on at `offset`). marker is the server's word for it, marker_ours our coder's. */
+        char marker[CODER_MARKER_MOST], marker_ours[CODER_MARKER_MOST];
         struct rate *rate; /* NULL: none */
         /* out */
         uint64_t bytes; /* of the file, in this transfer */
