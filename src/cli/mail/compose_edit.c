@@ -1,50 +1,23 @@
 #include "cli/mail/compose_inside.h"
+#include "cli/shell.h"
 #include "run/offload.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 struct editing {
         const char *editor;
         char *path;
 };
 
-/* -errno, or the editor's status. By the shell, since $EDITOR may hold options; the path is an argument of its own. The loop has blocked all signals: an editor wants them. */
+/* By the shell, since $EDITOR may hold options. */
 static int run_editor(void *arg)
 {
         struct editing *e = arg;
-        char command[4096], sh[] = "sh", by_text[] = "-c";
-        char *const argv[] = { sh, by_text, command, sh, e->path, NULL };
-        posix_spawnattr_t how;
-        sigset_t none, usual;
-        pid_t child;
-        int status = 0, rc;
 
-        snprintf(command, sizeof command, "%s \"$1\"", e->editor);
-        sigemptyset(&none);
-        sigemptyset(&usual);
-        sigaddset(&usual, SIGPIPE);
-        sigaddset(&usual, SIGINT);
-        sigaddset(&usual, SIGQUIT);
-        posix_spawnattr_init(&how);
-        posix_spawnattr_setsigmask(&how, &none);
-        posix_spawnattr_setsigdefault(&how, &usual);
-        posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        rc = posix_spawn(&child, "/bin/sh", NULL, &how, argv, environ);
-        posix_spawnattr_destroy(&how);
-        if (rc)
-                return -rc;
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        }
-        return status;
+        return shell_run(e->editor, e->path, NULL);
 }
 
 static const char *editor(void)

@@ -31,6 +31,7 @@ struct login {
         bool by_send; /* outgoing = send */
         bool keep, keep_sent;
         char *password, *password_command, *signature;
+        char *known; /* the password of this run, however we came by it */
 };
 struct logins {
         struct login *list;
