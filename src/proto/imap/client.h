@@ -3,14 +3,28 @@
  *
  *      rc = imap_client_open(&c, conn, &how, &answer);       -- greeting, STARTTLS, CAPABILITY
  *      rc = imap_client_login(c, user, password, &answer);   -- AUTHENTICATE SCRAM-SHA-256, PLAIN, or LOGIN; ENABLE; COMPRESS
- *      rc = imap_client_select(c, path, known, &now, &answer);
+ *      rc = imap_client_folders(c, arena, &list, &n, &answer);
+ *      rc = imap_client_select(c, &list[0], &now, &answer);
  *      rc = imap_client_letters(c, set, &take);              -- bodies as they come, never whole in memory
  *      rc = imap_client_idle(c, deadline);
  *      imap_client_close(&c, deadline);                      -- LOGOUT
  *
- * What a server says is hostile: a line of at most 128 KB without its literals, a literal that is not asked for is passed over, numbers are 32 or 63
- * bits or -EPROTO, what is told of uids nobody asked for is no harm. Paths are UTF-8 here (modified UTF-7 is turned at the edge). Errors as
- * in proto/ftp/client.h: -EREMOTEIO is NO or BAD and answer says why. One fiber at a time, but imap_client_wake. */
+ *   client.c         opened, TLS, closed                     client_list.c    folders
+ *   client_login.c   CAPABILITY, sign-in, ENABLE, COMPRESS   client_select.c  SELECT, and which uids there are
+ *   client_say.c     commands, names and literals on their way out
+ *   client_read.c    responses in, by a cursor               client_fetch.c   flags and letters
+ *   client_run.c     tags, statuses, what comes unasked      client_change.c  STORE, COPY, MOVE, EXPUNGE, mailboxes
+ *   client_idle.c    IDLE                                    client_append.c  APPEND
+ *
+ * What a server says is hostile: a line of at most 8 MB without its literals (a SEARCH of a million letters is that long), a literal that is not
+ * asked for is passed over up to 256 MB, numbers are 32 or 63 bits or -EPROTO, what is told of uids nobody asked for is no harm, and in a
+ * letter's bytes there is whatever it sends. Texts of answers are printable, valid UTF-8. Who is silent for `patience`, or drips less than 1 KB in
+ * it, is -ETIMEDOUT. A password is shown to the other side only under TLS, to this machine itself, or with clear_password.
+ *
+ * Errors: 0; -EREMOTEIO: NO or BAD, the answer says why; -EACCES: TLS is not as wanted, or no way to sign in is good enough; -EPROTO it breaks the
+ * rules, -ETIMEDOUT, -ECONNRESET, -ECANCELED: the connection is of no more use; -EINVAL: a set or name that cannot be. Names with '/' in folders'
+ * paths are UTF-8 (modified UTF-7 is turned at the edge). Sets are digits, ',', ':', '*', of any length. One fiber at a time, but
+ * imap_client_wake. */
 #pragma once
 #include "base/arena.h"
 #include "net/conn.h"
@@ -42,8 +56,9 @@ struct imap_client_how {
         enum tls_need tls;
         const struct tls_wanted *want;
         struct conn_tap *tap;
-        nsec patience; /* 0: 60 s */
-        bool no_compress;
+        nsec patience;       /* 0: 60 s */
+        bool no_compress;    /* else where it is offered, and the peer is another machine */
+        bool clear_password; /* it may be shown without TLS, wherever that is */
 };
 struct imap_answer {
         char status[4]; /* "OK", "NO", "BAD", "BYE"; empty: ours */
@@ -60,14 +75,16 @@ unsigned imap_client_offers(const struct imap_client *c);
 const struct tls_found *imap_client_tls(const struct imap_client *c);
 
 struct imap_folder {
-        struct str
-            path; /* UTF-8, '/' between names whatever the server uses; a '/' in a name stands as U+2215 */
+        /* UTF-8, '/' between names whatever the server uses; a '/' in a name stands as U+2215, a control character as U+FFFD, the dots of "." and
+         * ".." as U+2024 */
+        struct str path;
         struct str wire; /* the name as the server has it */
         struct str role; /* as in store/mailbox.h: "", "drafts", "sent" ... */
         bool noselect, subscribed;
         uint32_t uidvalidity, uidnext, count, unseen; /* 0: not told */
         uint64_t highest;
 };
+/* INBOX first, then in order of path; at most 20,000. The arena needs 16 MB of room. */
 [[nodiscard]] int imap_client_folders(struct imap_client *c, struct arena *a, struct imap_folder **list,
                                       size_t *n, struct imap_answer *answer);
 struct imap_selected {
@@ -84,6 +101,7 @@ struct imap_flags { /* of one letter; bits as in store/account.h below 256, keyw
         uint64_t flags;
         int64_t received;    /* INTERNALDATE, seconds since 1970; 0: not asked */
         struct str keywords; /* with a blank between; valid during the call */
+        bool has_flags; /* some servers tell a letter's flags only behind its bytes: then not at `begin` */
 };
 /* UID FETCH first:last (UID FLAGS ...): all, or those with a modseq over `since` (CONDSTORE); with QRESYNC `vanished` is told of ranges that
  * are gone since (may be NULL). facts: INTERNALDATE and RFC822.SIZE too. */

@@ -1,66 +1,27 @@
-/* AUTH at a relay (RFC 4954): SCRAM where it is offered, else PLAIN or LOGIN. The SASL library makes the tokens. */
-#include "base/codec.h"
-#include "base/mem.h"
+/* AUTH at a relay (RFC 4954), by proto/sasl_client.h. Whether a password may go without TLS was decided by who gave it and `how.tls`. */
 #include "net/conn.h"
+#include "proto/sasl_client.h"
 #include "proto/smtp/client_inside.h"
 #include <errno.h>
-#include <gsasl.h>
 
-enum { ROUNDS_MOST = 8, TOKEN_MOST = 12 * 1024 };
-
-static const char *const mechanisms[] = { "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN" };
-
-static const char *choose(const struct smtp_client *c)
+/* LOGIN has no initial response: its first token answers the first question, whatever that is. Empty tokens are "=" at the start (§4). */
+static int converse(struct smtp_client *c, struct sasl_client *x, struct arena *a, struct smtp_answer *answer)
 {
-        for (size_t i = 0; i < sizeof(mechanisms) / sizeof(*mechanisms); i++) {
-                size_t at = str_search(str_of(c->mechanisms), str_of(mechanisms[i])),
-                       n = str_of(mechanisms[i]).n;
-
-                while (at != STR_NONE) { /* a word of its own */
-                        if (c->mechanisms[at - 1] == ' ' && c->mechanisms[at + n] == ' ')
-                                return mechanisms[i];
-                        size_t next = str_search(str_of(c->mechanisms + at + 1), str_of(mechanisms[i]));
-
-                        at = next == STR_NONE ? STR_NONE : at + 1 + next;
-                }
-        }
-        return NULL;
-}
-
-/* The next token, base64; empty tokens are "=" at the start (RFC 4954 §4). */
-static int step(Gsasl_session *g, struct str challenge, struct buf *out)
-{
-        char *token = NULL;
-        size_t n = 0;
-        int rc = gsasl_step(g, challenge.p, challenge.n, &token, &n);
-
-        buf_clear(out);
-        if (rc == GSASL_OK || rc == GSASL_NEEDS_MORE)
-                base64_put(out, str_from(token, n));
-        gsasl_free(token);
-        return rc;
-}
-
-/* LOGIN has no initial response: its first token answers the first question, whatever that is. */
-static int converse(struct smtp_client *c, Gsasl_session *g, const char *mechanism, struct arena *a,
-                    struct smtp_answer *answer)
-{
-        auto_buf struct buf token = { 0 }, challenge = { 0 };
-        bool ask_first = str_eq(str_of(mechanism), S("LOGIN"));
+        auto_buf struct buf token = { 0 };
         int rc, sasl;
 
-        buf_init(&challenge, TOKEN_MOST);
-        buf_init(&token, TOKEN_MOST);
-        sasl = step(g, S(""), &token);
-        for (unsigned round = 0; round < ROUNDS_MOST && (sasl == GSASL_OK || sasl == GSASL_NEEDS_MORE);
-             round++) {
+        buf_init(&token, SASL_TOKEN_MOST * 2);
+        sasl = sasl_client_step(x, S(""), &token);
+        for (unsigned round = 0; sasl == 0; round++) {
+                bool ask_first = !round && !sasl_client_begins(x);
+
                 conn_secret(c->conn, true);
                 if (round)
                         conn_printf(c->conn, PRS "\r\n", STR(buf_str(&token)));
                 else if (ask_first)
-                        conn_printf(c->conn, "AUTH %s\r\n", mechanism);
+                        conn_printf(c->conn, "AUTH %s\r\n", sasl_client_mechanism(x));
                 else
-                        conn_printf(c->conn, "AUTH %s " PRS "\r\n", mechanism,
+                        conn_printf(c->conn, "AUTH %s " PRS "\r\n", sasl_client_mechanism(x),
                                     STR(token.n ? buf_str(&token) : S("=")));
                 conn_flush(c->conn, in_seconds(SECONDS_COMMAND));
                 conn_secret(c->conn, false);
@@ -68,13 +29,9 @@ static int converse(struct smtp_client *c, Gsasl_session *g, const char *mechani
                 if (rc < 0)
                         return rc;
                 if (answer->code != 334)
-                        return answer->code == 235 && sasl == GSASL_OK ? 0 : -EACCES;
-                if (ask_first && !round)
-                        continue;
-                buf_clear(&challenge);
-                if (!base64_get(&challenge, str_trim(answer->text)))
-                        break;
-                sasl = step(g, buf_str(&challenge), &token);
+                        return answer->code == 235 && sasl_client_done(x) ? 0 : -EACCES;
+                if (!ask_first)
+                        sasl = sasl_client_step(x, answer->text, &token);
         }
         answer_ours(answer, "4.7.0", "AUTH", S("the exchange made no sense"));
         return -EACCES;
@@ -82,20 +39,18 @@ static int converse(struct smtp_client *c, Gsasl_session *g, const char *mechani
 
 int client_auth(struct smtp_client *c, struct arena *a, struct smtp_answer *answer)
 {
-        const char *mechanism = choose(c);
-        Gsasl *library = NULL;
-        Gsasl_session *g = NULL;
+        struct sasl_client_who who = { .mechanisms = str_trim(str_of(c->mechanisms)),
+                                       .user = c->how.user,
+                                       .password = c->how.password,
+                                       .conn = c->conn,
+                                       .clear_allowed = true };
+        struct sasl_client *x;
         int rc = -EACCES;
 
         answer_ours(answer, "4.7.0", "AUTH", S("the relay offers no way to sign in that is known here"));
-        if (!mechanism || gsasl_init(&library) != GSASL_OK)
+        if (sasl_client_new(&x, &who) < 0)
                 return rc;
-        if (gsasl_client_start(library, mechanism, &g) == GSASL_OK) {
-                gsasl_property_set_raw(g, GSASL_AUTHID, c->how.user.p, c->how.user.n);
-                gsasl_property_set_raw(g, GSASL_PASSWORD, c->how.password.p, c->how.password.n);
-                rc = converse(c, g, mechanism, a, answer);
-                gsasl_finish(g);
-        }
-        gsasl_done(library);
+        rc = converse(c, x, a, answer);
+        sasl_client_free(&x);
         return rc;
 }
