@@ -37,7 +37,7 @@ static int spawn(pid_t *child, char *const *argv, int out)
 
 static void take(int fd, struct buf *said)
 {
-        char over[4096];
+        char over[1024];
         ssize_t n;
 
         do {
@@ -49,7 +49,7 @@ static void take(int fd, struct buf *said)
 
 int shell_run(const char *command, char *argument, struct buf *said)
 {
-        char line[4096], sh[] = "sh", by_text[] = "-c";
+        char line[2048], sh[] = "sh", by_text[] = "-c";
         char *const argv[] = { sh, by_text, line, sh, argument, NULL };
         int pipe_of[2] = { -1, -1 }, status = 0, rc;
         pid_t child;

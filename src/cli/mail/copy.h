@@ -1,8 +1,11 @@
 /* An account's letters on this machine: a store of one account, `$XDG_DATA_HOME/pail/mail/ADDRESS/` (else ~/.local/share/pail/mail), or on the
- * server itself the server's own. One process at a time keeps the copy in step with the server (a lock); others may read and change it too.
+ * server itself the server's own. One process at a time brings the copy in step with the server (sync.h has a lock for it); others may read and
+ * change it too, as they may the server's.
  *
  * Reading and changing is store/{access,mailbox,change,search}.h's: copy_access opens a mailbox. What is changed is brought to the server by
- * sync (sync.h), which compares: so a change made with no network, or by another program, needs no journal. */
+ * sync (sync.h), which compares: so a change made with no network, or by another program, needs no journal.
+ *
+ * On the server itself this process becomes the folder's owner, if it is root. */
 #pragma once
 #include "cli/mail/logins.h"
 #include "store/access.h"
