@@ -108,6 +108,116 @@ void transcript_write(struct buf *out, enum transcript_kind kind, unsigned conne
         buf_puts(out, S("\n"));
 }
 
+static bool digit(struct str s, size_t at)
+{
+        return at < s.n && s.p[at] >= '0' && s.p[at] <= '9';
+}
+
+/* A brace that would be read as the beginning of {name}; IMAP's literals stay as they are. */
+static bool needs_escape(struct str s, size_t at)
+{
+        return s.p[at] == '{' && (!digit(s, at + 1) || (at && s.p[at - 1] == '\\'));
+}
+
+/* What is another one each time: the stamp in POP3's greeting (RFC 1939 §7), the port of 227 and 229. From where; STR_NONE: nothing. */
+static size_t passing(struct str line, char *until)
+{
+        size_t at;
+
+        if (str_starts(line, S("+OK")) && (at = str_find(line, '<')) != STR_NONE && str_ends(line, S(">"))) {
+                *until = '>';
+                return at + 1;
+        }
+        if (str_starts(line, S("227 ")) || str_starts(line, S("229 "))) {
+                *until = ')';
+                at = str_find(line, '(');
+                return at == STR_NONE ? at : at + 1;
+        }
+        return STR_NONE;
+}
+
+static void keep_server(struct buf *out, struct str s)
+{
+        char until = 0;
+        size_t star = passing(s, &until);
+
+        if (str_eq(s, S("..."))) { /* alone it would mean "any lines" */
+                buf_puts(out, S("..*\n"));
+                return;
+        }
+        for (size_t i = 0; i < s.n; i++) {
+                unsigned char c = (unsigned char)s.p[i];
+
+                if (i == star) {
+                        buf_u8(out, '*');
+                        while (i + 1 < s.n && s.p[i] != until)
+                                i++;
+                        c = (unsigned char)s.p[i];
+                }
+                if (c == '*')
+                        buf_puts(out, S("\\*"));
+                else if ((c < 32 && c != '\t') || c == 127)
+                        buf_u8(out, '*');
+                else if (needs_escape(s, i))
+                        buf_puts(out, S("\\{"));
+                else
+                        buf_u8(out, c);
+        }
+        buf_u8(out, '\n');
+}
+
+/* raw "...\r\n": its quotes are undone first, then its braces. */
+static void keep_raw(struct buf *out, unsigned connection, struct str s)
+{
+        buf_puts(out, S("raw \""));
+        for (size_t i = 0; i < s.n; i++) {
+                unsigned char c = (unsigned char)s.p[i];
+
+                if (needs_escape(s, i))
+                        buf_puts(out, S("\\\\{"));
+                else if (c == '"' || c == '\\')
+                        buf_printf(out, "\\%c", c);
+                else if (c < 32 || c == 127)
+                        buf_printf(out, "\\x%02x", c);
+                else
+                        buf_u8(out, c);
+        }
+        buf_puts(out, S("\\r\\n\""));
+        if (connection > 1)
+                buf_printf(out, " as %u", connection);
+        buf_u8(out, '\n');
+}
+
+void transcript_keep(struct buf *out, enum transcript_kind kind, unsigned connection, struct str text)
+{
+        bool plain = true;
+
+        for (size_t i = 0; i < text.n; i++)
+                plain = plain && (unsigned char)text.p[i] >= 32 && text.p[i] != 127;
+        if (kind == TRANSCRIPT_CLIENT && !plain) {
+                keep_raw(out, connection, text);
+                return;
+        }
+        if (kind == TRANSCRIPT_DIRECTIVE) {
+                transcript_write(out, kind, connection, text);
+                return;
+        }
+        buf_puts(out, kind == TRANSCRIPT_CLIENT ? S("C") : kind == TRANSCRIPT_SERVER ? S("S") : S("D"));
+        if (connection > 1)
+                buf_printf(out, "%u", connection);
+        buf_puts(out, S(": "));
+        if (kind != TRANSCRIPT_CLIENT) {
+                keep_server(out, text);
+                return;
+        }
+        for (size_t i = 0; i < text.n; i++)
+                if (needs_escape(text, i))
+                        buf_puts(out, S("\\{"));
+                else
+                        buf_u8(out, (uint8_t)text.p[i]);
+        buf_u8(out, '\n');
+}
+
 /* --- matching ------------------------------------------------------------------------------------------------ */
 
 /* The next element of the pattern: a byte, or '*' with *any. */

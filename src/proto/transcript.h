@@ -28,4 +28,7 @@ struct transcript_line {
 [[nodiscard]] int transcript_read(struct str text, struct arena *a, struct transcript_line **lines, size_t *n,
                                   struct buf *why);
 void transcript_write(struct buf *out, enum transcript_kind kind, unsigned connection, struct str text);
+/* The same so that the dialog runner plays it: what the client said goes out again byte by byte (as `raw` if it must), what the server said is
+ * awaited as it was; a star stands where no text can. Addresses, ports and stamps that are others each time are stars too. */
+void transcript_keep(struct buf *out, enum transcript_kind kind, unsigned connection, struct str text);
 bool transcript_matches(struct str pattern, struct str line); /* `*` is any run of bytes; `\*` a star */

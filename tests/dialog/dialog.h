@@ -1,8 +1,8 @@
 /* What the dialog runner's files share: dialog.c runs S:, C: and D: lines, directive.c everything else, data.c FTP's data
- * connections, place.c files for accounts, sasl.c signs in, words.c knows braces and quotes, wire.c the connection. */
+ * connections, place.c files for accounts, sasl.c signs in, proto/transcript_words.h knows braces and quotes, wire.c the connection. */
 #pragma once
 #include "wire.h"
-#include "words.h"
+#include "proto/transcript_words.h"
 #include "proto/transcript.h"
 
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "words.h"
+#include "proto/transcript_words.h"
 #include "base/codec.h"
 #include "proto/transcript.h"
 
