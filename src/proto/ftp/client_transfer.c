@@ -358,7 +358,8 @@ static int break_off(struct ftpc_move *m, int rc)
         }
         if (rc == 0 && m->whose == FTPC_FILE) {
                 rc = m->error;
-                ftpc_ours(&t->answer, "the file: %s", strerrordesc_np(-rc));
+                ftpc_ours(&t->answer, "%s: %s", m->command ? "the listing" : "the file",
+                          strerrordesc_np(-rc));
         } else if (rc == 0 && m->whose == FTPC_CODING) {
                 const char *why = coder_why(m->coder);
 
