@@ -93,6 +93,8 @@ struct ftpc_move {
         struct coding coding;
         struct ftpc_data *data;
         const char *command; /* NULL: of t->move and t->remote */
+        uint64_t most;       /* t->most; 0: all */
+        bool ranged;         /* RANG was taken: the server ends it there */
         uint64_t told;       /* how much the 150 spoke of; UINT64_MAX: nothing */
         struct coder *coder; /* NULL: the wire is the file */
         uint64_t at;         /* where in the file it began */

@@ -58,15 +58,15 @@ static int lines_come(void *context, char *room, size_t n, size_t *got)
         return rc;
 }
 
-/* A listing is text whatever the type says; its lines end with CRLF, or LF from some. */
+/* A listing is text whatever the type says; its lines end with CRLF, or LF from some. In MODE C the filler is the type's (RFC 959 §3.4.3). */
 static struct coding listing_coding(const struct ftp_client *c)
 {
         struct coding how = c->want;
+        bool ascii = c->type_said && c->is.type == TYPE_ASCII && c->is.form == FORM_NONPRINT;
 
         how.structure = STRUCTURE_FILE;
         how.form = FORM_NONPRINT;
-        how.type =
-            c->type_said && c->is.type == TYPE_ASCII && c->is.form == FORM_NONPRINT ? TYPE_ASCII : TYPE_IMAGE;
+        how.type = ascii || how.mode == MODE_COMPRESSED ? TYPE_ASCII : TYPE_IMAGE;
         return how;
 }
 

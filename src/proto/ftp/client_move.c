@@ -147,14 +147,14 @@ static int code(struct ftpc_move *m, struct str in, bool end)
 /* No more than was asked for (`most`): true when that is there. */
 static bool enough(struct ftpc_move *m)
 {
-        return m->t->most && m->t->bytes >= m->t->most;
+        return m->most && m->t->bytes >= m->most;
 }
 
 static size_t at_most(const struct ftpc_move *m, size_t n)
 {
-        uint64_t left = m->t->most - m->t->bytes;
+        uint64_t left = m->most - m->t->bytes;
 
-        return m->t->most && left < n ? (size_t)left : n;
+        return m->most && left < n ? (size_t)left : n;
 }
 
 /* What comes until so many are there, or it ends; stored also if the connection breaks: good to go on behind. */
@@ -207,7 +207,7 @@ static int get_plain(struct ftpc_move *m)
 static int store_out(struct ftpc_move *m)
 {
         struct str out = buf_str(&m->out);
-        int rc = store(m, m->t->most ? str_sub(out, 0, at_most(m, out.n)) : out);
+        int rc = store(m, m->most ? str_sub(out, 0, at_most(m, out.n)) : out);
 
         buf_clear(&m->out);
         return rc;
@@ -271,10 +271,22 @@ static int get_coded(struct ftpc_move *m)
         return decode(m, S(""), true);
 }
 
+/* Was that the end, as RANG has it? */
+static bool ends_here(struct ftpc_move *m)
+{
+        char one;
+        size_t got;
+
+        return m->ranged && stream_read(m->data->stream, &one, 1, &got, m->c->patience) == 0 && got == 0;
+}
+
 void ftpc_get(struct ftpc_move *m)
 {
-        if ((m->coder ? get_coded(m) : get_plain(m)) == 0 && enough(m) &&
-            !(m->coder && coder_ended(m->coder)))
+        int rc;
+
+        m->most = m->coder && m->ranged ? 0 : m->t->most;
+        rc = m->coder ? get_coded(m) : get_plain(m);
+        if (rc == 0 && enough(m) && !(m->coder ? coder_ended(m->coder) : ends_here(m)))
                 m->whose = FTPC_ENOUGH;
 }
 

@@ -216,9 +216,13 @@ static int say_from(struct ftpc_move *m)
 
         if (t->move == FTP_APPEND || t->move == FTP_PUT_UNIQUE)
                 return 0;
-        if (t->move == FTP_GET && t->most && octets && c->offers & FTP_HAS_RANG)
-                return ftp_client_ask(c, &t->answer, "RANG %llu %llu", (unsigned long long)m->at,
-                                      (unsigned long long)(m->at + t->most - 1));
+        if (t->move == FTP_GET && t->most && octets && c->offers & FTP_HAS_RANG) {
+                int rc = ftp_client_ask(c, &t->answer, "RANG %llu %llu", (unsigned long long)m->at,
+                                        (unsigned long long)(m->at + t->most - 1));
+
+                m->ranged = rc == 0;
+                return rc;
+        }
         if (t->marker[0] && ftpc_keeps(&m->coding))
                 return ftp_client_ask(c, &t->answer, "REST %s", t->marker);
         if (m->at)
