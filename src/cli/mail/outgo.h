@@ -1,6 +1,8 @@
-/* A letter on its way: by submission with AUTH (RFC 6409, 8314), or by `pail send` on the server itself. First it is filed in the copy's Outbox
- * mailbox ("Outbox", not brought to the server), then sent, then moved to Sent: with no network it waits there and goes with the next sync. A letter that
- * was refused stays there, flagged, and the reason is told. */
+/* A letter on its way: by submission with AUTH (RFC 6409, 8314), or by `pail send` on the server itself. First it is filed in the copy's mailbox
+ * "Outbox" (which is not brought to the server), then sent, then filed in Sent and taken out of Outbox: with no network it waits there and goes with
+ * the next sync. One that was refused for good stays there, flagged, and the reason is told. A kill between the server's yes and Sent sends it once more.
+ *
+ * In Outbox the first field of a letter is Bcc with all its recipients; it does not travel. */
 #pragma once
 #include "cli/mail/compose.h"
 

@@ -99,6 +99,8 @@ static int shake_hands(struct smtp_client *c, struct arena *a, struct smtp_answe
         static const struct tls_wanted nothing;
         int rc = conn_starttls_to(c->conn, c->how.want ? c->how.want : &nothing, in_seconds(SECONDS_DATA),
                                   &c->found);
+        if (c->how.found)
+                *c->how.found = c->found;
 
         c->has_tls = rc >= 0;
         if (rc >= 0)

@@ -38,6 +38,8 @@ struct smtp_client_how {
         bool lmtp;
         enum tls_need tls;
         const struct tls_wanted *want; /* for the handshake; NULL: TRUST_NOTHING */
+        struct tls_found
+            *found; /* what the handshake found, also when that was refused; NULL: not asked for */
         struct str user,
             password; /* a relay's; user empty: no AUTH. Like all above, for smtp_client_open only */
         struct conn_tap *
