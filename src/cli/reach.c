@@ -1,58 +1,50 @@
 #include "cli/reach.h"
-#include "base/mem.h"
-#include "net/dial.h"
-#include "run/offload.h"
-
+#include "base/arena.h"
+#include "mail/address.h"
+#include "net/mx.h"
 #include <errno.h>
-#include <netdb.h>
 
-struct lookup {
-        const char *host;
-        unsigned port;
-        struct addr to[DIAL_MOST];
-        unsigned count;
-};
+#define DNS_PATIENCE 30
 
-static int look_up(void *arg)
+int reach_find(const char *host, unsigned port, struct addr to[static DIAL_MOST], unsigned *count,
+               struct buf *why)
 {
-        struct lookup *l = arg;
-        struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list = NULL;
-        int rc = getaddrinfo(l->host, NULL, &hints, &list);
+        struct dns_how ask = { "system", "", "" };
+        struct mx_host found = { 0 };
+        auto_arena struct arena a = { 0 };
+        struct str words = S("");
+        struct dns *dns;
+        int rc;
 
-        for (struct addrinfo *i = list; i && l->count < DIAL_MOST; i = i->ai_next) {
-                struct addr a = addr_of(i->ai_addr);
-
-                if (!a.family)
-                        continue;
-                a.port = (uint16_t)l->port;
-                l->to[l->count++] = a;
+        *count = 1;
+        if (addr_parse(str_of(host), (uint16_t)port, to)) {
+                to->port = (uint16_t)port;
+                return 0;
         }
-        if (list)
-                freeaddrinfo(list);
-        return rc ? rc : l->count ? 0 : EAI_NONAME;
+        *count = 0;
+        arena_init(&a, 1 << 20);
+        if (!domain_normal(&a, str_of(host), &found.name)) {
+                buf_printf(why, "no host can have this name");
+                return -ENOENT;
+        }
+        if (dns_open(&dns, &ask, why) < 0)
+                return -EAGAIN;
+        rc = mx_addresses(dns, &found, in_seconds(DNS_PATIENCE), &a, &words);
+        dns_close(&dns);
+        if (rc < 0)
+                buf_puts(why, words.n ? words : S("it has no address"));
+        for (; rc == 0 && *count < found.count && *count < DIAL_MOST; ++*count) {
+                to[*count] = found.addresses[*count];
+                to[*count].port = (uint16_t)port;
+        }
+        return rc;
 }
 
-int reach(const char *host, unsigned port, nsec patience, struct conn **out, struct buf *why)
+int reach(const char *host, unsigned port, nsec deadline, struct conn **out, struct buf *why)
 {
-        struct lookup *l = mem_new(struct lookup);
-        unsigned which;
-        int rc = 0;
+        struct addr to[DIAL_MOST];
+        unsigned count, which;
+        int rc = reach_find(host, port, to, &count, why);
 
-        *out = NULL;
-        *l = (struct lookup){ .host = host, .port = port, .count = 1 };
-        if (!addr_parse(str_of(host), (uint16_t)port, &l->to[0])) {
-                l->count = 0;
-                rc = offload(LONG, look_up, l);
-        }
-        if (rc) {
-                buf_printf(why, "%s: %s", host, gai_strerror(rc));
-                rc = rc == EAI_AGAIN ? -EAGAIN : -EHOSTUNREACH;
-        } else {
-                rc = dial_any(&(struct dial){ .to = l->to, .count = l->count }, now() + patience, out, &which,
-                              why);
-                if (rc < 0 && !why->n)
-                        buf_printf(why, "%s: %s", host, strerror(-rc));
-        }
-        mem_free(l);
-        return rc;
+        return rc < 0 ? rc : dial_any(&(struct dial){ .to = to, .count = count }, deadline, out, &which, why);
 }

@@ -1,7 +1,10 @@
-/* A host that a person named: found by the system's own way (/etc/hosts and all), connected to by the first of its addresses that answers. In a
- * fiber; waits. */
+/* From a host's name to a connection, as a person names hosts: addresses, /etc/hosts and the system's resolvers. Waits; in a fiber. */
 #pragma once
 #include "net/conn.h"
+#include "net/dial.h"
 
-/* 0; -EHOSTUNREACH: no such host, -EAGAIN: not to be found just now, or of the last address tried; *why: a sentence. host may be an address. */
-[[nodiscard]] int reach(const char *host, unsigned port, nsec patience, struct conn **out, struct buf *why);
+/* Its addresses with this port, at most DIAL_MOST. 0; -ENOENT: there is no such host; -EAGAIN; why: a sentence. */
+[[nodiscard]] int reach_find(const char *host, unsigned port, struct addr to[static DIAL_MOST],
+                             unsigned *count, struct buf *why);
+/* And connected to the first that answers. 0; -errno, why: a sentence about each. */
+[[nodiscard]] int reach(const char *host, unsigned port, nsec deadline, struct conn **out, struct buf *why);

@@ -194,7 +194,7 @@ static int speak(struct login *l, struct outgoing *o, struct known *k, const cha
         how.host = host;
         how.user = password ? str_of(l->outgoing.user) : S("");
         how.password = str_of(password);
-        rc = reach(l->outgoing.host, l->outgoing.port, DIAL_PATIENCE, &conn, &why);
+        rc = reach(l->outgoing.host, l->outgoing.port, now() + DIAL_PATIENCE, &conn, &why);
         if (rc < 0) {
                 snprintf(result->said, sizeof result->said, PRS, STR(buf_str(&why)));
                 return -EAGAIN;
