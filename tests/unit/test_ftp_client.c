@@ -254,6 +254,103 @@ static void stopped_early(void *arg)
         close_client(&c);
 }
 
+/* ---- many ---- */
+
+enum { MANY = 120 };
+struct several {
+        struct ftp_client *c;
+        struct ftp_transfer t[MANY];
+        char names[MANY][16];
+        unsigned next, done, bad, stop_behind;
+        int file;
+};
+
+static struct ftp_transfer *next_of(void *context)
+{
+        struct several *s = context;
+
+        return s->next < MANY ? &s->t[s->next++] : NULL;
+}
+
+static void done_with(void *context, struct ftp_transfer *t, int rc)
+{
+        struct several *s = context;
+
+        must(t == &s->t[s->done++]);
+        s->bad += rc < 0;
+        if (s->stop_behind && s->done == s->stop_behind)
+                ftp_client_stop(s->c);
+        if (rc < 0 && !s->stop_behind)
+                must(rc == -EREMOTEIO && t->answer.code == 550);
+}
+
+/* Each file is its own name; each of those whose number is 7 more than a multiple of 10 is not there, or in no folder. */
+static void prepare(struct several *s, struct ftp_client *c, bool put, size_t size)
+{
+        auto_buf struct buf bytes = { 0 };
+
+        *s = (struct several){ .c = c };
+        fill(&bytes, size, 3);
+        for (unsigned i = 0; i < MANY; i++) {
+                bool bad = i % 10 == 7;
+
+                snprintf(s->names[i], sizeof(s->names[i]), "%s%u", bad ? "none/" : "f", i);
+                s->t[i] = (struct ftp_transfer){ .move = put ? FTP_PUT : FTP_GET,
+                                                 .remote = s->names[i],
+                                                 .file = file_of(put ? buf_str(&bytes) : S("")) };
+        }
+}
+
+static void check(struct several *s, size_t size)
+{
+        auto_buf struct buf bytes = { 0 };
+
+        fill(&bytes, size, 3);
+        must(s->done == MANY);
+        for (unsigned i = 0; i < MANY; i++) {
+                if (s->t[i].move == FTP_GET)
+                        holds(s->t[i].file, i % 10 == 7 ? S("") : buf_str(&bytes));
+                close(s->t[i].file);
+        }
+}
+
+static void many(void *arg)
+{
+        static const uint8_t modes[] = { MODE_STREAM, MODE_BLOCK, MODE_DEFLATE };
+        static struct several s;
+        const struct ftp_many asked = { next_of, done_with, &s };
+        struct world *w = arg;
+        struct ftp_client *c = open_client(w);
+        struct ftp_answer a;
+
+        for (size_t i = 0; i < 2 * LENGTH(modes); i++) {
+                struct coding how = { .type = TYPE_IMAGE, .byte_size = 8, .level = 1, .mode = modes[i / 2] };
+                size_t size = i / 2 == 1 ? 100000 : 500;
+
+                ftp_client_coding(c, &how);
+                prepare(&s, c, i % 2 == 0, size);
+                must(ftp_client_many(c, &asked) == 0);
+                must(s.bad == MANY / 10);
+                check(&s, size);
+                must(c->many == MANY_AHEAD);
+                must(ftp_client_ask(c, &a, "PWD") == 0 && a.code == 257);
+        }
+        must(times_heard("C: NOOP\n") == 0); /* it was never out of step */
+        for (unsigned behind = 1; behind < 20; behind += 3) {
+                struct coding how = { .type = TYPE_IMAGE, .byte_size = 8, .mode = modes[behind / 3 % 2] };
+
+                ftp_client_coding(c, &how);
+                prepare(&s, c, behind % 2, 500);
+                s.stop_behind = behind;
+                must(ftp_client_many(c, &asked) == -ECANCELED);
+                must(s.done < MANY && s.done >= behind && s.bad >= 1);
+                for (unsigned i = 0; i < MANY; i++)
+                        close(s.t[i].file);
+                must(ftp_client_ask(c, &a, "PWD") == 0 && a.code == 257);
+        }
+        close_client(&c);
+}
+
 /* ---- directories ---- */
 
 static void entries(void *arg)
@@ -334,6 +431,7 @@ TEST(one_connection)
 TEST(parts)
 TEST(stopped)
 TEST(stopped_early)
+TEST(many)
 TEST(entries)
 
 int main(void)
@@ -342,7 +440,7 @@ int main(void)
                 cmocka_unit_test(test_conversation),   cmocka_unit_test(test_codings),
                 cmocka_unit_test(test_one_connection), cmocka_unit_test(test_parts),
                 cmocka_unit_test(test_stopped),        cmocka_unit_test(test_stopped_early),
-                cmocka_unit_test(test_entries),
+                cmocka_unit_test(test_many),           cmocka_unit_test(test_entries),
         };
 
         log_quiet = true;

@@ -421,8 +421,6 @@ void ftp_client_close(struct ftp_client **at, nsec deadline)
         *at = NULL;
         if (!c)
                 return;
-        if (c->kept && deadline && conn_ok(c->conn))
-                (void)stream_finish(c->kept, deadline);
         stream_free(&c->kept);
         if (deadline && conn_ok(c->conn) && ftpc_say(c, false, "QUIT") == 0) {
                 c->stale = c->due - 1;

@@ -47,8 +47,8 @@ struct ftp_client {
         /* the transfer at work */
         struct ftpc_data *data;
         struct ftp_transfer *transfer;
-        struct stream *kept; /* MODE B's, between two files */
-        enum { MANY_UNTRIED, MANY_AHEAD, MANY_NOT } many;
+        struct stream *kept;                /* MODE B's, between two files */
+        enum { MANY_AHEAD, MANY_NOT } many; /* does it keep up with what is written ahead? */
 };
 
 /* client_reply.c */
@@ -94,6 +94,7 @@ struct ftpc_move {
         struct ftpc_data *data;
         const char *command; /* NULL: of t->move and t->remote */
         uint64_t most;       /* t->most; 0: all */
+        bool refused;        /* by the first reply to its command */
         bool ranged;         /* RANG was taken: the server ends it there */
         uint64_t told;       /* how much the 150 spoke of; UINT64_MAX: nothing */
         struct coder *coder; /* NULL: the wire is the file */
@@ -113,6 +114,8 @@ int ftpc_coding(struct ftp_client *c, const struct coding *want, struct ftp_answ
 void ftpc_move_init(struct ftpc_move *m, struct ftp_client *c, struct ftp_transfer *t,
                     const struct coding *how, struct ftpc_data *d);
 void ftpc_move_free(struct ftpc_move *m);
+int ftpc_move_begin(struct ftpc_move *m); /* what can be found wrong here */
+int ftpc_say_move(struct ftp_client *c, const struct ftp_transfer *t);
 int ftpc_run(struct ftpc_move *m); /* its command has gone out, the data connection is on its way */
 int ftpc_transfer(struct ftp_client *c, struct ftp_transfer *t, const struct coding *how,
                   const char *command);

@@ -170,7 +170,7 @@ static void note_preliminary(struct ftpc_move *m, const struct ftp_answer *a)
 
 /* ---- one transfer ---- */
 
-static int begin(struct ftpc_move *m)
+int ftpc_move_begin(struct ftpc_move *m)
 {
         struct ftp_transfer *t = m->t;
         const char *why;
@@ -230,16 +230,13 @@ static int say_from(struct ftpc_move *m)
         return 0;
 }
 
-static int say_move(struct ftpc_move *m)
+int ftpc_say_move(struct ftp_client *c, const struct ftp_transfer *t)
 {
         static const char *const verbs[] = { "RETR", "STOR", "APPE", "STOU" };
-        struct ftp_transfer *t = m->t;
 
-        if (m->command)
-                return ftpc_say(m->c, false, "%s", m->command);
         if (t->move == FTP_PUT_UNIQUE)
-                return ftpc_say(m->c, false, "STOU");
-        return ftpc_say(m->c, false, "%s %s", verbs[t->move], t->remote);
+                return ftpc_say(c, false, "STOU");
+        return ftpc_say(c, false, "%s %s", verbs[t->move], t->remote);
 }
 
 /* The reply behind 1xx; marks on the way. */
@@ -269,6 +266,7 @@ static int do_move(struct ftpc_move *m, bool *final)
         if (rc < 0)
                 return rc;
         *final = t->answer.code >= 200;
+        m->refused = t->answer.code >= 500;
         if (t->answer.code >= 300)
                 return ftpc_judge(c, &t->answer) == -ECONNRESET ? -ECONNRESET : -EREMOTEIO;
         note_preliminary(m, &t->answer);
@@ -332,6 +330,10 @@ static int judge_end(struct ftpc_move *m)
                 return ftpc_judge(m->c, &t->answer);
         if (code >= 300)
                 return -EREMOTEIO;
+        if (code == 227 || code == 229) { /* of what was written ahead: the transfer's own has never come */
+                ftpc_ours(&t->answer, "the server said nothing of the transfer's end");
+                return -EREMOTEIO;
+        }
         if (m->whose == FTPC_DATA && !whole_all_the_same(m)) {
                 ftpc_ours(&t->answer,
                           "the data connection was cut after %llu octets (%s), whatever the server says (%u)",
@@ -348,11 +350,29 @@ static int judge_end(struct ftpc_move *m)
         return 0;
 }
 
+/* Others were asked for already: an ABOR would stand behind them. The data connection's end is plain enough. */
+static int give_up(struct ftpc_move *m, bool final)
+{
+        struct ftp_answer said = m->t->answer;
+        int rc = 0;
+
+        m->c->aborting = true;
+        m->c->stopping = false;
+        ftpc_data_close(m->data);
+        if (!final)
+                rc = final_reply(m);
+        m->c->aborting = false;
+        if (rc < 0)
+                conn_fail(m->c->conn);
+        m->t->answer = said;
+        return rc;
+}
+
 /* We end it: ABOR, the connection, and the replies read away. */
-static int break_off(struct ftpc_move *m, int rc)
+static int break_off(struct ftpc_move *m, int rc, bool final)
 {
         struct ftp_transfer *t = m->t;
-        bool stopped = m->c->stopping;
+        bool stopped = m->c->stopping, behind = m->c->due > (final ? 0 : 1);
 
         if (rc == -ETIMEDOUT && ftpc_data_pending(m->data)) {
                 ftpc_ours(&t->answer, "no data connection %s%s port %u: no answer",
@@ -377,7 +397,9 @@ static int break_off(struct ftpc_move *m, int rc)
                 rc = -ECANCELED;
                 ftpc_ours(&t->answer, "stopped");
         }
-        if (conn_ok(m->c->conn))
+        if (conn_ok(m->c->conn) && behind)
+                (void)give_up(m, final);
+        else if (conn_ok(m->c->conn))
                 (void)ftpc_in_step(m->c, true);
         if (rc == -EREMOTEIO && !conn_ok(m->c->conn))
                 rc = -ECONNRESET;
@@ -409,12 +431,12 @@ int ftpc_run(struct ftpc_move *m)
         if (over)
                 rc = judge_end(m);
         else if (!final && conn_ok(c->conn))
-                rc = break_off(m, rc);
+                rc = break_off(m, rc, false);
         else if (final && rc == 0)
-                rc = break_off(m, rc);
+                rc = break_off(m, rc, true);
         c->data = NULL;
         c->transfer = NULL;
-        if (rc == 0 && m->whose == FTPC_FINE && ftpc_keeps(&m->coding)) {
+        if (ftpc_keeps(&m->coding) && ((rc == 0 && m->whose == FTPC_FINE) || (m->refused && m->data->kept))) {
                 c->kept = m->data->stream;
                 m->data->stream = NULL;
         }
@@ -447,7 +469,7 @@ static int attempt(struct ftp_client *c, struct ftp_transfer *t, const struct co
 
         ftpc_move_init(&m, c, t, how, &d);
         m.command = command;
-        rc = begin(&m);
+        rc = ftpc_move_begin(&m);
         if (rc == 0)
                 rc = ftpc_coding(c, how, &t->answer);
         if (rc == 0)
@@ -455,7 +477,7 @@ static int attempt(struct ftp_client *c, struct ftp_transfer *t, const struct co
         if (rc == 0) {
                 rc = say_from(&m);
                 if (rc == 0)
-                        rc = say_move(&m);
+                        rc = command ? ftpc_say(c, false, "%s", command) : ftpc_say_move(c, t);
                 if (rc == 0)
                         rc = ftpc_run(&m);
                 /* a kept connection that they have closed meanwhile */
