@@ -33,6 +33,9 @@ struct prompt_how {
 struct prompt *prompt_new(const struct prompt_how *how);
 const char *prompt_line(struct prompt *p, bool *interrupted);
 void prompt_free(struct prompt **p); /* writes the history */
+/* What happens meanwhile is printed between these two: above the line being typed, which is shown again then. Nothing where nobody types. */
+void prompt_away(struct prompt *p);
+void prompt_back(struct prompt *p);
 
 /* Waits until there is something to read from a descriptor (a file always has), that no other watch has. -ETIMEDOUT, -ECANCELED. */
 [[nodiscard]] int terminal_await(int fd, nsec deadline);

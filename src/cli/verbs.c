@@ -75,6 +75,14 @@ const struct verb verbs[] = {
           "-bs: SMTP on stdin and stdout. -bp: the queue. -q: all that waits is tried now. -N, -V and -R as in DSN.\n"
           "By the running server, if we are its owner or root (others: to its SMTP port); where none runs, at once by\n"
           "routes or MX. A link with the name sendmail or mailq does what programs expect. Exit codes are sysexits(3)'s." },
+        { "talk", verb_talk,
+          "talk HOST PORT|SERVICE [--tls] [--explain] [--dot-stuff] [--save FILE] [--ca FILE | --insecure]\n"
+          "talk --replay FILE [HOST PORT|SERVICE]",
+          "a conversation with a server, typed by hand\n"
+          "SERVICE: smtp, submission, pop3, imap, ftp, or submissions, pop3s, imaps, ftps (TLS at once, as with --tls).\n"
+          "STARTTLS, STLS and AUTH TLS are followed by the handshake. --explain: what each reply means. --dot-stuff: in\n"
+          "a letter a dot at the begin of a line is doubled. --save: the conversation as a dialog test, without secrets.\n"
+          "--replay: plays one and says where the server differs; exit code 65 if it does. Lines may come from stdin." },
         { "mx", verb_mx,
           "mx DOMAIN [--resolver recursive|system|ADDRESS...]",
           "where a domain's mail goes, and how we would send it\n"

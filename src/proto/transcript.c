@@ -119,7 +119,7 @@ static bool needs_escape(struct str s, size_t at)
         return s.p[at] == '{' && (!digit(s, at + 1) || (at && s.p[at - 1] == '\\'));
 }
 
-/* What is another one each time: the stamp in POP3's greeting (RFC 1939 §7), the port of 227 and 229. From where; STR_NONE: nothing. */
+/* What is another one each time: the stamp in POP3's greeting (RFC 1939 §7), the port of 227 and 229, IMAP's UIDVALIDITY. From where; STR_NONE: nothing. */
 static size_t passing(struct str line, char *until)
 {
         size_t at;
@@ -132,6 +132,15 @@ static size_t passing(struct str line, char *until)
                 *until = ')';
                 at = str_find(line, '(');
                 return at == STR_NONE ? at : at + 1;
+        }
+        at = str_starts(line, S("* ")) ? str_search(line, S("UIDVALIDITY ")) : STR_NONE;
+        if (at != STR_NONE) {
+                size_t end = at + 12;
+
+                while (digit(line, end))
+                        end++;
+                *until = end < line.n ? line.p[end] : 0;
+                return end < line.n && end > at + 12 ? at + 12 : STR_NONE;
         }
         return STR_NONE;
 }

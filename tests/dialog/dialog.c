@@ -1,6 +1,6 @@
 /* Holds dialogs (README.md) against a running server:
  *
- *      dialog --base-port N [--pail FILE --dir FOLDER] FILE.dialog ...
+ *      dialog --base-port N [--pail FILE --dir FOLDER] [--variable NAME=VALUE]... FILE.dialog ...
  *
  * One line a failure, `file:line: ...`, and last `N passed, N failed`. */
 #include "dialog.h"
@@ -168,6 +168,12 @@ static bool run_file(struct dialog *d, const char *path)
         arena_init(&d->arena, MEMORY);
         arena_init(&d->variables.arena, MEMORY);
         d->variables.n = 0;
+        for (unsigned i = 0; i < d->given_count; i++) {
+                struct str value = str_of(d->given[i]), name;
+
+                str_cut(&value, '=', &name);
+                variable_set(&d->variables, name, value);
+        }
         d->skipping = TRANSCRIPT_DIRECTIVE;
         data_begin(d);
         for (unsigned i = 0; i < CONNECTIONS; i++)
@@ -197,6 +203,8 @@ static bool option(struct dialog *d, const char *name, const char *value)
                 d->pail = value;
         else if (strcmp(name, "--dir") == 0)
                 d->dir = value;
+        else if (strcmp(name, "--variable") == 0 && strchr(value, '=') && d->given_count < VARIABLES_MOST)
+                d->given[d->given_count++] = value;
         else
                 return false;
         return true;
@@ -214,7 +222,9 @@ int main(int argc, char **argv)
                 if (!option(&d, argv[i], argv[i + 1]))
                         break;
         if (i >= argc || strncmp(argv[i], "--", 2) == 0) {
-                fputs("usage: dialog --base-port N [--pail FILE --dir FOLDER] FILE.dialog ...\n", stderr);
+                fputs("usage: dialog --base-port N [--pail FILE --dir FOLDER] [--variable NAME=VALUE]... "
+                      "FILE.dialog ...\n",
+                      stderr);
                 return 64;
         }
         for (; i < argc; i++)

@@ -24,6 +24,8 @@ struct dialog {
         struct buf why;         /* the failure, in words */
         struct arena arena;     /* of the file */
         struct variables variables;
+        const char *given[VARIABLES_MOST]; /* --variable NAME=VALUE */
+        unsigned given_count;
         struct wire wires[CONNECTIONS];
         struct data data[CONNECTIONS];
         enum transcript_kind skipping; /* "S: ..." or "D: ..." was read; TRANSCRIPT_DIRECTIVE: neither */
