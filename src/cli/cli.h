@@ -30,6 +30,7 @@ int verb_send(int argc, char **argv);
 int verb_talk(int argc, char **argv);
 int verb_mx(int argc, char **argv);
 int verb_trace(int argc, char **argv);
+int verb_ftp(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_manual(int argc, char **argv);
 int manual_protocols(void); /* docs/protocols.md */

@@ -25,8 +25,9 @@ static struct str scaled(double n, double step, const char *const *units, const 
                 n /= step;
                 u++;
         }
-        written = u || *behind ? snprintf(room, size, *behind ? "%.2f %s%s" : "%.1f %s%s", n, units[u], behind)
-                               : snprintf(room, size, "%.0f %s", n, units[u]);
+        written = u || *behind
+                      ? snprintf(room, size, *behind ? "%.2f %s%s" : "%.1f %s%s", n, units[u], behind)
+                      : snprintf(room, size, "%.0f %s", n, units[u]);
         return str_from(room, (size_t)written < size ? (size_t)written : size - 1);
 }
 
@@ -102,9 +103,8 @@ static void draw(struct progress *p, nsec t)
         bar = known && width > numbers + 24 ? width - numbers - 24 : 0;
         if (bar > BAR_MOST)
                 bar = BAR_MOST;
-        fprintf(stderr, "\r" PRS " ", STR(tail(buf_str(&p->name), width > numbers + bar + 4
-                                                                          ? width - numbers - bar - 4
-                                                                          : 1)));
+        fprintf(stderr, "\r" PRS " ",
+                STR(tail(buf_str(&p->name), width > numbers + bar + 4 ? width - numbers - bar - 4 : 1)));
         if (bar > 4) {
                 unsigned full = percent * bar / 100;
 

@@ -180,8 +180,7 @@ static void show(struct str names, unsigned count)
 
                 str_cut(&names, '\n', &name);
                 if (str_rfind(str_sub(name, 0, name.n - (name.n > 0)), '/') != STR_NONE)
-                        name =
-                            str_from_at(name, str_rfind(str_sub(name, 0, name.n - (name.n > 0)), '/') + 1);
+                        name = str_from_at(name, str_rfind(str_sub(name, 0, name.n - (name.n > 0)), '/') + 1);
                 before = text.n;
                 terminal_safe(&text, name);
                 if (++column == per_line || !names.n) {

@@ -93,6 +93,19 @@ const struct verb verbs[] = {
           "where is that letter, and what happened to it\n"
           "ID: a number of the queue, or what stands behind `id` in Received. TIME: 4h, 3d or 2026-11-20. Each letter's lines\n"
           "in order: accepted from whom, filed where, each attempt with the other side's words. Kept for history-days, 30." },
+        { "ftp", verb_ftp,
+          "ftp [OPTION]... [[USER@]HOST[:PORT][/PATH] [PORT]]\n"
+          "ftp get [-c] URL... [LOCAL]\nftp put [-c] LOCAL... URL\nftp ls [--json] URL\n"
+          "ftp mirror [-e] [-n] [-N] [-P N] [-x PATTERN]... [-i PATTERN]... FROM TO",
+          "the file transfer client: a prompt, a script on stdin, or one transfer\n"
+          "At the prompt, help shows its commands. get and put: -c goes on with what is there in part; LOCAL - is stdout or\n"
+          "stdin. mirror: one of FROM and TO is a URL; -e deletes what only TO has, -n only says what it would do, -N leaves\n"
+          "what is newer in TO, -P connections, -x leaves out, -i takes only. URL: ftp://[USER[:PASSWORD]@]HOST[:PORT]/PATH,\n"
+          "ftpes:// (TLS must be), ftps:// (TLS at once), or a bookmark. Options, in front: -n no login by itself, -v, -i does\n"
+          "not ask at mget, -g no patterns, -d shows commands, -A active, -p passive, -N FILE for ~/.netrc; --tls it must be,\n"
+          "--no-tls, --tls-at-once, --insecure any certificate will do, --ca FILE, --active, --times files keep their time,\n"
+          "--rate BYTES[k|m|g], --trace FILE keeps the conversation. TLS is used where it is offered, but not to this machine.\n"
+          "With commands on stdin the exit code is that of the first that failed (not of `-command`)." },
         { "check", verb_check,
           "check",
           "looks at everything in the folder and says what is wrong\n"

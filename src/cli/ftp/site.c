@@ -1,0 +1,429 @@
+/* A control connection: found, opened, logged in; and the same once more when it is lost. */
+#include "cli/ftp/ftp.h"
+#include "base/mem.h"
+#include "net/dial.h"
+#include "run/offload.h"
+#include <errno.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define DIAL_PATIENCE 60
+#define QUIT_PATIENCE 3
+enum { FTP_PORT = 21, FTPS_PORT = 990, PAUSE_MOST = 30 };
+
+void site_init(struct site *s, struct console *c)
+{
+        *s = (struct site){ .console = c };
+        site_hears(s);
+}
+
+void site_close(struct site *s)
+{
+        struct site **at = &s->console->sites;
+
+        while (*at && *at != s)
+                at = &(*at)->next;
+        if (*at)
+                *at = s->next;
+        s->next = NULL;
+        if (s->client)
+                ftp_client_close(&s->client, s->console->stopped ? 0 : in_seconds(QUIT_PATIENCE));
+        s->logged_in = false;
+        s->sent = s->answered = 0;
+}
+
+/* ---- addresses ---- */
+
+struct lookup {
+        const char *host;
+        unsigned port;
+        struct addr to[DIAL_MOST];
+        unsigned count;
+};
+
+/* By the system's own way, /etc/hosts and all: a person has typed the name. */
+static int look_up(void *arg)
+{
+        struct lookup *l = arg;
+        struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list = NULL;
+        int rc = getaddrinfo(l->host, NULL, &hints, &list);
+
+        for (struct addrinfo *i = list; i && l->count < DIAL_MOST; i = i->ai_next) {
+                struct addr a = addr_of(i->ai_addr);
+
+                if (!a.family)
+                        continue;
+                a.port = (uint16_t)l->port;
+                l->to[l->count++] = a;
+        }
+        if (list)
+                freeaddrinfo(list);
+        return rc ? rc : l->count ? 0 : EAI_NONAME;
+}
+
+static int find(struct site *s, struct lookup *l)
+{
+        int rc;
+
+        if (addr_parse(str_of(l->host), (uint16_t)l->port, &l->to[0])) {
+                l->count = 1;
+                return EX_OK;
+        }
+        rc = offload(LONG, look_up, l);
+        if (!rc)
+                return EX_OK;
+        return say_fail(s->console, rc == EAI_AGAIN ? EX_TEMPFAIL : EX_NOHOST, l->host, gai_strerror(rc));
+}
+
+/* ---- the connection ---- */
+
+/* TLS when offered; on this machine only where it was asked for. */
+static enum ftp_client_tls tls_of(const struct site *s, struct addr peer)
+{
+        const struct console *c = s->console;
+
+        if (s->where.tls_said)
+                return s->where.tls;
+        if (c->tls_said)
+                return c->tls;
+        if (s->where.port == FTPS_PORT)
+                return FTP_TLS_AT_ONCE;
+        return addr_loopback(peer) ? FTP_CLEAR : FTP_TLS_OFFERED;
+}
+
+static int dial(struct site *s, const struct lookup *l, struct conn **conn)
+{
+        struct buf auto_buf why = { 0 };
+        unsigned which;
+        int rc;
+
+        buf_init(&why, 4096);
+        rc = dial_any(&(struct dial){ .to = l->to, .count = l->count }, in_seconds(DIAL_PATIENCE), conn,
+                      &which, &why);
+        if (rc == 0)
+                return EX_OK;
+        buf_u8(&why, 0);
+        return say_fail(s->console, rc == -ECANCELED ? EX_STOPPED : EX_UNAVAILABLE, l->host,
+                        why.n > 1 ? why.p : strerrordesc_np(-rc));
+}
+
+static void settle(struct site *s)
+{
+        struct console *c = s->console;
+
+        ftp_client_coding(s->client, &c->coding);
+        ftp_client_data(s->client, c->way, c->foreign);
+}
+
+/* One try. *ask: the certificate was looked at and a person said yes: once more. */
+static int connect_once(struct site *s, const struct lookup *l, bool *again)
+{
+        struct console *c = s->console;
+        struct ftp_answer answer = { 0 };
+        struct ftp_client_how how = {
+                .host = s->where.host, .want = &s->known.want, .hears = &s->hears, .tap = &s->tap
+        };
+        struct tls_found found = { 0 };
+        struct conn *conn;
+        int rc = dial(s, l, &conn);
+
+        *again = false;
+        if (rc)
+                return rc;
+        s->sent = s->answered = 0;
+        how.tls = tls_of(s, conn_peer(conn));
+        if (c->verbose && !s->hush) {
+                progress_away();
+                fputs("Connected to ", c->out);
+                put_safe(c->out, s->where.host);
+                fputs(".\n", c->out);
+        }
+        how.found = &found;
+        rc = ftp_client_open(&s->client, conn, &how, &answer);
+        if (rc == 0)
+                return EX_OK;
+        *again = rc == -EACCES && known_asked(&s->known, &found);
+        return *again ? EX_OK : site_failed(s, rc, &answer, NULL);
+}
+
+static int connect_site(struct site *s)
+{
+        struct console *c = s->console;
+        struct lookup *l = mem_new(struct lookup);
+        bool again = true;
+        int rc;
+
+        if (!s->where.port)
+                s->where.port = s->where.tls_said && s->where.tls == FTP_TLS_AT_ONCE ? FTPS_PORT : FTP_PORT;
+        l->host = s->where.host;
+        l->port = s->where.port;
+        if (s->client || s->next)
+                site_close(s);
+        rc = find(s, l);
+        if (rc == EX_OK)
+                known_want(&s->known, s->where.host, s->where.port,
+                           c->background && c->policy == KNOWN_ASK ? KNOWN_REFUSE : c->policy, c->ca_file);
+        while (rc == EX_OK && again)
+                rc = connect_once(s, l, &again);
+        mem_free(l);
+        if (rc)
+                return rc;
+        s->next = c->sites;
+        c->sites = s;
+        if (ftp_client_tls(s->client) && c->verbose && !s->hush) {
+                fprintf(c->out, "%s, %s.\n", ftp_client_tls(s->client)->version,
+                        ftp_client_tls(s->client)->verified ? "certificate checked"
+                                                            : "certificate not checked");
+        }
+        settle(s);
+        return EX_OK;
+}
+
+/* ---- login ---- */
+
+static void keep(char *to, struct str s, bool *has)
+{
+        if (s.n < NAME_ROOM)
+                mem_copy(to, NAME_ROOM - 1, s);
+        to[s.n < NAME_ROOM ? s.n : 0] = 0;
+        *has = true;
+}
+
+static const char *own_name(void)
+{
+        const struct passwd *p = getpwuid(getuid());
+
+        return p ? p->pw_name : "anonymous";
+}
+
+static int ask_name(struct site *s)
+{
+        struct console *c = s->console;
+        struct buf auto_buf answer = { 0 };
+        char question[2 * NAME_ROOM + 16];
+
+        if (!c->session || c->background) {
+                keep(s->where.user, S("anonymous"), &s->where.has_user);
+                return EX_OK;
+        }
+        snprintf(question, sizeof(question), "Name (%s:%s): ", s->where.host, own_name());
+        buf_init(&answer, 8 * 1024);
+        fflush(c->out);
+        if (!terminal_ask(question, true, &answer))
+                return EX_STOPPED;
+        keep(s->where.user, answer.n ? buf_str(&answer) : str_of(own_name()), &s->where.has_user);
+        return EX_OK;
+}
+
+static bool is_anonymous(const struct site *s)
+{
+        return str_ieq(str_of(s->where.user), S("anonymous")) || str_ieq(str_of(s->where.user), S("ftp"));
+}
+
+static int ask_secret(struct site *s, const char *question, char *to, bool *has)
+{
+        struct console *c = s->console;
+        struct buf auto_buf answer = { 0 };
+
+        if (is_anonymous(s) && (!c->session || c->background || !c->prompts)) {
+                keep(to, S("pail@"), has);
+                return EX_OK;
+        }
+        if (c->background)
+                return say_fail(c, EX_NOPERM, s->where.host, "a password is needed");
+        buf_init(&answer, 8 * 1024);
+        fflush(c->out);
+        if (!terminal_ask(question, false, &answer))
+                return EX_STOPPED;
+        if (!answer.n && is_anonymous(s))
+                buf_printf(&answer, "%s@", own_name());
+        keep(to, buf_str(&answer), has);
+        explicit_bzero(answer.p, answer.cap);
+        return EX_OK;
+}
+
+/* What a person is told of the system: "215 UNIX Type: L8". */
+static void ask_system(struct site *s)
+{
+        struct console *c = s->console;
+        struct ftp_answer answer;
+        size_t n;
+
+        s->hush++;
+        *s->system = 0;
+        if (ftp_client_ask(s->client, &answer, "SYST") == 0 && answer.code == 215)
+                snprintf(s->system, sizeof(s->system), "%.60s", answer.text);
+        s->hush--;
+        if (!c->verbose || s->hush || !*s->system)
+                return;
+        n = strcspn(s->system, " ");
+        fputs("Remote system type is ", c->out);
+        terminal_put(c->out, str_sub(str_of(s->system), 0, n));
+        fputs(".\n", c->out);
+        if (c->coding.type == TYPE_IMAGE)
+                fputs("Using binary mode to transfer files.\n", c->out);
+}
+
+int site_login(struct site *s)
+{
+        struct where *w = &s->where;
+        struct ftp_answer answer = { 0 };
+        int rc = w->has_user ? EX_OK : ask_name(s);
+
+        s->logged_in = false;
+        if (rc)
+                return rc;
+        for (unsigned i = 0; i < 4; i++) {
+                rc = ftp_client_login(s->client, w->user, w->has_password ? w->password : NULL,
+                                      w->has_account ? w->account : NULL, &answer);
+                if (rc != -EREMOTEIO || (answer.code != 331 && answer.code != 332))
+                        break;
+                s->again_user = true;
+                rc = answer.code == 331 ? w->has_password
+                                              ? -EREMOTEIO
+                                              : ask_secret(s, "Password:", w->password, &w->has_password)
+                     : w->has_account ? -EREMOTEIO
+                                        : ask_secret(s, "Account:", w->account, &w->has_account);
+                if (rc)
+                        break;
+        }
+        s->again_user = false;
+        if (rc > 0)
+                return rc;
+        if (rc < 0) {
+                if (answer.code == 530)
+                        w->has_password = w->has_account = false;
+                rc = site_failed(s, rc, &answer, NULL);
+                if (s->console->session && !s->console->background)
+                        fputs("Login failed.\n", s->console->out);
+                return rc;
+        }
+        s->logged_in = true;
+        ask_system(s);
+        return site_here(s);
+}
+
+/* ---- where we stand ---- */
+
+/* 257 "a ""quoted"" path" -- RFC 959 Appendix II */
+static bool quoted_path(struct str text, char to[static PATH_ROOM])
+{
+        size_t n = 0;
+
+        if (!text.n || text.p[0] != '"')
+                return false;
+        for (size_t i = 1; i < text.n && n < PATH_ROOM - 1; i++) {
+                if (text.p[i] == '"' && !(i + 1 < text.n && text.p[i + 1] == '"')) {
+                        to[n] = 0;
+                        return true;
+                }
+                i += text.p[i] == '"';
+                to[n++] = text.p[i];
+        }
+        *to = 0;
+        return false;
+}
+
+int site_here(struct site *s)
+{
+        struct ftp_answer answer;
+        int rc;
+
+        s->hush++;
+        rc = ftp_client_ask(s->client, &answer, "PWD");
+        s->hush--;
+        if (rc < 0 || !quoted_path(str_of(answer.text), s->folder))
+                *s->folder = 0;
+        return rc == -ECANCELED ? EX_STOPPED : EX_OK;
+}
+
+int site_open(struct site *s, bool login)
+{
+        int rc;
+
+        *s->folder = 0;
+        rc = connect_site(s);
+        return rc || !login ? rc : site_login(s);
+}
+
+/* ---- again ---- */
+
+static int once_more(struct site *s)
+{
+        struct ftp_answer answer;
+        char *folder = mem_string(str_of(s->folder));
+        bool inside = s->logged_in;
+        int rc;
+
+        s->hush++;
+        rc = connect_site(s);
+        if (rc == EX_OK && inside)
+                rc = site_login(s);
+        if (rc == EX_OK && inside && *folder && strcmp(folder, s->folder) != 0) {
+                int sent = ftp_client_ask(s->client, &answer, "CWD %s", folder);
+
+                rc = sent < 0 ? site_failed(s, sent, &answer, folder) : site_here(s);
+        }
+        s->hush--;
+        s->logged_in = inside;
+        if (!*s->folder && strlen(folder) < PATH_ROOM)
+                mem_copy(s->folder, PATH_ROOM, str_from(folder, strlen(folder) + 1));
+        mem_free(folder);
+        return rc;
+}
+
+int site_again(struct site *s)
+{
+        struct console *c = s->console;
+        int rc = EX_UNAVAILABLE;
+        nsec pause = 1;
+
+        if (!*s->where.host)
+                return rc;
+        for (unsigned i = 0; i < c->tries && !c->stopped;
+             i++, pause = pause * 2 < PAUSE_MOST ? pause * 2 : PAUSE_MOST) {
+                if (i && fiber_sleep(now() + pause * SECOND) < 0)
+                        return EX_STOPPED;
+                if (c->stopped)
+                        return EX_STOPPED;
+                if (c->verbose && !s->hush)
+                        put_line(c, S("The connection is lost; opening it again."));
+                rc = once_more(s);
+                if (rc == EX_OK || rc == EX_NOPERM || rc == EX_STOPPED)
+                        return rc;
+        }
+        return rc;
+}
+
+int site_like(struct site *s, const struct site *other)
+{
+        s->where = other->where;
+        mem_copy(s->folder, PATH_ROOM, str_from(other->folder, strlen(other->folder) + 1));
+        s->logged_in = true;
+        return once_more(s);
+}
+
+int site_ask(struct site *s, struct ftp_answer *answer, const char *format, ...)
+{
+        struct buf auto_buf line = { 0 };
+        struct ftp_answer own;
+        va_list args;
+        int rc;
+
+        if (!answer)
+                answer = &own;
+        *answer = (struct ftp_answer){ 0 };
+        buf_init(&line, LINE_MOST);
+        va_start(args, format);
+        buf_vprintf(&line, format, args);
+        va_end(args);
+        buf_u8(&line, 0);
+        if (line.full)
+                return say_fail(s->console, EX_USAGE, "line", "too long");
+        rc = ftp_client_ask(s->client, answer, "%s", line.p);
+        if (site_lost(rc, answer) && s->logged_in && site_again(s) == EX_OK)
+                rc = ftp_client_ask(s->client, answer, "%s", line.p);
+        return rc < 0 ? site_failed(s, rc, answer, NULL) : EX_OK;
+}
