@@ -87,15 +87,15 @@ struct imap_folder {
 /* INBOX first, then in order of path; at most 20,000. The arena needs 16 MB of room. */
 [[nodiscard]] int imap_client_folders(struct imap_client *c, struct arena *a, struct imap_folder **list,
                                       size_t *n, struct imap_answer *answer);
-struct imap_selected {
+struct imap_opened {
         uint32_t uidvalidity, uidnext, count;
         uint64_t highest; /* 0: no modseqs there */
         bool read_only;
 };
 [[nodiscard]] int imap_client_select(struct imap_client *c, const struct imap_folder *f,
-                                     struct imap_selected *now, struct imap_answer *answer);
+                                     struct imap_opened *now, struct imap_answer *answer);
 
-struct imap_flags { /* of one letter; bits as in store/account.h below 256, keywords by name */
+struct imap_marks { /* of one letter; bits as in store/account.h below 256, keywords by name */
         uint32_t uid, size;
         uint64_t modseq;
         uint64_t flags;
@@ -106,7 +106,7 @@ struct imap_flags { /* of one letter; bits as in store/account.h below 256, keyw
 /* UID FETCH first:last (UID FLAGS ...): all, or those with a modseq over `since` (CONDSTORE); with QRESYNC `vanished` is told of ranges that
  * are gone since (may be NULL). facts: INTERNALDATE and RFC822.SIZE too. */
 [[nodiscard]] int imap_client_flags(struct imap_client *c, uint32_t first, uint32_t last, uint64_t since,
-                                    bool facts, void (*each)(void *context, const struct imap_flags *f),
+                                    bool facts, void (*each)(void *context, const struct imap_marks *f),
                                     void (*vanished)(void *context, uint32_t first, uint32_t last),
                                     void *context, struct imap_answer *answer);
 /* The uids there are, ascending (UID SEARCH ALL; ESEARCH where there is). */
@@ -116,7 +116,7 @@ struct imap_flags { /* of one letter; bits as in store/account.h below 256, keyw
 /* BODY.PEEK[] of a set of uids ("1:3,7"), with flags and INTERNALDATE. begin: a letter of so many octets comes; piece: its bytes in order; end. A
  * callback that does not give 0 ends it: the rest is passed over, and that is the result. May wait in them. header_only: BODY.PEEK[HEADER]. */
 struct imap_take {
-        int (*begin)(void *context, const struct imap_flags *f, uint64_t size);
+        int (*begin)(void *context, const struct imap_marks *f, uint64_t size);
         int (*piece)(void *context, struct str bytes);
         int (*end)(void *context);
         void *context;

@@ -8,12 +8,12 @@
 #include <stdio.h>
 
 struct fetching {
-        struct imap_flags f;
+        struct imap_marks f;
         struct imap_client *c;
         /* what was asked for */
         uint32_t first, last;
         struct str set, near; /* letters: these; from where the last was found on */
-        void (*each)(void *context, const struct imap_flags *f);
+        void (*each)(void *context, const struct imap_marks *f);
         void (*vanished)(void *context, uint32_t first, uint32_t last);
         void *context;
         const struct imap_take *take;
@@ -51,7 +51,7 @@ static bool plain(struct str word)
 }
 
 /* What begins with '\' and is not known, \Recent above all, is nobody's business. */
-static void read_flags(struct imap_client *c, struct imap_flags *f)
+static void read_flags(struct imap_client *c, struct imap_marks *f)
 {
         f->flags = 0;
         f->has_flags = true;
@@ -257,7 +257,7 @@ static bool heard_fetch(struct imap_client *c, void *context, uint32_t number, s
         }
         if (!str_ieq(word, S("FETCH")) && !str_ieq(word, S("UIDFETCH")))
                 return false;
-        x->f = (struct imap_flags){ .keywords = S(""), .uid = str_ieq(word, S("UIDFETCH")) ? number : 0 };
+        x->f = (struct imap_marks){ .keywords = S(""), .uid = str_ieq(word, S("UIDFETCH")) ? number : 0 };
         x->nameless = x->bodied = false;
         scan_char(&c->in, '(');
         while (!c->in.bad && !scan_try(&c->in, ')')) {
@@ -276,7 +276,7 @@ static bool heard_fetch(struct imap_client *c, void *context, uint32_t number, s
 }
 
 int imap_client_flags(struct imap_client *c, uint32_t first, uint32_t last, uint64_t since, bool facts,
-                      void (*each)(void *context, const struct imap_flags *f),
+                      void (*each)(void *context, const struct imap_marks *f),
                       void (*vanished)(void *context, uint32_t first, uint32_t last), void *context,
                       struct imap_answer *answer)
 {

@@ -54,7 +54,7 @@ struct imap_client {
         bool idling, wake, told, bye;
 
         bool selected;
-        struct imap_selected now;
+        struct imap_opened now;
         struct buf text, keywords;
 };
 
@@ -81,6 +81,8 @@ int client_run(struct imap_client *c, const struct client_ask *ask, struct imap_
 int client_go_on(struct imap_client *c, const struct client_ask *ask, struct imap_answer *answer);
 /* What stands behind OK, NO, BAD, BYE. */
 void client_read_text(struct imap_client *c, const char *status, struct imap_answer *answer);
+void client_untagged(struct imap_client *c); /* the cursor behind "* " */
+void client_heard_vanished(struct imap_client *c);
 int client_ours(struct imap_answer *answer, int rc, const char *text); /* gives rc */
 
 /* client_say.c */

@@ -63,14 +63,13 @@ static void heard_expunge(struct imap_client *c, uint32_t number)
 }
 
 /* RFC 7162 §3.2.10.2: as many EXPUNGEs. */
-static void heard_vanished(struct imap_client *c, uint32_t number)
+void client_heard_vanished(struct imap_client *c)
 {
         struct str set;
         uint32_t first, last;
         uint64_t gone = 0;
         bool bad = false;
 
-        (void)number;
         if (scan_peek(&c->in) == '(') /* (EARLIER): of an old time */
                 return;
         set = client_atom(c);
@@ -80,6 +79,12 @@ static void heard_vanished(struct imap_client *c, uint32_t number)
                 scan_fail(&c->in, "VANISHED");
         c->now.count -= gone < c->now.count ? (uint32_t)gone : c->now.count;
         c->told = true;
+}
+
+static void heard_vanished(struct imap_client *c, uint32_t number)
+{
+        (void)number;
+        client_heard_vanished(c);
 }
 
 static void heard_fetch(struct imap_client *c, uint32_t number)
@@ -123,7 +128,7 @@ static const struct {
         { "BYE", heard_bye, false },
 };
 
-static void untagged(struct imap_client *c)
+void client_untagged(struct imap_client *c)
 {
         int first = scan_peek(&c->in);
         bool numbered = first >= '0' && first <= '9';
@@ -187,7 +192,7 @@ static int response(struct imap_client *c)
                 return 1;
         }
         if (scan_try_word(&c->in, S("* ")))
-                untagged(c);
+                client_untagged(c);
         else
                 tagged(c);
         return c->broken;

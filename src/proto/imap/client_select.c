@@ -26,12 +26,12 @@ void client_mailbox_code(struct imap_client *c, struct str code)
                 c->now.read_only = true;
 }
 
-int imap_client_select(struct imap_client *c, const struct imap_folder *f, struct imap_selected *now,
+int imap_client_select(struct imap_client *c, const struct imap_folder *f, struct imap_opened *now,
                        struct imap_answer *answer)
 {
         int rc;
 
-        c->now = (struct imap_selected){ 0 };
+        c->now = (struct imap_opened){ 0 };
         c->selected = true; /* what comes from now on is told of it */
         client_begin(c);
         conn_put(c->conn, S("SELECT "));
