@@ -52,6 +52,8 @@ void stream_unread(struct stream *s, struct str bytes);
 /* The end of what we send: close_notify, shutdown, and it waits until the peer has it all; what they say meanwhile is forgotten. After an
  * upload (their end was read, we wrote nothing) it waits for nothing and does not fail for what they no longer want to hear. */
 [[nodiscard]] int stream_finish(struct stream *s, nsec deadline);
+/* The same without the wait: for who is told by other ways that they have it (FTP's 226 after an upload). stream_free then takes nothing back. */
+[[nodiscard]] int stream_end(struct stream *s, nsec deadline);
 void stream_cancel(struct stream *s); /* whoever waits in it gets -ECANCELED, now and always */
 
 /* Token bucket, shared by streams of a process (an account's, an address's). 0: any rate. A stream obeys the slower of two. */

@@ -69,11 +69,8 @@ static bool lost_goodbye_alone(const struct stream *s, uint64_t goodbye, int err
                ioctl(s->watch.fd, SIOCOUTQ, &unacknowledged) == 0 && (uint64_t)unacknowledged <= goodbye + 1;
 }
 
-int stream_finish(struct stream *s, nsec deadline)
+static int say_end(struct stream *s, nsec deadline)
 {
-        uint64_t before = s->pushed;
-        bool theirs =
-            s->ended && !s->wrote; /* all was theirs to say: it is here, and our goodbye a courtesy */
         int rc = s->error;
 
         while (rc == 0 && s->tls && (rc = stream_tls_bye(s)) == -EAGAIN)
@@ -82,6 +79,27 @@ int stream_finish(struct stream *s, nsec deadline)
                 return s->error;
         if (shutdown(s->watch.fd, SHUT_WR) < 0 && rc == 0)
                 rc = -errno;
+        return rc;
+}
+
+int stream_end(struct stream *s, nsec deadline)
+{
+        int rc = say_end(s, deadline);
+
+        if (rc == 0)
+                s->finished = true;
+        return rc < 0 ? stream_fail(s, rc) : 0;
+}
+
+int stream_finish(struct stream *s, nsec deadline)
+{
+        uint64_t before = s->pushed;
+        bool theirs =
+            s->ended && !s->wrote; /* all was theirs to say: it is here, and our goodbye a courtesy */
+        int rc = say_end(s, deadline);
+
+        if (s->error)
+                return s->error;
         if (theirs)
                 rc = 0;
         else if (rc == 0)

@@ -266,7 +266,9 @@ static int get_coded(struct ftpc_move *m)
         if (enough(m))
                 return 0;
         left = ftpc_keeps(&m->coding) ? coder_left(m->coder) : 0;
-        if (left > 0)
+        if (!ftpc_keeps(&m->coding) && got > 0) /* the connection's own end, too */
+                (void)stream_read(m->data->stream, room, 1, &got, m->c->patience);
+        else if (left > 0)
                 stream_unread(m->data->stream, str_from(room + got - left, left));
         return decode(m, S(""), true);
 }

@@ -287,7 +287,7 @@ static int do_move(struct ftpc_move *m, bool *final)
                 ftpc_put(m);
         stream_limit(m->data->stream, NULL, NULL);
         if (m->whose == FTPC_FINE && t->move != FTP_GET && !ftpc_keeps(&m->coding)) {
-                rc = stream_finish(m->data->stream, now() + c->patience);
+                rc = stream_end(m->data->stream, now() + c->patience);
                 if (rc < 0) {
                         m->whose = FTPC_DATA;
                         m->error = rc;
@@ -406,6 +406,14 @@ static int break_off(struct ftpc_move *m, int rc, bool final)
         return rc;
 }
 
+/* A server may wait for our end of it before it says 226. With TLS its goodbye has still to come when ours has gone. */
+static bool needed_still(const struct ftpc_move *m)
+{
+        if (m->whose != FTPC_FINE)
+                return false;
+        return ftpc_keeps(&m->coding) || (m->t->move != FTP_GET && stream_has_tls(m->data->stream));
+}
+
 /* From its command on, which has gone out. */
 int ftpc_run(struct ftpc_move *m)
 {
@@ -419,7 +427,7 @@ int ftpc_run(struct ftpc_move *m)
         /* no data for too long: they may have said why */
         quiet = rc == 0 && m->whose == FTPC_DATA && m->error == -ETIMEDOUT;
         over = rc == 0 && !c->stopping && !quiet && (m->whose == FTPC_FINE || m->whose == FTPC_DATA);
-        if (over && m->whose == FTPC_DATA)
+        if (over && !needed_still(m))
                 ftpc_data_close(m->data);
         if (over && !final) {
                 rc = final_reply(m);
