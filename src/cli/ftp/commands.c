@@ -47,7 +47,7 @@ const struct ftp_verb ftp_verbs[] = {
         { "mdir",        "",                   0, NEEDS_SITE, 1, -1, "r",  do_mls, "REMOTE... [LOCAL]", "listings of several, into a file (- the screen)" },
         { "mget",        "",                   2, NEEDS_SITE, 1, -1, "r",  do_mget, "[-c] REMOTE...", "fetches by patterns; -c: goes on with what is here in part" },
         { "mirror",      "",                   0, NEEDS_SITE, 0, -1, "rl", do_mirror,
-          "[-R] [--delete] [-n] [--newer] [--flat] [--no-times] [--parallel N] [-x PATTERN]... [-i PATTERN]... [FROM [TO]]",
+          "[-R] [--delete] [-n] [-v] [--newer] [--flat] [--no-times] [--parallel N] [-x PATTERN]... [-i PATTERN]... [FROM [TO]]",
           "makes a tree here as it is there; -R: there as it is here. -n only says what it would do.\n"
           "-x, --exclude and -i, --include: patterns for names or paths. --newer: leaves what is newer where it goes." },
         { "mkdir",       "",                   2, NEEDS_SITE, 1, -1, "r",  do_mkdir, "REMOTE...", "makes directories there" },

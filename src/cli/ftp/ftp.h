@@ -222,7 +222,7 @@ char ask_each(struct console *c, bool *all, const char *verb, const char *name, 
 /* ---- trees, segments, jobs ---- */
 
 struct mirror_how {
-        bool reverse, delete, dry_run, newer, no_times, flat;
+        bool reverse, delete, dry_run, newer, no_times, flat, verbose;
         unsigned parallel;
         const char **exclude, **include;
         unsigned excludes, includes;

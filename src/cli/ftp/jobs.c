@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "run/fiber.h"
 #include <errno.h>
-#include <stdlib.h>
 #include <sysexits.h>
 
 enum { JOBS_MOST = 256 };
@@ -83,7 +82,7 @@ static void forget(struct job *j)
 {
         console_finish(&j->console);
         fclose(j->console.out);
-        free(j->text); /* open_memstream's */
+        mem_free(j->text); /* open_memstream's: from malloc, as ours */
         mem_free(j->line);
         mem_free(j);
 }

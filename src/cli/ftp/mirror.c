@@ -18,12 +18,12 @@ const char *mirror_there(const struct mirror *m, const char *path, struct arena 
         return arena_printf(a, "%s%s%s", m->remote, slash ? "" : "/", path).p;
 }
 
-/* Of a dry run every step is said, else only with `debug`. */
+/* Every step of a dry run is said; of others with -v or `debug`. */
 void mirror_say(struct mirror *m, const char *what, const char *path)
 {
         struct console *c = m->console;
 
-        if (!m->how->dry_run && !c->debug)
+        if (!m->how->dry_run && !m->how->verbose && !c->debug)
                 return;
         progress_away();
         fprintf(c->out, "%s ", what);
@@ -122,7 +122,8 @@ static int open_root(struct mirror *m, const char *local)
         if (!m->how->reverse && !m->how->dry_run && mkdirat(c->folder, local, 0777) < 0 && errno != EEXIST)
                 return -errno;
         m->root = openat(c->folder, local, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return m->root < 0 ? -errno : 0;
+        m->no_root = m->root < 0 && errno == ENOENT && m->how->dry_run && !m->how->reverse;
+        return m->root < 0 && !m->no_root ? -errno : 0;
 }
 
 /* The root there: made if things go there and it is not. */
@@ -170,11 +171,12 @@ int mirror(struct site *s, const char *remote, const char *local, const struct m
         shown_end(&m->shown);
         remove_extra(m);
         c->helpers = NULL;
-        if (c->verbose || m->failed || how->dry_run)
+        if (c->verbose || m->failed || how->dry_run || how->verbose)
                 sum(m, now() - begun);
         code = c->stopped ? EX_STOPPED : m->code;
         close(m->helpers.folder);
-        close(m->root);
+        if (m->root >= 0)
+                close(m->root);
         mem_free(m);
         return code;
 }
@@ -203,6 +205,8 @@ static int option(struct mirror_words *w, const char *word, const char *value)
                 return h->delete = true, 1;
         if (is(word, "-n", "--dry-run"))
                 return h->dry_run = true, 1;
+        if (is(word, "-v", "--verbose"))
+                return h->verbose = true, 1;
         if (is(word, "-N", "--newer"))
                 return h->newer = true, 1;
         if (is(word, "-r", "--flat"))

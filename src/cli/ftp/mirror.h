@@ -25,6 +25,7 @@ struct mirror {
         const struct mirror_how *how;
         const char *remote; /* root there, without the last '/' unless it is all */
         int root;           /* here */
+        bool no_root;       /* a dry run would make it */
         struct item *first, **end;
         unsigned queued, workers, spawned;
         bool listed; /* nothing is added any more */

@@ -323,5 +323,5 @@ static void walk(struct mirror *m, const char *path, bool new_here, bool new_the
 
 void mirror_list(struct mirror *m)
 {
-        walk(m, "", false, false, 0, false);
+        walk(m, "", m->no_root, false, 0, false);
 }

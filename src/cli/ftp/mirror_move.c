@@ -113,7 +113,8 @@ static int open_part(struct mirror *m, struct moving *g)
         mem_free(above);
         if (g->dir < 0)
                 return g->dir;
-        rc = local_part(g->dir, base.p, g->part, !g->item->tries || !coding_plain(&m->console->coding), &have);
+        rc =
+            local_part(g->dir, base.p, g->part, !g->item->tries || !coding_plain(&m->console->coding), &have);
         g->transfer.offset = have;
         return rc;
 }

@@ -1,10 +1,8 @@
 /* A control connection: found, opened, logged in; and the same once more when it is lost. */
 #include "cli/ftp/ftp.h"
 #include "base/mem.h"
-#include "net/dial.h"
-#include "run/offload.h"
+#include "cli/reach.h"
 #include <errno.h>
-#include <netdb.h>
 #include <pwd.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -34,49 +32,6 @@ void site_close(struct site *s)
         s->sent = s->answered = 0;
 }
 
-/* ---- addresses ---- */
-
-struct lookup {
-        const char *host;
-        unsigned port;
-        struct addr to[DIAL_MOST];
-        unsigned count;
-};
-
-/* By the system's own way, /etc/hosts and all: a person has typed the name. */
-static int look_up(void *arg)
-{
-        struct lookup *l = arg;
-        struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list = NULL;
-        int rc = getaddrinfo(l->host, NULL, &hints, &list);
-
-        for (struct addrinfo *i = list; i && l->count < DIAL_MOST; i = i->ai_next) {
-                struct addr a = addr_of(i->ai_addr);
-
-                if (!a.family)
-                        continue;
-                a.port = (uint16_t)l->port;
-                l->to[l->count++] = a;
-        }
-        if (list)
-                freeaddrinfo(list);
-        return rc ? rc : l->count ? 0 : EAI_NONAME;
-}
-
-static int find(struct site *s, struct lookup *l)
-{
-        int rc;
-
-        if (addr_parse(str_of(l->host), (uint16_t)l->port, &l->to[0])) {
-                l->count = 1;
-                return EX_OK;
-        }
-        rc = offload(LONG, look_up, l);
-        if (!rc)
-                return EX_OK;
-        return say_fail(s->console, rc == EAI_AGAIN ? EX_TEMPFAIL : EX_NOHOST, l->host, gai_strerror(rc));
-}
-
 /* ---- the connection ---- */
 
 /* TLS when offered; on this machine only where it was asked for. */
@@ -93,20 +48,22 @@ static enum ftp_client_tls tls_of(const struct site *s, struct addr peer)
         return addr_loopback(peer) ? FTP_CLEAR : FTP_TLS_OFFERED;
 }
 
-static int dial(struct site *s, const struct lookup *l, struct conn **conn)
+static int dial(struct site *s, struct conn **conn)
 {
         struct buf auto_buf why = { 0 };
-        unsigned which;
         int rc;
 
         buf_init(&why, 4096);
-        rc = dial_any(&(struct dial){ .to = l->to, .count = l->count }, in_seconds(DIAL_PATIENCE), conn,
-                      &which, &why);
+        rc = reach(s->where.host, s->where.port, in_seconds(DIAL_PATIENCE), conn, &why);
         if (rc == 0)
                 return EX_OK;
         buf_u8(&why, 0);
-        return say_fail(s->console, rc == -ECANCELED ? EX_STOPPED : EX_UNAVAILABLE, l->host,
-                        why.n > 1 ? why.p : strerrordesc_np(-rc));
+        return say_fail(s->console,
+                        rc == -ECANCELED ? EX_STOPPED
+                        : rc == -ENOENT  ? EX_NOHOST
+                        : rc == -EAGAIN  ? EX_TEMPFAIL
+                                         : EX_UNAVAILABLE,
+                        s->where.host, why.n > 1 ? why.p : strerrordesc_np(-rc));
 }
 
 static void settle(struct site *s)
@@ -118,7 +75,7 @@ static void settle(struct site *s)
 }
 
 /* One try. *ask: the certificate was looked at and a person said yes: once more. */
-static int connect_once(struct site *s, const struct lookup *l, bool *again)
+static int connect_once(struct site *s, bool *again)
 {
         struct console *c = s->console;
         struct ftp_answer answer = { 0 };
@@ -127,7 +84,7 @@ static int connect_once(struct site *s, const struct lookup *l, bool *again)
         };
         struct tls_found found = { 0 };
         struct conn *conn;
-        int rc = dial(s, l, &conn);
+        int rc = dial(s, &conn);
 
         *again = false;
         if (rc)
@@ -151,23 +108,17 @@ static int connect_once(struct site *s, const struct lookup *l, bool *again)
 static int connect_site(struct site *s)
 {
         struct console *c = s->console;
-        struct lookup *l = mem_new(struct lookup);
         bool again = true;
-        int rc;
+        int rc = EX_OK;
 
         if (!s->where.port)
                 s->where.port = s->where.tls_said && s->where.tls == FTP_TLS_AT_ONCE ? FTPS_PORT : FTP_PORT;
-        l->host = s->where.host;
-        l->port = s->where.port;
         if (s->client || s->next)
                 site_close(s);
-        rc = find(s, l);
-        if (rc == EX_OK)
-                known_want(&s->known, s->where.host, s->where.port,
-                           c->background && c->policy == KNOWN_ASK ? KNOWN_REFUSE : c->policy, c->ca_file);
+        known_want(&s->known, s->where.host, s->where.port,
+                   c->background && c->policy == KNOWN_ASK ? KNOWN_REFUSE : c->policy, c->ca_file);
         while (rc == EX_OK && again)
-                rc = connect_once(s, l, &again);
-        mem_free(l);
+                rc = connect_once(s, &again);
         if (rc)
                 return rc;
         s->next = c->sites;
