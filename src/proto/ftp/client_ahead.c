@@ -157,6 +157,8 @@ static int run_first(struct many *w, bool *odd)
         if (rc == 0) {
                 rc = ftpc_run(&m);
                 *odd = rc < 0 && rc != -ECANCELED && !m.refused && m.whose != FTPC_FILE;
+                if (m.stray.code)
+                        spoil(c, &m.stray);
         }
         ftpc_data_close(&d);
         ftpc_move_free(&m);

@@ -92,13 +92,14 @@ struct ftpc_move {
         struct ftp_transfer *t;
         struct coding coding;
         struct ftpc_data *data;
-        const char *command; /* NULL: of t->move and t->remote */
-        uint64_t most;       /* t->most; 0: all */
-        bool refused;        /* by the first reply to its command */
-        bool ranged;         /* RANG was taken: the server ends it there */
-        uint64_t told;       /* how much the 150 spoke of; UINT64_MAX: nothing */
-        struct coder *coder; /* NULL: the wire is the file */
-        uint64_t at;         /* where in the file it began */
+        const char *command;     /* NULL: of t->move and t->remote */
+        uint64_t most;           /* t->most; 0: all */
+        struct ftp_answer stray; /* to a PASV that was written ahead, where the transfer's own should be */
+        bool refused;            /* by the first reply to its command */
+        bool ranged;             /* RANG was taken: the server ends it there */
+        uint64_t told;           /* how much the 150 spoke of; UINT64_MAX: nothing */
+        struct coder *coder;     /* NULL: the wire is the file */
+        uint64_t at;             /* where in the file it began */
         enum ftpc_whose whose;
         int error;
         struct buf piece, out;

@@ -330,7 +330,8 @@ static int judge_end(struct ftpc_move *m)
                 return ftpc_judge(m->c, &t->answer);
         if (code >= 300)
                 return -EREMOTEIO;
-        if (code == 227 || code == 229) { /* of what was written ahead: the transfer's own has never come */
+        if (code == 227 || code == 229) {
+                m->stray = t->answer;
                 ftpc_ours(&t->answer, "the server said nothing of the transfer's end");
                 return -EREMOTEIO;
         }
