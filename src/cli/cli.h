@@ -27,6 +27,7 @@ int verb_passwd(int argc, char **argv);
 int verb_bans(int argc, char **argv);
 int verb_queue(int argc, char **argv);
 int verb_send(int argc, char **argv);
+int verb_watch(int argc, char **argv);
 int verb_talk(int argc, char **argv);
 int verb_mx(int argc, char **argv);
 int verb_trace(int argc, char **argv);

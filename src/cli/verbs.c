@@ -106,6 +106,12 @@ const struct verb verbs[] = {
           "--no-tls, --tls-at-once, --insecure any certificate will do, --ca FILE, --active, --times files keep their time,\n"
           "--rate BYTES[k|m|g], --trace FILE keeps the conversation. TLS is used where it is offered, but not to this machine.\n"
           "With commands on stdin the exit code is that of the first that failed (not of `-command`)." },
+        { "watch", verb_watch,
+          "watch [--address LIST] [--account NAME] [--protocol smtp|pop3|imap|ftp] [--session ID] [--save FILE]",
+          "the conversations of the running server, line by line as they pass\n"
+          "Also under TLS, and with those to whom letters go. Secrets are ****, bodies a number of octets. LIST: addresses or\n"
+          "networks, of either side. With --account also what was said before the sign-in. --save: the next conversation as a\n"
+          "dialog test, then it ends. What comes faster than it can be printed is lost, and counted. Ctrl-C ends it." },
         { "check", verb_check,
           "check",
           "looks at everything in the folder and says what is wrong\n"

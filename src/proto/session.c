@@ -1,5 +1,7 @@
 #include "proto/session.h"
 #include "base/mem.h"
+#include "proto/session_tap.h"
+#include "proto/tap.h"
 #include "run/log.h"
 
 #include <stdio.h>
@@ -128,6 +130,7 @@ static void free_session(struct session *s)
 static void end_session(struct session *s)
 {
         s->kind->finish(s);
+        session_tap_end(s);
         if (fiber_self())
                 conn_close(&s->conn, in_seconds(30));
         else
@@ -240,6 +243,8 @@ static struct session *new_session(struct server *server, struct conn *conn, enu
         arena_init(&s->command, COMMAND_MEMORY);
         session_parking(s, true);
         enlist(s);
+        if (taps_on(server->taps))
+                session_tap_begin(s);
         return s;
 }
 
@@ -279,6 +284,7 @@ static void start(struct server *server, struct conn *conn, enum protocol protoc
         s->owner = owner;
         if (fiber_spawn(s->kind->name, session_fiber, s) < 0) {
                 s->kind->finish(s);
+                session_tap_end(s);
                 free_session(s);
                 refuse(server, conn, protocol, REFUSED_MEMORY);
         }
@@ -301,6 +307,7 @@ void session_run_here(struct server *server, struct conn *conn, enum protocol pr
         while (s->kind->serve(s) == PARKED)
                 ;
         s->kind->finish(s);
+        session_tap_end(s);
         conn_free(&s->conn);
         free_session(s);
 }

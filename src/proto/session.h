@@ -72,6 +72,7 @@ struct server {
         int (*bound_socket)(void *context, struct addr local);
         void *bound_context;
         struct xferlog *xferlog; /* NULL: none */
+        struct taps *taps;       /* proto/tap.h: who watches; NULL: nobody can */
         /* ATRN (RFC 2645): the connection becomes the sender's client for these domains, by space; takes fd, a stream socket. 0 or -errno. */
         int (*turn)(void *context, int fd, struct str domains);
         struct channel *keeper;
@@ -110,6 +111,7 @@ struct session {
         nsec deadline; /* for the next command; 0: not waiting for one yet */
         const struct command *running;
         const struct session_kind *kind;
+        struct session_tap *tap;              /* NULL: nobody watches */
         struct session *next, **link;         /* in server.sessions */
         struct session *net_next, **net_link; /* in server.by_net */
 };

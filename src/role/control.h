@@ -13,4 +13,6 @@ enum control_kind {
         CONTROL_UNBAN,   /* packed address as text -> struct keeper_said */
         CONTROL_SUBMIT, /* and a descriptor, a stream socket on which SMTP shall be spoken with pail send, who may send to
                             anywhere as anybody: whoever may ask here may -> "yes", or "" when no mail role is there just now */
+        CONTROL_WATCH, /* struct tap_wanted and a descriptor, one end of a SOCK_SEQPACKET pair, to which the roles send what passes until the
+                            other end is closed (proto/tap.h) -> "yes", or "" without a descriptor */
 };

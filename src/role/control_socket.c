@@ -90,6 +90,14 @@ static void submit(struct channel_message *m)
         channel_answer(m, taken ? S("yes") : S(""), -1);
 }
 
+/* To all who have conversations. Roles that are started later do not know of it. */
+static void watch(struct channel_message *m)
+{
+        if (m->fd >= 0)
+                children_tell(children, ROLE_TAP, m->body, m->fd, TO_FRONTS);
+        channel_answer(m, m->fd >= 0 ? S("yes") : S(""), -1);
+}
+
 static void unban(struct channel_message *m)
 {
         ask_keeper(m, ASK_UNBAN);
@@ -104,6 +112,7 @@ static const struct channel_kind from_verb[] = {
         { CONTROL_BANS, "bans", bans },
         { CONTROL_UNBAN, "unban", unban },
         { CONTROL_SUBMIT, "submit", submit },
+        { CONTROL_WATCH, "watch", watch },
         { 0 },
 };
 

@@ -2,6 +2,8 @@
 
 #include "net/listen.h"
 #include "net/tls.h"
+#include "proto/session_tap.h"
+#include "proto/tap.h"
 #include "role/supervisor.h"
 #include "run/fiber.h"
 #include "run/log.h"
@@ -196,6 +198,23 @@ void front_dump(struct channel_message *m)
         sessions_dump(&front.server, STDERR_FILENO);
 }
 
+static void watched(void *context)
+{
+        (void)context;
+        sessions_tapped(&front.server);
+}
+
+void front_tap(struct channel_message *m)
+{
+        struct tap_wanted wanted;
+        int fd = role_take_fd(m);
+
+        if (front.server.taps && tap_wanted_unpack(m->body, &wanted))
+                taps_watch(front.server.taps, fd, &wanted);
+        else
+                close(fd); /* a verb of another version */
+}
+
 /* ---- the beginning ---- */
 
 void front_receive(const char *role)
@@ -318,6 +337,7 @@ static void begin(void *arg)
 int front_run(const struct front_hooks *hooks)
 {
         front.hooks = hooks;
+        front.server.taps = taps_new(watched, NULL);
         front.supervisor = channel_new(START_FD, hooks->from_supervisor, NULL, supervisor_gone);
         if (front.start.keeper >= 0)
                 keeper_new(front.start.keeper);

@@ -57,6 +57,7 @@ void front_settings(struct channel_message *m);
 void front_certificate(struct channel_message *m);
 void front_directory(struct channel_message *m);
 void front_dump(struct channel_message *m);
+void front_tap(struct channel_message *m);
 /* clang-format off */
 #define FRONT_KINDS                                           \
         { ROLE_STOP, "stop", front_stop },                    \
@@ -64,5 +65,6 @@ void front_dump(struct channel_message *m);
         { ROLE_SETTINGS, "settings", front_settings },        \
         { ROLE_CERTIFICATE, "certificate", front_certificate }, \
         { ROLE_DIRECTORY, "directory", front_directory },     \
-        { ROLE_DUMP, "dump", front_dump }
+        { ROLE_DUMP, "dump", front_dump },                    \
+        { ROLE_TAP, "tap", front_tap }
 /* clang-format on */

@@ -107,6 +107,7 @@ static void begin(void)
 {
         how.settings = front.server.settings;
         how.outbox = front.server.outbox;
+        how.taps = front.server.taps;
         how.directory = front.server.directory;
         how.self = self;
         front_must(dispatch_start(&engine, &how), "outbox/");
@@ -171,6 +172,7 @@ static const struct channel_kind from_supervisor[] = {
         { ROLE_DUMP, "dump", dump },
         { ROLE_SENDING, "sending", sending },
         { ROLE_TURNED, "turned", turned },
+        { ROLE_TAP, "tap", front_tap },
         { 0 },
 };
 

@@ -71,6 +71,7 @@ enum role_kind {
         ROLE_DUMP,        /* SIGQUIT: print your fibers */
         ROLE_SUBMIT, /* to mail: and a descriptor, on which the owner of the folder speaks SMTP (pail send) */
         ROLE_BELL,   /* to mail: accounts that another has changed (role/bells.h) */
+        ROLE_TAP, /* to mail, files and sender: struct tap_wanted, and the socket of somebody who watches (proto/tap.h) */
 };
 struct channel_message;
 int role_take_fd(

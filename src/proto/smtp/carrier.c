@@ -4,6 +4,7 @@
 #include "mail/report.h"
 #include "net/dial.h"
 #include "proto/smtp/dispatch_inside.h"
+#include "proto/tap.h"
 #include "proto/transcript.h"
 #include "run/log.h"
 #include <errno.h>
@@ -38,9 +39,35 @@ struct carrying {
         char peer[320];
         struct buf conversation; /* of the letter at hand, and of what came before it on this connection */
         struct conn_tap tap;
+        char id[16];        /* of the connection, for who watches */
         struct arena arena; /* of the connection: its way */
         struct arena letter;
 };
+
+/* ---- who watches ---- */
+
+static void tell(struct carrying *c, enum tap_what what, char from, struct str text, uint64_t number)
+{
+        struct taps *taps = c->lane->dispatch->how.taps;
+        struct tap_record r = { .what = what,
+                                .from = from,
+                                .outgoing = true,
+                                .session = str_of(c->id),
+                                .protocol = c->way.route.kind == ROUTE_LMTP ? S("lmtp") : S("smtp"),
+                                .text = text,
+                                .peer = c->at,
+                                .number = number };
+
+        if (taps_on(taps))
+                taps_tell(taps, &r);
+}
+
+static void new_id(struct carrying *c)
+{
+        static unsigned number;
+
+        snprintf(c->id, sizeof(c->id), "out-%u", ++number);
+}
 
 /* ---- connections without work ---- */
 
@@ -59,6 +86,7 @@ static void hang_up(struct carrying *c, nsec patience)
         if (!c->client)
                 return;
         smtp_client_close(&c->client, patience ? now() + patience : 0);
+        tell(c, TAP_END, 'S', S(""), 0);
         host_closed(c->lane->dispatch, c->at);
         c->lane->connected--;
         c->sent = 0;
@@ -84,6 +112,7 @@ static bool take_idle(struct carrying *c, const struct way *w)
         if (!c->client)
                 return false;
         c->was_idle = true;
+        new_id(c);
         c->lane->connected++;
         smtp_client_tap(c->client, &c->tap);
         return true;
@@ -96,6 +125,7 @@ static void heard(struct conn_tap *t, char from, struct str line, uint64_t bytes
         struct carrying *c = (struct carrying *)(void *)((char *)t - offsetof(struct carrying, tap));
         char number[40];
 
+        tell(c, line.p ? TAP_LINE : TAP_BODY, from, line.p ? line : S(""), bytes);
         if (!line.p)
                 line = str_from(number, (size_t)snprintf(number, sizeof(number), "(%llu octets)",
                                                          (unsigned long long)bytes));
@@ -172,8 +202,11 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
         if (w->route.kind == ROUTE_RELAY)
                 (void)relay_password(d, w->name, &how.user, &how.password);
         c->lane->connected++;
+        new_id(c);
+        tell(c, TAP_BEGIN, 'S', S(""), 0);
         rc = smtp_client_open(&c->client, conn, &how, &c->arena, answer);
         if (rc < 0) {
+                tell(c, TAP_END, 'S', S(""), 0);
                 host_closed(d, c->at);
                 c->lane->connected--;
         }

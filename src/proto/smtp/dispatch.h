@@ -30,6 +30,7 @@ struct dispatch_how {
         struct directory *directory; /* which domains are ours */
         struct history *history;     /* NULL: none */
         const char *relay_passwords; /* lines: HOST USER PASSWORD */
+        struct taps *taps;           /* proto/tap.h: who watches; NULL: nobody can */
         /* A connection to our own SMTP server, for letters to domains of ours. Waits. */
         int (*self)(void *context, struct conn **out);
         void *context;

@@ -1,0 +1,113 @@
+/* A watched conversation as a dialog test (tests/dialog/README.md). What was not shown has to be something when it is played: a secret is a variable, a
+ * letter a line that says how long it was, a literal so many x; what the server said in octets is passed over up to its next line. */
+#include "cli/watch.h"
+#include "proto/transcript.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define MASK S("****")
+
+static void variable(struct buf *out, const char *name, unsigned n)
+{
+        if (n > 1)
+                buf_printf(out, "{%s-%u}\n", name, n);
+        else
+                buf_printf(out, "{%s}\n", name);
+}
+
+static void client_line(struct watched *c, struct str text)
+{
+        if (!str_ends(text, MASK)) {
+                transcript_keep(&c->dialog, TRANSCRIPT_CLIENT, 1, text);
+                return;
+        }
+        text.n -= MASK.n;
+        transcript_keep(&c->dialog, TRANSCRIPT_CLIENT, 1, text);
+        if (c->dialog.n && c->dialog.p[c->dialog.n - 1] == '\n')
+                c->dialog.n--;
+        if (text.n && !str_istarts(text, S("AUTH")))
+                variable(&c->dialog, "password", ++c->passwords);
+        else
+                variable(&c->dialog, "secret", ++c->secrets);
+}
+
+/* Whatever the server said stands between; a client's line ends no "S: ...". */
+static void pass_over(struct watched *c)
+{
+        if (!c->hidden)
+                return;
+        buf_puts(&c->dialog, S("# octets of the server's stood here\n"));
+        c->hidden = false;
+}
+
+void dialog_record(struct watched *c, const struct tap_record *r)
+{
+        struct buf *out = &c->dialog;
+
+        switch (r->what) {
+        case TAP_BEGIN:
+                buf_printf(out, "connect " PRS " %s\n", STR(r->protocol),
+                           r->local.family ? addr_text(r->local).z : "127.0.0.1");
+                break;
+        case TAP_TLS: buf_puts(out, S("starttls\n")); break;
+        case TAP_END:
+                pass_over(c);
+                buf_puts(out, S("close\n"));
+                break;
+        case TAP_BODY:
+                if (r->from == 'S') {
+                        c->hidden = true;
+                } else if (c->letter) {
+                        buf_printf(out, "C: Subject: a letter of %llu octets stood here\nC: \nC: .\n",
+                                   (unsigned long long)r->number);
+                } else {
+                        pass_over(c);
+                        buf_printf(out, "repeat %llu \"x\"\n", (unsigned long long)r->number);
+                }
+                break;
+        case TAP_LINE:
+                if (r->from == 'C') {
+                        pass_over(c);
+                        c->letter = str_ieq(str_trim(r->text), S("DATA"));
+                        client_line(c, r->text);
+                        break;
+                }
+                if (c->hidden)
+                        buf_puts(out, S("S: ...\n"));
+                c->hidden = false;
+                transcript_keep(out, TRANSCRIPT_SERVER, 1, r->text);
+                if (r->cut) { /* and its rest */
+                        out->n--;
+                        buf_puts(out, S("*\n"));
+                }
+                break;
+        case TAP_LOST: break;
+        }
+}
+
+int dialog_write(const struct watching *w, const struct watched *c)
+{
+        const char *path = w->save;
+        char room[6000];
+        int fd, rc = 0;
+
+        if (path[0] != '/') {
+                snprintf(room, sizeof(room), "%s/%s", w->folder, path);
+                path = room;
+        }
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        for (size_t at = 0; at < c->dialog.n && rc == 0;) {
+                ssize_t n = write(fd, c->dialog.p + at, c->dialog.n - at);
+
+                if (n < 0 && errno != EINTR)
+                        rc = -errno;
+                at += n > 0 ? (size_t)n : 0;
+        }
+        if (close(fd) < 0 && rc == 0)
+                rc = -errno;
+        return rc == 0 && c->dialog.full ? -EFBIG : rc;
+}
