@@ -22,8 +22,10 @@ struct copy {
         struct account *account;
         struct indexer *indexer; /* NULL: the server indexes its own */
         char *name;
-        void (*changed)(void *context);
-        void *context;
+        struct listener {
+                void (*changed)(void *context);
+                void *context;
+        } person, sync;
 };
 
 /* ---- opened ---- */
@@ -70,8 +72,10 @@ static void on_change(void *context, struct str account)
 
         if (c->indexer)
                 indexer_note(c->indexer, account);
-        if (c->changed)
-                c->changed(c->context);
+        if (c->person.changed)
+                c->person.changed(c->person.context);
+        if (c->sync.changed)
+                c->sync.changed(c->sync.context);
 }
 
 static int begin(struct copy *c, const struct login *l, struct buf *why)
@@ -150,8 +154,12 @@ struct str copy_name(const struct copy *c)
 
 void copy_on_change(struct copy *c, void (*changed)(void *context), void *context)
 {
-        c->changed = changed;
-        c->context = context;
+        c->person = (struct listener){ changed, context };
+}
+
+void copy_on_sync(struct copy *c, void (*changed)(void *context), void *context)
+{
+        c->sync = (struct listener){ changed, context };
 }
 
 /* ---- mailboxes ---- */

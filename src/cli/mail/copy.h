@@ -26,3 +26,4 @@ struct str copy_name(const struct copy *c);   /* reader and owner for access.h *
                               uint32_t *uid);
 void copy_on_change(struct copy *c, void (*changed)(void *context),
                     void *context); /* letters came, went or changed; on the loop */
+void copy_on_sync(struct copy *c, void (*changed)(void *context), void *context); /* the same, for sync.c */

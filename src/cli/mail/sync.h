@@ -1,17 +1,26 @@
 /* Copy and server brought together. `sync.db` beside the account holds what both sides last agreed on: for each mailbox its name at the server,
- * UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ; for each letter (uid there, uid here, letter here, flags). What differs from it here was changed here,
- * what differs there was changed there; both: flags are merged bit by bit, a letter removed on one side and only marked on the other goes.
+ * UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ; for each letter (uid there, uid here, letter, flags). What differs from it here was changed here, what
+ * differs there was changed there; both: flags are merged bit by bit, and a letter removed on one side and marked on the other goes.
  *
- *   letter here without a row           it goes there by APPEND, or by UID MOVE or COPY if that letter has a row elsewhere
- *   row without a letter here           removed there (or moved, see above)
- *   row without a letter there          removed here
- *   UIDVALIDITY is another              the rows are found anew by Message-ID, size and date; nothing is fetched twice that is there
+ *   letter here without a row        it goes there by APPEND; by UID MOVE if it is the letter of a row elsewhere whose place here is empty
+ *   letter there without a row       it is fetched
+ *   ... and both at once             of one size and one Message-ID they are one letter: a row is made, nothing is transferred
+ *   row without a letter here        removed there (or moved, see above)
+ *   row without a letter there       removed here
+ *   UIDVALIDITY is another           no row counts: all letters pair up as above
  *
- * A letter is fetched into a stage and filed with its row in an order such that a kill at any moment loses nothing and doubles nothing
- * (sync_STATES in sync.c). Nothing is removed at the server that was not first safe here (synced), nothing here because a server lost all it
- * had: more than half of a mailbox of 20 or more gone at once, with the same UIDVALIDITY, is asked about first.
+ * So nothing has to be written down before a step is taken: a kill or a power cut at any moment leaves letters without rows, on one side or on
+ * both, and the next time they go over or pair up. Nothing is removed at the server that is not so here durably, and the other way. If more
+ * than half of a mailbox of 20 letters or more has gone at once on one side, a person is asked first; without one nothing is removed.
  *
- * POP3: letters not yet known by their UIDL come into INBOX; keep mode leaves them; delete mode removes them after they are synced. */
+ * Outbox stays here. Mailboxes made, renamed or removed here are so there, and the other way; one that still holds letters which are only on one
+ * side is not removed there.
+ *
+ * POP3: letters whose UIDL is not known yet come into INBOX; keep mode leaves them, delete mode removes them once they are durable here.
+ *
+ *      sync.c        once; in the background; the lock      sync_state.c   sync.db
+ *      sync_imap.c   folders, one after another             sync_box.c     a mailbox: what has changed on both sides
+ *      sync_fetch.c  letters that come, pairs               sync_pop3.c    POP3 */
 #pragma once
 #include "cli/mail/copy.h"
 

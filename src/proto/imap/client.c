@@ -19,6 +19,8 @@ static int shake_hands(struct imap_client *c, struct imap_answer *answer)
         int rc = conn_starttls_to(c->conn, c->how.want ? c->how.want : &nothing, now() + c->how.patience,
                                   &c->found);
 
+        if (c->how.found)
+                *c->how.found = c->found;
         c->has_tls = rc >= 0;
         if (rc >= 0)
                 return 0;

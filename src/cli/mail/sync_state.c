@@ -1,0 +1,403 @@
+/* sync.db: what both sides last agreed on. It may be removed: then all letters pair up anew. */
+#include "cli/mail/sync_inside.h"
+#include "base/mem.h"
+#include "cli/home.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const char schema[] = "CREATE TABLE box(id INTEGER PRIMARY KEY, path TEXT NOT NULL, wire TEXT NOT "
+                             "NULL, mailbox INTEGER NOT NULL, "
+                             "validity INTEGER NOT NULL, uidnext INTEGER NOT NULL, highest INTEGER NOT NULL);"
+                             "CREATE TABLE letter(box INTEGER NOT NULL, there INTEGER NOT NULL, here INTEGER "
+                             "NOT NULL, letter INTEGER NOT NULL, "
+                             "flags INTEGER NOT NULL, PRIMARY KEY(box, there)) WITHOUT ROWID;"
+                             "CREATE TABLE pop(uidl TEXT PRIMARY KEY) WITHOUT ROWID;"
+                             "CREATE TABLE last(here INTEGER NOT NULL);";
+
+enum statement {
+        BOXES,
+        ROWS,
+        ADD_BOX,
+        SET_BOX,
+        DROP_BOX,
+        DROP_ROWS,
+        PUT_ROW,
+        DROP_ROW,
+        UIDLS,
+        PUT_UIDL,
+        LAST,
+        NO_LAST,
+        PUT_LAST,
+        STATEMENTS
+};
+static const char *const statements[STATEMENTS] = {
+        [BOXES] = "SELECT id, path, wire, mailbox, validity, uidnext, highest FROM box ORDER BY id",
+        [ROWS] = "SELECT there, here, letter, flags FROM letter WHERE box = ?1 ORDER BY there",
+        [ADD_BOX] =
+            "INSERT INTO box(path, wire, mailbox, validity, uidnext, highest) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        [SET_BOX] = "UPDATE box SET path = ?1, wire = ?2, mailbox = ?3, validity = ?4, uidnext = ?5, highest "
+                    "= ?6 WHERE id = ?7",
+        [DROP_BOX] = "DELETE FROM box WHERE id = ?1",
+        [DROP_ROWS] = "DELETE FROM letter WHERE box = ?1",
+        [PUT_ROW] =
+            "INSERT OR REPLACE INTO letter(box, there, here, letter, flags) VALUES(?1, ?2, ?3, ?4, ?5)",
+        [DROP_ROW] = "DELETE FROM letter WHERE box = ?1 AND there = ?2",
+        [UIDLS] = "SELECT uidl FROM pop ORDER BY uidl",
+        [PUT_UIDL] = "INSERT OR IGNORE INTO pop(uidl) VALUES(?1)",
+        [LAST] = "SELECT here FROM last",
+        [NO_LAST] = "DELETE FROM last",
+        [PUT_LAST] = "INSERT INTO last(here) VALUES(?1)",
+};
+static const struct db_store store = { .name = "sync",
+                                       .version = 1,
+                                       .schema = schema,
+                                       .statements = statements,
+                                       .statement_count = STATEMENTS,
+                                       .page_size = 4096 };
+
+/* One process at a time: the lock is beside the file. */
+int state_open(struct work *w)
+{
+        struct buf auto_buf path = { 0 }, below = { 0 };
+        int rc;
+
+        buf_init(&below, 1024);
+        buf_printf(&below, "mail/" PRS "/sync.lock", STR(copy_name(w->copy)));
+        if (!buf_u8(&below, 0) || !home_path(&path, HOME_DATA, below.p))
+                return work_failed(w, -ENAMETOOLONG, "sync.db");
+        w->lock = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (w->lock < 0)
+                return work_failed(w, -errno, "sync.lock");
+        if (flock(w->lock, LOCK_EX | LOCK_NB) < 0) {
+                close(w->lock);
+                w->lock = -1;
+                return work_failed(w, -EBUSY, "another pail mail keeps this copy in step");
+        }
+        path.n -= sizeof "lock"; /* with its NUL */
+        buf_puts(&path, S("db"));
+        buf_u8(&path, 0);
+        rc = path.full ? -ENAMETOOLONG : db_open(&w->db, &store, path.p, DB_CREATE, NULL);
+        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
+}
+
+void state_close(struct work *w)
+{
+        state_forget_boxes(w);
+        if (w->db)
+                db_close(&w->db);
+        if (w->lock >= 0)
+                close(w->lock);
+        w->lock = -1;
+}
+
+static void box_free(struct box *b)
+{
+        mem_free(b->path);
+        mem_free(b->wire);
+        mem_free(b->rows);
+        mem_free(b->fresh);
+        mem_free(b->lost);
+        placed_list_free(&b->here);
+}
+
+void state_forget_boxes(struct work *w)
+{
+        for (size_t i = 0; i < w->n; i++)
+                box_free(&w->boxes[i]);
+        mem_free(w->boxes);
+        w->boxes = NULL;
+        w->n = 0;
+}
+
+static void add_row(struct box *b, struct row r)
+{
+        if (b->n == b->room) {
+                b->room = b->room ? b->room * 2 : 64;
+                b->rows = mem_grow(b->rows, b->room, sizeof *b->rows);
+        }
+        b->rows[b->n++] = r;
+}
+
+static int read_rows(struct db *d, struct box *b)
+{
+        struct db_row q = db_query(d, ROWS);
+
+        db_bind_u64(&q, 1, b->id);
+        while (db_next(&q))
+                add_row(b, (struct row){ (uint32_t)db_u64(&q, 0), (uint32_t)db_u64(&q, 1),
+                                         (uint32_t)db_u64(&q, 2), db_u64(&q, 3) });
+        return db_end(&q);
+}
+
+static int read_boxes(struct db *d, void *arg)
+{
+        struct work *w = arg;
+        struct db_row q = db_query(d, BOXES);
+        int rc;
+
+        state_forget_boxes(w); /* it may run again */
+        while (db_next(&q)) {
+                w->boxes = mem_grow(w->boxes, w->n + 1, sizeof *w->boxes);
+                w->boxes[w->n++] = (struct box){ .id = db_u64(&q, 0),
+                                                 .path = mem_string(db_text(&q, 1)),
+                                                 .wire = mem_string(db_text(&q, 2)),
+                                                 .mailbox = (uint32_t)db_u64(&q, 3),
+                                                 .validity = (uint32_t)db_u64(&q, 4),
+                                                 .uidnext = (uint32_t)db_u64(&q, 5),
+                                                 .highest = db_u64(&q, 6) };
+        }
+        rc = db_end(&q);
+        for (size_t i = 0; i < w->n && rc == 0; i++)
+                rc = read_rows(d, &w->boxes[i]);
+        return rc;
+}
+
+int state_boxes(struct work *w)
+{
+        int rc = db_transact(w->db, "read boxes", read_boxes, w, DB_READ | DB_LONG);
+
+        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
+}
+
+static int write_box(struct db *d, void *arg)
+{
+        struct box *b = arg;
+        struct db_row q = db_query(d, b->id ? SET_BOX : ADD_BOX);
+        int rc;
+
+        db_bind_text(&q, 1, str_of(b->path));
+        db_bind_text(&q, 2, str_of(b->wire));
+        db_bind_u64(&q, 3, b->mailbox);
+        db_bind_u64(&q, 4, b->validity);
+        db_bind_u64(&q, 5, b->uidnext);
+        db_bind_u64(&q, 6, b->highest);
+        if (b->id)
+                db_bind_u64(&q, 7, b->id);
+        rc = db_exec(&q);
+        if (rc == 0 && !b->id)
+                b->id = db_last_id(d);
+        return rc;
+}
+
+int state_box(struct work *w, struct box *b)
+{
+        uint64_t id = b->id;
+        int rc = db_transact(w->db, "box", write_box, b, DB_WRITE);
+
+        if (rc < 0)
+                b->id = id;
+        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
+}
+
+static int drop_rows(struct db *d, void *arg)
+{
+        struct db_row q = db_query(d, DROP_ROWS);
+
+        db_bind_u64(&q, 1, ((struct box *)arg)->id);
+        return db_exec(&q);
+}
+
+int state_drop_rows(struct work *w, struct box *b)
+{
+        int rc = b->id ? db_transact(w->db, "drop rows", drop_rows, b, DB_WRITE) : 0;
+
+        b->n = 0;
+        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
+}
+
+static int drop_box(struct db *d, void *arg)
+{
+        struct db_row q = db_query(d, DROP_BOX);
+        int rc;
+
+        db_bind_u64(&q, 1, ((struct box *)arg)->id);
+        rc = db_exec(&q);
+        return rc ? rc : drop_rows(d, arg);
+}
+
+int state_drop_box(struct work *w, struct box *b)
+{
+        int rc = b->id ? db_transact(w->db, "drop box", drop_box, b, DB_WRITE) : 0;
+
+        b->id = 0;
+        b->n = 0;
+        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
+}
+
+/* ---- rows ---- */
+
+static int by_there(const void *pa, const void *pb)
+{
+        const struct row *a = pa, *b = pb;
+
+        return a->there < b->there ? -1 : a->there > b->there;
+}
+
+struct row *row_there(struct box *b, uint32_t there)
+{
+        struct row key = { .there = there };
+
+        return b->n ? bsearch(&key, b->rows, b->n, sizeof *b->rows, by_there) : NULL;
+}
+
+struct changes {
+        struct box *b;
+        const struct row *put;
+        const uint32_t *drop;
+        size_t put_n, drop_n;
+};
+
+static int write_rows(struct db *d, void *arg)
+{
+        struct changes *c = arg;
+        int rc = 0;
+
+        for (size_t i = 0; i < c->drop_n && rc == 0; i++) {
+                struct db_row q = db_query(d, DROP_ROW);
+
+                db_bind_u64(&q, 1, c->b->id);
+                db_bind_u64(&q, 2, c->drop[i]);
+                rc = db_exec(&q);
+        }
+        for (size_t i = 0; i < c->put_n && rc == 0; i++) {
+                struct db_row q = db_query(d, PUT_ROW);
+
+                db_bind_u64(&q, 1, c->b->id);
+                db_bind_u64(&q, 2, c->put[i].there);
+                db_bind_u64(&q, 3, c->put[i].here);
+                db_bind_u64(&q, 4, c->put[i].letter);
+                db_bind_u64(&q, 5, c->put[i].flags);
+                rc = db_exec(&q);
+        }
+        return rc;
+}
+
+int state_rows(struct work *w, struct box *b, const struct row *put, size_t put_n, const uint32_t *drop,
+               size_t drop_n)
+{
+        struct changes c = { b, put, drop, put_n, drop_n };
+        bool sorted = true;
+        size_t kept = 0;
+        int rc = put_n + drop_n ? db_transact(w->db, "rows", write_rows, &c, DB_WRITE | DB_LONG) : 0;
+
+        if (rc < 0)
+                return work_failed(w, rc, "sync.db");
+        for (size_t i = 0; i < drop_n; i++) {
+                struct row *r = row_there(b, drop[i]);
+
+                if (r)
+                        r->here = 0;
+        }
+        for (size_t i = 0; i < b->n && drop_n; i++)
+                if (b->rows[i].here)
+                        b->rows[kept++] = b->rows[i];
+        if (drop_n)
+                b->n = kept;
+        kept = b->n;
+        for (size_t i = 0; i < put_n; i++) {
+                struct row key = put[i],
+                           *r = kept ? bsearch(&key, b->rows, kept, sizeof key, by_there) : NULL;
+
+                if (r) {
+                        *r = put[i];
+                        continue;
+                }
+                sorted &= !b->n || b->rows[b->n - 1].there < put[i].there;
+                add_row(b, put[i]);
+        }
+        if (!sorted)
+                qsort(b->rows, b->n, sizeof *b->rows, by_there);
+        return 0;
+}
+
+/* ---- POP3 ---- */
+
+struct uidls {
+        struct arena *a;
+        struct str *list;
+        size_t n, room;
+        const struct str *put;
+        uint32_t here;
+};
+
+static int read_uidls(struct db *d, void *arg)
+{
+        struct uidls *u = arg;
+        struct db_row q = db_query(d, UIDLS);
+
+        u->n = 0;
+        while (db_next(&q)) {
+                if (u->n == u->room) {
+                        struct str *more = arena_array(u->a, struct str, u->room ? u->room * 2 : 256);
+
+                        for (size_t i = 0; i < u->n; i++)
+                                more[i] = u->list[i];
+                        u->list = more;
+                        u->room = u->room ? u->room * 2 : 256;
+                }
+                u->list[u->n++] = arena_str(u->a, db_text(&q, 0));
+        }
+        return db_end(&q);
+}
+
+int state_uidls(struct work *w, struct arena *a, struct str **list, size_t *n)
+{
+        struct uidls u = { .a = a };
+        int rc = db_transact(w->db, "read uidls", read_uidls, &u, DB_READ | DB_LONG);
+
+        *list = u.list;
+        *n = u.n;
+        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
+}
+
+static int put_uidls(struct db *d, void *arg)
+{
+        struct uidls *u = arg;
+        struct db_row q;
+        int rc = 0;
+
+        for (size_t i = 0; i < u->n && rc == 0; i++) {
+                q = db_query(d, PUT_UIDL);
+                db_bind_text(&q, 1, u->put[i]);
+                rc = db_exec(&q);
+        }
+        if (rc == 0) {
+                q = db_query(d, NO_LAST);
+                rc = db_exec(&q);
+        }
+        if (rc == 0) {
+                q = db_query(d, PUT_LAST);
+                db_bind_u64(&q, 1, u->here);
+                rc = db_exec(&q);
+        }
+        return rc;
+}
+
+int state_put_uidls(struct work *w, const struct str *list, size_t n, uint32_t last_here)
+{
+        struct uidls u = { .put = list, .n = n, .here = last_here };
+        int rc = db_transact(w->db, "put uidls", put_uidls, &u, DB_SYNC);
+
+        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
+}
+
+static int read_last(struct db *d, void *arg)
+{
+        struct db_row q = db_query(d, LAST);
+        uint32_t *uid = arg;
+
+        *uid = db_next(&q) ? (uint32_t)db_u64(&q, 0) : 0;
+        return db_end(&q);
+}
+
+int state_last_here(struct work *w, uint32_t *uid)
+{
+        int rc = db_transact(w->db, "last", read_last, uid, DB_READ);
+
+        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
+}
