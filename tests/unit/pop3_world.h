@@ -198,7 +198,7 @@ static struct conn *visit(struct world *w)
 }
 
 /* Holds a transcript against a connection; it says what did not match and ends the process. */
-static void talk(struct conn *c, struct str text)
+static inline void talk(struct conn *c, struct str text)
 {
         auto_arena struct arena arena;
         auto_buf struct buf why;
@@ -220,7 +220,7 @@ static void talk(struct conn *c, struct str text)
         }
 }
 
-static void leave(struct conn **c)
+static inline void leave(struct conn **c)
 {
         struct str line;
 
@@ -228,7 +228,7 @@ static void leave(struct conn **c)
         conn_free(c);
 }
 
-static struct conn *sign_in(struct world *w)
+static inline struct conn *sign_in(struct world *w)
 {
         struct conn *c = visit(w);
 
@@ -238,7 +238,7 @@ static struct conn *sign_in(struct world *w)
 }
 
 /* RETR or TOP: what comes, without the stuffing, must be `want`. */
-static void fetches(struct conn *c, const char *command, struct str want)
+static inline void fetches(struct conn *c, const char *command, struct str want)
 {
         auto_buf struct buf got;
         struct str line;

@@ -7,6 +7,12 @@
  *      rc = pop3_client_delete(c, numbers, n, &answer);
  *      rc = pop3_client_quit(&c, &answer);                   -- only now the server removes: 0 says that it did
  *
+ *   client.c       opened, TLS, CAPA, closed      client_login.c    AUTH, APOP, USER and PASS
+ *   client_say.c   answers and lists, line by line; LIST, UIDL, DELE   client_letters.c  RETR and TOP
+ *
+ * A password is shown to the other side only under TLS, to this machine itself, or with clear_password; APOP's digest may go in clear. Errors: as in
+ * proto/imap/client.h, -EREMOTEIO is -ERR. A letter that one -ERR is about is left out, the others come, and that is the result.
+ *
  * Hostile as ever: bounded lines, dots unstuffed, sizes told are not believed, unique-ids of more than 70 characters or with controls are -EPROTO. */
 #pragma once
 #include "base/arena.h"
@@ -26,8 +32,11 @@ struct pop3_client_how {
         const char *host;
         enum tls_need tls;
         const struct tls_wanted *want;
+        struct tls_found
+            *found; /* what the handshake found, also when that was refused; NULL: not asked for */
         struct conn_tap *tap;
-        nsec patience;
+        nsec patience;       /* 0: 60 s */
+        bool clear_password; /* it may be shown without TLS, wherever that is */
 };
 struct pop3_answer {
         bool good;
@@ -53,8 +62,10 @@ struct pop3_client;
                                     struct pop3_answer *answer);
 unsigned pop3_client_offers(const struct pop3_client *c);
 const struct tls_found *pop3_client_tls(const struct pop3_client *c);
+/* In order of number; at most 200,000. The arena needs 32 MB of room. */
 [[nodiscard]] int pop3_client_list(struct pop3_client *c, struct arena *a, struct pop3_entry **list,
                                    size_t *n, struct pop3_answer *answer);
+/* A callback that does not give 0 ends it, and that is the result; they may wait. */
 [[nodiscard]] int pop3_client_letters(struct pop3_client *c, const struct pop3_entry *list, size_t n,
                                       const struct pop3_take *take, struct pop3_answer *answer);
 [[nodiscard]] int pop3_client_delete(struct pop3_client *c, const struct pop3_entry *list, size_t n,
