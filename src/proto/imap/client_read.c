@@ -220,11 +220,16 @@ void client_skip_rest(struct imap_client *c)
                 size_t at = str_rfind(rest, '{');
                 uint64_t n;
 
-                if (at == STR_NONE)
+                if (at == STR_NONE || at + 1 == rest.n)
                         return;
                 c->in = scan_of(str_from_at(rest, at));
                 if (!client_literal(c, &n)) {
+                        bool too_long =
+                            rest.p[at + 1] >= '0' && rest.p[at + 1] <= '9' && str_ends(rest, S("}"));
+
                         c->in = scan_of(S(""));
+                        if (too_long)
+                                scan_fail(&c->in, "a literal of that size");
                         return;
                 }
                 client_pass(c, n);
