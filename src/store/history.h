@@ -17,7 +17,7 @@ struct history;
 /* A line: the event, then " key=value" after " key=value" appended by the caller, what comes from outside quoted by log_str. begin and end
  * without a wait between them; neither waits. A line is at most 8 KB, longer ones are lost. */
 struct buf *history_begin(struct history *h, struct str event);
-void history_end(struct history *h);
+void history_event_end(struct history *h);
 void history_note(struct history *h, struct str event, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* the same in one */
 void history_close(struct history **h);

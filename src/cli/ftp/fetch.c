@@ -89,7 +89,10 @@ bool fetch_time(struct site *s, const char *remote, int64_t *seconds)
 
 struct taking {
         struct shown_transfer shown;
-        int out;   /* a pipe, or -1 */
+        int out; /* a pipe, or -1 */
+        int pid; /* the program at its other end: it begins with the first byte, so that an error is read without it */
+        struct console *console;
+        const char *command;
         bool crlf; /* `cr` is off: the ends of lines stay as ASCII has them on the wire */
 };
 
@@ -99,6 +102,13 @@ static int each(void *context, char *room, size_t n, size_t *got)
         struct buf auto_buf text = { 0 };
 
         *got = n;
+        if (t->out < 0 && t->command) {
+                int rc = shell_begin(t->console, t->command, true, &t->out, &t->pid);
+
+                if (rc < 0)
+                        return rc;
+                progress_end(&t->shown.bar); /* the screen is the program's */
+        }
         if (!t->crlf)
                 return local_write_all(t->out, room, n);
         buf_init(&text, 2 * n + 1);
@@ -137,7 +147,7 @@ static int transfer(struct fetch *f, struct ftp_transfer *t, struct ftp_answer *
                 f->took += t->took;
                 t->offset += t->bytes;
                 f->bytes = t->offset - begun;
-                if (rc == 0 || c->stopped || x->out >= 0 ||
+                if (rc == 0 || c->stopped || x->out >= 0 || x->command ||
                     !(site_lost(rc, &t->answer) || t->answer.code == 426))
                         return rc;
                 if (t->offset > last) /* it moves: patience begins anew */
@@ -161,7 +171,11 @@ static int to_pipe(struct fetch *f)
 {
         struct site *s = f->site;
         struct console *c = s->console;
-        struct taking x = { .out = STDOUT_FILENO };
+        bool piped = f->name[0] == '|';
+        struct taking x = { .out = piped ? -1 : STDOUT_FILENO,
+                            .pid = -1,
+                            .console = c,
+                            .command = piped ? f->name + 1 : NULL };
         struct ftp_transfer t = { .move = FTP_GET,
                                   .remote = f->remote,
                                   .file = -1,
@@ -171,21 +185,18 @@ static int to_pipe(struct fetch *f)
                                   .offset = c->restart,
                                   .rate = c->rate_most ? &c->rate : NULL };
         struct ftp_answer answer;
-        int rc, pid = -1;
+        int rc;
 
         c->restart = 0;
-        if (f->name[0] == '|' && (rc = shell_begin(c, f->name + 1, true, &x.out, &pid)) < 0)
-                return say_errno(c, rc, f->name);
         fflush(c->out);
         shown_begin(&x.shown, c, f->remote, 0, UINT64_MAX);
-        if (pid >= 0)
-                progress_end(&x.shown.bar); /* the screen is the program's */
         rc = transfer(f, &t, &answer);
         shown_end(&x.shown);
-        if (pid >= 0) {
+        if (x.pid >= 0) {
                 close(x.out);
-                shell_end(c, pid);
-                if (rc == -EPIPE) /* the pager was left */
+                shell_end(c, x.pid);
+                c->stopped = false; /* Ctrl-C was for the program */
+                if (rc == -EPIPE)   /* the pager was left */
                         rc = 0;
         }
         return rc < 0 ? site_failed(s, rc, &answer, f->remote) : EX_OK;

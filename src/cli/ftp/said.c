@@ -58,13 +58,19 @@ static bool ours(struct str line)
         return false;
 }
 
+/* What finds the way back into step after ABOR. */
+static bool of_a_stop(const struct console *c, struct str line)
+{
+        return c->stopped && str_istarts(line, S("NOOP"));
+}
+
 static void sent(void *context, struct str line)
 {
         struct site *s = context;
         struct console *c = s->console;
 
         s->hidden[s->sent++ % RING] =
-            s->hush || ours(line) || (s->again_user && str_istarts(line, S("USER ")));
+            s->hush || ours(line) || of_a_stop(c, line) || (s->again_user && str_istarts(line, S("USER ")));
         if (!c->debug)
                 return;
         progress_away();
