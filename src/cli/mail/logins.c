@@ -21,7 +21,7 @@ struct scheme {
         const char *name;
         unsigned port;
         enum tls_need tls;
-        enum incoming how; /* of an incoming one */
+        enum login_how how; /* of an incoming one */
         bool outgoing;
 };
 static const struct scheme schemes[] = {
@@ -42,7 +42,7 @@ static bool is_here(struct str host)
 
 /* SCHEME://[USER@]HOST[:PORT][/]; the user is behind the last @ but one when it is an address. */
 static bool server_parse(struct str url, bool outgoing, const char *address, struct login_server *s,
-                         enum incoming *how)
+                         enum login_how *how)
 {
         const struct scheme *found = NULL;
         size_t at = str_search(url, S("://")), user, colon;
@@ -147,7 +147,7 @@ static bool set_incoming(struct login *l, struct str value)
 
 static bool set_outgoing(struct login *l, struct str value)
 {
-        enum incoming none;
+        enum login_how none;
 
         l->by_send = str_eq(value, S("send"));
         return l->by_send || server_parse(value, true, l->address, &l->outgoing, &none);

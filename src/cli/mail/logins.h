@@ -17,7 +17,7 @@
 #include "cli/known.h"
 #include "proto/smtp/client.h" /* enum tls_need */
 
-enum incoming { INCOMING_IMAP, INCOMING_POP3, INCOMING_STORE };
+enum login_how { INCOMING_IMAP, INCOMING_POP3, INCOMING_STORE };
 struct login_server {
         char *host, *user;
         unsigned port;
@@ -25,7 +25,7 @@ struct login_server {
 };
 struct login {
         char *address, *name;
-        enum incoming how;
+        enum login_how how;
         struct login_server incoming, outgoing;
         char *folder; /* INCOMING_STORE: the data folder, and the account's name there is the address */
         bool by_send; /* outgoing = send */

@@ -59,7 +59,7 @@ static int start_tls(struct imap_client *c, bool preauth, struct imap_answer *an
                 return client_ours(answer, -EACCES,
                                    "TLS is asked for here, and the server does not offer it");
         }
-        rc = client_run(c, NULL, answer, "STARTTLS");
+        rc = client_command(c, NULL, answer, "STARTTLS");
         if (rc == -EREMOTEIO)
                 return c->how.tls == TLS_MUST ? -EACCES : 0;
         if (rc == 0)
@@ -119,7 +119,7 @@ void imap_client_close(struct imap_client **cp, nsec deadline)
                 return;
         if (deadline && !c->broken && deadline > now()) {
                 c->how.patience = deadline - now();
-                if (client_run(c, NULL, &answer, "LOGOUT") == 0)
+                if (client_command(c, NULL, &answer, "LOGOUT") == 0)
                         conn_close(&c->conn, deadline);
         }
         conn_free(&c->conn);

@@ -101,7 +101,7 @@ static int expunge_all(struct imap_client *c, const char *set, struct imap_answe
         if (rc == 0 && o.there)
                 rc = client_ours(answer, -EOPNOTSUPP,
                                  "other letters are marked as deleted there, and would go with these");
-        return rc < 0 ? rc : client_run(c, &ask, answer, "EXPUNGE");
+        return rc < 0 ? rc : client_command(c, &ask, answer, "EXPUNGE");
 }
 
 int imap_client_expunge(struct imap_client *c, const char *set, struct imap_answer *answer)

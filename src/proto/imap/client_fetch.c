@@ -297,8 +297,9 @@ int imap_client_flags(struct imap_client *c, uint32_t first, uint32_t last, uint
                 snprintf(range, sizeof(range), "%u:*", first);
         else
                 snprintf(range, sizeof(range), "%u:%u", first, last);
-        return client_run(c, &ask, answer, "UID FETCH %s (UID FLAGS%s%s)%s", range,
-                          facts ? " INTERNALDATE RFC822.SIZE" : "", c->now.highest ? " MODSEQ" : "", changed);
+        return client_command(c, &ask, answer, "UID FETCH %s (UID FLAGS%s%s)%s", range,
+                              facts ? " INTERNALDATE RFC822.SIZE" : "", c->now.highest ? " MODSEQ" : "",
+                              changed);
 }
 
 /* ---- letters ---- */
@@ -323,12 +324,12 @@ int imap_client_letters(struct imap_client *c, const char *set, const struct ima
         if (str_u64(x.set, &only) && only <= UINT32_MAX)
                 x.only = (uint32_t)only;
         rc = client_by_parts(c, set, &ask, answer, put_fetch, &x);
-        x.set = x.near = S("*");
         for (size_t i = 0; i < x.late_n && rc == 0; i++) {
                 char one[16];
 
                 x.only = x.late[i];
                 snprintf(one, sizeof(one), "%u", x.only);
+                x.set = x.near = str_of(one);
                 rc = client_by_parts(c, one, &ask, answer, put_fetch, &x);
         }
         mem_free(x.late);

@@ -73,7 +73,7 @@ static int noop_once(struct imap_client *c, nsec deadline)
 {
         nsec next = now() + POLL;
         struct imap_answer answer;
-        int rc = client_run(c, NULL, &answer, "NOOP");
+        int rc = client_command(c, NULL, &answer, "NOOP");
 
         if (rc == 0 && !c->told)
                 listen_on(c, deadline < next ? deadline : next);

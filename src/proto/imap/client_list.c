@@ -283,8 +283,8 @@ static int ask_list(struct imap_client *c, struct listing *l, struct imap_answer
         int rc, subscribed;
 
         if (c->offers & IMAP_HAS_LIST_STATUS)
-                return client_run(c, &ask, answer, "LIST \"\" \"*\" RETURN (SUBSCRIBED%s STATUS (%s))",
-                                  c->offers & IMAP_HAS_SPECIAL_USE ? " SPECIAL-USE" : "", items);
+                return client_command(c, &ask, answer, "LIST \"\" \"*\" RETURN (SUBSCRIBED%s STATUS (%s))",
+                                      c->offers & IMAP_HAS_SPECIAL_USE ? " SPECIAL-USE" : "", items);
         client_begin(c);
         conn_put(c->conn, S("LIST \"\" \"*\"\r\n"));
         client_begin(c);

@@ -61,7 +61,7 @@ int client_ask_capability(struct imap_client *c, struct imap_answer *answer)
         int rc;
 
         c->asked_capability = false;
-        rc = client_run(c, NULL, answer, "CAPABILITY");
+        rc = client_command(c, NULL, answer, "CAPABILITY");
         if (rc == 0 && !c->asked_capability)
                 return client_ours(answer, client_break(c, -EPROTO), "a server that cannot do anything");
         return rc;

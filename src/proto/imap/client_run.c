@@ -241,8 +241,8 @@ int client_go_on(struct imap_client *c, const struct client_ask *ask, struct ima
         return converse(c, ask, answer, true);
 }
 
-int client_run(struct imap_client *c, const struct client_ask *ask, struct imap_answer *answer,
-               const char *format, ...)
+int client_command(struct imap_client *c, const struct client_ask *ask, struct imap_answer *answer,
+                   const char *format, ...)
 {
         va_list args;
 

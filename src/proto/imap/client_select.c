@@ -153,8 +153,8 @@ int client_search(struct imap_client *c, const char *what, struct imap_answer *a
 {
         struct uids u = { 0 };
         struct client_ask ask = { .context = &u, .hear = heard_uids };
-        int rc = client_run(c, &ask, answer, "UID SEARCH %s%s",
-                            c->offers & IMAP_HAS_ESEARCH ? "RETURN (ALL) " : "", what);
+        int rc = client_command(c, &ask, answer, "UID SEARCH %s%s",
+                                c->offers & IMAP_HAS_ESEARCH ? "RETURN (ALL) " : "", what);
 
         if (rc == 0)
                 tell(&u, range, context);
