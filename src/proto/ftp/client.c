@@ -257,6 +257,16 @@ static int begin_tls(struct ftp_client *c, struct ftp_answer *a)
         return protect_data(c, a);
 }
 
+/* Those of whom it is known that they do not keep up need not be tried. */
+static void know(struct ftp_client *c, struct str greeting)
+{
+        static const char *const names[] = { "ProFTPD", "Pure-FTPd", "pyftpdlib" };
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+                if (str_search(greeting, str_of(names[i])) != STR_NONE)
+                        c->many = MANY_PAIR;
+}
+
 /* RFC 959 §5.4: "120 Service ready in nnn minutes" comes before 220. */
 static int greeting(struct ftp_client *c, struct ftp_answer *a)
 {
@@ -268,6 +278,7 @@ static int greeting(struct ftp_client *c, struct ftp_answer *a)
         while (rc == 0 && a->code < 200);
         if (rc < 0)
                 return rc;
+        know(c, ftp_client_lines(c));
         return a->code < 300 ? 0 : ftpc_judge(c, a) == -ECONNRESET ? -ECONNRESET : -EREMOTEIO;
 }
 

@@ -2,8 +2,8 @@
  *
  * What a server does with a command that comes while a transfer runs differs: ours and vsftpd carry it out behind it, ProFTPD refuses it
  * (450), pyftpdlib's PASV ends the transfer. A new PASV ends the port of the one before, so they go in pairs: PASV, RETR, PASV, RETR. It is
- * simply tried: where something is out of order the session is brought in step again, that file is fetched alone, and if it then comes nothing is
- * written ahead any more. In MODE B one data connection serves all, and RETR follows RETR. */
+ * simply tried: where something is out of order the session is brought in step again, that file is fetched alone, and if it then comes less is
+ * written ahead from then on. In MODE B one data connection serves all, and RETR follows RETR. */
 #include "base/mem.h"
 #include "proto/ftp/client_inside.h"
 #include <errno.h>
@@ -89,36 +89,16 @@ static void spoil(struct ftp_client *c, struct ftp_answer *a)
         struct ftpc_data d = { 0 };
 
         if (ftpc_data_heard(c, &d, a) == 0)
-                while (ftpc_data_pending(&d) && now() < deadline && fiber_sleep(now() + MSECOND) == 0)
+                while (ftpc_data_connecting(&d) && now() < deadline && fiber_sleep(now() + MSECOND) == 0)
                         ;
         ftpc_data_close(&d);
 }
 
-/* Reads away what is still to come, in whatever order. */
 static int in_step(struct many *w)
 {
-        struct ftp_client *c = w->c;
-        struct ftp_answer a = { 0 };
-        nsec deadline = in_seconds(30);
-        int rc = ftpc_say(c, false, "NOOP");
-
-        c->aborting = true;
-        c->stopping = false;
-        c->stale = 0;
-        stream_free(&c->kept);
-        while (rc == 0 && c->due > 0 && a.code != 200) {
-                rc = ftpc_reply(c, &a, deadline, false);
-                if (rc == 0 && (a.code == 227 || a.code == 229))
-                        spoil(c, &a);
-                else if (rc == 0)
-                        rc = ftpc_judge(c, &a) == -ECONNRESET ? -ECONNRESET : 0;
-        }
-        c->aborting = false;
-        c->due = c->stale = 0;
+        stream_free(&w->c->kept);
         w->said = 0;
-        if (rc < 0)
-                conn_fail(c->conn);
-        return rc;
+        return ftpc_settle(w->c, spoil);
 }
 
 static int take_connection(struct many *w, struct ftpc_data *d, struct ftp_answer *a)
@@ -201,7 +181,7 @@ static int run_ahead(struct many *w)
         }
         again = ftpc_transfer(c, w->slots[0].t, &c->want, NULL);
         if (again == 0)
-                c->many = MANY_NOT;
+                c->many = c->many == MANY_AHEAD ? MANY_PAIR : MANY_NOT;
         told(w, again);
         return again == -ECANCELED || !conn_ok(c->conn) ? (again < 0 ? again : -ECONNRESET) : 0;
 }
@@ -232,7 +212,9 @@ int ftp_client_many(struct ftp_client *c, const struct ftp_many *asked)
         int rc = 0;
 
         while (rc == 0) {
-                take_more(&w, !may_go_ahead(c) ? 1 : ftpc_keeps(&c->want) ? FOLLOW : PAIRS);
+                take_more(&w, c->many != MANY_AHEAD || !may_go_ahead(c) ? 1
+                              : ftpc_keeps(&c->want)                    ? FOLLOW
+                                                                        : PAIRS);
                 if (!w.n)
                         break;
                 rc = run_one(&w, &a);

@@ -295,15 +295,22 @@ int ftpc_data_heard(struct ftp_client *c, struct ftpc_data *d, struct ftp_answer
 
 /* ---- stands ---- */
 
-bool ftpc_data_pending(const struct ftpc_data *d)
+static unsigned tcp_state(const struct ftpc_data *d)
 {
         struct tcp_info info;
         socklen_t n = sizeof(info);
 
-        if (!d->stream)
-                return true;
-        return !d->kept && getsockopt(d->fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
-               (info.tcpi_state == TCP_SYN_SENT || info.tcpi_state == TCP_CLOSE);
+        return getsockopt(d->fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 ? info.tcpi_state : TCP_ESTABLISHED;
+}
+
+bool ftpc_data_connecting(const struct ftpc_data *d)
+{
+        return d->stream && !d->kept && tcp_state(d) == TCP_SYN_SENT;
+}
+
+bool ftpc_data_pending(const struct ftpc_data *d)
+{
+        return !d->stream || ftpc_data_connecting(d) || (!d->kept && tcp_state(d) == TCP_CLOSE);
 }
 
 /* Until somebody has called, or the server says that it will not. 1: it said so. */

@@ -4,7 +4,6 @@
 #include "run/loop.h"
 
 #define FTPC_PATIENCE (60 * SECOND)
-#define FTPC_ABORTING (15 * SECOND) /* for the answers to ABOR */
 enum {
         FTPC_LINE_MOST = 16 * 1024, /* of a reply */
         FTPC_REPLY_MOST = 64 * 1024,
@@ -43,12 +42,17 @@ struct ftp_client {
         /* replies */
         unsigned due;   /* final replies that have not come yet */
         unsigned stale; /* so many of them nobody waits for any more */
+        unsigned extra; /* read by ftpc_settle */
         bool busy, stopping, aborting;
         /* the transfer at work */
         struct ftpc_data *data;
         struct ftp_transfer *transfer;
-        struct stream *kept;                /* MODE B's, between two files */
-        enum { MANY_AHEAD, MANY_NOT } many; /* does it keep up with what is written ahead? */
+        struct stream *kept; /* MODE B's, between two files */
+        enum {
+                MANY_AHEAD,
+                MANY_PAIR,
+                MANY_NOT
+        } many; /* what may be written ahead: the next files' commands; PASV and RETR together; nothing */
 };
 
 /* client_reply.c */
@@ -81,7 +85,8 @@ int ftpc_data_heard(struct ftp_client *c, struct ftpc_data *d, struct ftp_answer
 /* Once the server has said 150: it is ours, TLS and all. A final reply that comes instead is in *a: 1. */
 int ftpc_data_stands(struct ftp_client *c, struct ftpc_data *d, struct ftp_answer *a);
 void ftpc_data_close(struct ftpc_data *d);         /* at once; a reset for the peer */
-bool ftpc_data_pending(const struct ftpc_data *d); /* nobody answered there yet */
+bool ftpc_data_pending(const struct ftpc_data *d); /* nobody answered there */
+bool ftpc_data_connecting(const struct ftpc_data *d);
 bool ftpc_pasv_parse(struct str text, struct addr *out);
 bool ftpc_epsv_parse(struct str text, uint16_t *port);
 
@@ -120,5 +125,9 @@ int ftpc_say_move(struct ftp_client *c, const struct ftp_transfer *t);
 int ftpc_run(struct ftpc_move *m); /* its command has gone out, the data connection is on its way */
 int ftpc_transfer(struct ftp_client *c, struct ftp_transfer *t, const struct coding *how,
                   const char *command);
-/* Reads away what replies are still to come, until the session is in step again. */
-int ftpc_in_step(struct ftp_client *c, bool abort);
+
+/* client_step.c: reads away what replies are still to come, until the session is in step again; else the connection has failed. stray: is told of
+ * 227 and 229. */
+typedef void ftpc_stray_fn(struct ftp_client *c, struct ftp_answer *a);
+int ftpc_settle(struct ftp_client *c, ftpc_stray_fn *stray);
+int ftpc_abort(struct ftp_client *c); /* the same after ABOR and the data connection's end */

@@ -128,7 +128,7 @@ static int read_reply(struct ftp_client *c, struct ftp_answer *a, nsec deadline,
                 case GOT_BARE:
                 case GOT_LINE: break;
                 case GOT_LATE:
-                        if (c->transfer && !r.begun)
+                        if ((c->transfer || c->aborting) && !r.begun)
                                 return -ETIMEDOUT;
                         return ftpc_broken(c, a, -ECONNRESET, "no answer in time");
                 case GOT_LONG: return ftpc_broken(c, a, -EPROTO, "a line without end");
@@ -161,7 +161,7 @@ int ftpc_reply(struct ftp_client *c, struct ftp_answer *a, nsec deadline, bool c
 
         *a = (struct ftp_answer){ 0 };
         for (;;) {
-                if (c->stopping && !c->transfer)
+                if (c->stopping && !c->transfer && !c->aborting)
                         rc = -ECANCELED;
                 else
                         rc = read_reply(c, a, deadline, called);

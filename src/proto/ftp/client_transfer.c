@@ -72,42 +72,6 @@ int ftpc_coding(struct ftp_client *c, const struct coding *want, struct ftp_answ
         return first == 0 && !conn_ok(c->conn) ? -ECONNRESET : first;
 }
 
-/* ---- in step again ---- */
-
-/* RFC 959 §4.1.3: 426 and 226, or 226 and 226, or 225; servers say one of them, two or three. When the answer to a NOOP comes, all have come.
- * It goes out behind the first of them, since some read away whatever stands behind ABOR. */
-int ftpc_in_step(struct ftp_client *c, bool abort)
-{
-        nsec deadline = now() + (c->patience < FTPC_ABORTING ? c->patience : FTPC_ABORTING);
-        struct ftp_answer a = { 0 };
-        int rc;
-
-        c->aborting = true;
-        c->stopping = false;
-        c->stale = 0;
-        rc = abort ? ftpc_say(c, false, "ABOR") : 0;
-        if (rc == 0)
-                rc = conn_flush(c->conn, deadline);
-        if (rc == 0 && c->data)
-                ftpc_data_close(c->data);
-        if (rc == 0 && abort)
-                do
-                        rc = ftpc_reply(c, &a, deadline, false);
-                while (rc == 0 && a.code < 200);
-        if (rc == 0)
-                rc = ftpc_say(c, false, "NOOP");
-        while (rc == 0 && c->due > 0 && a.code != 421) {
-                rc = ftpc_reply(c, &a, deadline, false);
-                if (rc == 0 && a.code == 200)
-                        break;
-        }
-        c->due = 0;
-        c->aborting = false;
-        if (rc < 0 || a.code == 421)
-                conn_fail(c->conn);
-        return rc;
-}
-
 /* ---- what the replies say ---- */
 
 /* "(1474560 bytes)" */
@@ -401,7 +365,7 @@ static int break_off(struct ftpc_move *m, int rc, bool final)
         if (conn_ok(m->c->conn) && behind)
                 (void)give_up(m, final);
         else if (conn_ok(m->c->conn))
-                (void)ftpc_in_step(m->c, true);
+                (void)ftpc_abort(m->c);
         if (rc == -EREMOTEIO && !conn_ok(m->c->conn))
                 rc = -ECONNRESET;
         return rc;
