@@ -273,13 +273,15 @@ static int remove_there(struct work *w, struct box *b)
 
                 buf_init(&set, SET_MOST + 32);
                 uid_set(&set, uids, b->lost_n, &at, SET_MOST);
-                rc = imap_client_expunge(w->imap, set.p, &w->answer);
+                rc = imap_client_store(w->imap, set.p, IMAP_ADD, FLAG_DELETED, S(""), &w->answer);
+                if (rc == 0)
+                        rc = imap_client_expunge(w->imap, set.p, &w->answer);
         }
-        if (rc < 0)
+        if (rc == -EOPNOTSUPP)
+                rc = 0; /* without UIDPLUS others would go along: the rows stay, and it is tried again */
+        else if (rc < 0)
                 rc = work_answer(w, rc, b);
-        else
-                rc = state_rows(w, b, NULL, 0, uids, b->lost_n);
-        if (rc == 0)
+        else if ((rc = state_rows(w, b, NULL, 0, uids, b->lost_n)) == 0)
                 w->result->removed_there += (unsigned)b->lost_n;
         mem_free(uids);
         b->lost_n = 0;
