@@ -321,7 +321,25 @@ static void walk(struct mirror *m, const char *path, bool new_here, bool new_the
         }
 }
 
+/* A dry run finds no tree there that the real one would make. */
+static bool none_there(struct mirror *m)
+{
+        struct arena auto_arena a = { 0 };
+        struct ftp_answer answer;
+        struct ftp_entry *list;
+        size_t n, unsafe;
+        int rc;
+
+        if (!m->how->dry_run || !m->how->reverse || !*m->remote)
+                return false;
+        arena_init(&a, ARENA_MOST);
+        m->site->hush++;
+        rc = ftp_client_entries(m->site->client, m->remote, &a, &list, &n, &unsafe, &answer);
+        m->site->hush--;
+        return rc == -EREMOTEIO;
+}
+
 void mirror_list(struct mirror *m)
 {
-        walk(m, "", m->no_root, false, 0, false);
+        walk(m, "", m->no_root, none_there(m), 0, false);
 }
