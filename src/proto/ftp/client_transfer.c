@@ -110,10 +110,13 @@ static void note_mark(struct ftp_transfer *t, struct str text)
 static void note_unique(struct ftp_transfer *t, struct str text)
 {
         size_t at = str_search(text, S("FILE: "));
+        struct str line;
 
         if (at == STR_NONE)
                 return;
-        text = str_trim(str_from_at(text, at + 6));
+        text = str_from_at(text, at + 6);
+        str_cut(&text, '\n', &line);
+        text = str_trim(line);
         if (text.n > 0 && text.n < sizeof(t->unique))
                 snprintf(t->unique, sizeof(t->unique), PRS, STR(text));
 }
@@ -129,7 +132,7 @@ static void note_preliminary(struct ftpc_move *m, const struct ftp_answer *a)
             told_size(text, &m->told) && !m->at)
                 m->t->size = m->told;
         if (m->t->move == FTP_PUT_UNIQUE && !m->t->unique[0])
-                note_unique(m->t, text);
+                note_unique(m->t, ftp_client_lines(m->c)); /* in some line of it */
 }
 
 /* ---- one transfer ---- */
