@@ -104,6 +104,7 @@ static int authenticate(struct imap_client *c, struct sasl_client *x, struct ima
                         return client_ours(answer, client_break(c, -EACCES),
                                            "the server did not show that it knows the password");
                 challenge = scan_rest(&c->in);
+                conn_hide(c->conn, 2);
                 if (!owed && sasl_client_step(x, challenge, &token) < 0)
                         break;
                 owed = false;

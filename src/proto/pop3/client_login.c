@@ -38,6 +38,7 @@ static int authenticate(struct pop3_client *c, struct sasl_client *x, struct pop
                                          "the server did not show that it knows the password");
                 if (rc <= 0)
                         return rc;
+                conn_hide(c->conn, 2);
                 if (!owed && sasl_client_step(x, challenge, &token) < 0)
                         break;
                 put_secret(c, "", buf_str(&token));
