@@ -72,6 +72,8 @@ int site_login(struct site *s);
 int site_again(struct site *s); /* the connection is lost: the same once more, with pauses that grow */
 int site_like(struct site *s, const struct site *other); /* another connection to the same place and folder */
 void site_close(struct site *s);
+int site_connect(struct site *s); /* site_dial.c */
+void site_dials_stop(struct console *c);
 /* One command; taken up again once if the connection was lost meanwhile. Says why not. An exit code. */
 int site_ask(struct site *s, struct ftp_answer *answer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -122,6 +124,7 @@ struct console {
         struct job *job;       /* whose console this is; NULL: the person's */
         struct str line, rest; /* as typed; behind the command */
         struct prompt *prompt;
+        struct dialing *dials;   /* site.c's */
         struct console *helpers; /* of the same command, with connections of their own: stopped with it */
 };
 void console_init(struct console *c, FILE *out);

@@ -58,6 +58,7 @@ void console_copy(struct console *to, const struct console *c, FILE *out)
         to->code = 0;
         to->transcript = NULL;
         to->sites = NULL;
+        to->dials = NULL;
         to->macros = NULL;
         to->jobs = NULL;
         to->job_end = &to->jobs;
@@ -81,6 +82,7 @@ void console_stop(void *console)
         for (struct site *s = c->sites; s; s = s->next)
                 if (s->client)
                         ftp_client_stop(s->client);
+        site_dials_stop(c);
         if (c->helpers)
                 console_stop(c->helpers);
 }

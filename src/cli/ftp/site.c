@@ -1,15 +1,14 @@
-/* A control connection: found, opened, logged in; and the same once more when it is lost. */
+/* A control connection: logged in, asked; and the same once more when it is lost. */
 #include "cli/ftp/ftp.h"
 #include "base/mem.h"
-#include "cli/reach.h"
+#include "run/fiber.h"
 #include <errno.h>
 #include <pwd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#define DIAL_PATIENCE 60
 #define QUIT_PATIENCE 3
-enum { FTP_PORT = 21, FTPS_PORT = 990, PAUSE_MOST = 30 };
+enum { PAUSE_MOST = 30 };
 
 void site_init(struct site *s, struct console *c)
 {
@@ -30,106 +29,6 @@ void site_close(struct site *s)
                 ftp_client_close(&s->client, s->console->stopped ? 0 : in_seconds(QUIT_PATIENCE));
         s->logged_in = false;
         s->sent = s->answered = 0;
-}
-
-/* ---- the connection ---- */
-
-/* TLS when offered; on this machine only where it was asked for. */
-static enum ftp_client_tls tls_of(const struct site *s, struct addr peer)
-{
-        const struct console *c = s->console;
-
-        if (s->where.tls_said)
-                return s->where.tls;
-        if (c->tls_said)
-                return c->tls;
-        if (s->where.port == FTPS_PORT)
-                return FTP_TLS_AT_ONCE;
-        return addr_loopback(peer) ? FTP_CLEAR : FTP_TLS_OFFERED;
-}
-
-static int dial(struct site *s, struct conn **conn)
-{
-        struct buf auto_buf why = { 0 };
-        int rc;
-
-        buf_init(&why, 4096);
-        rc = reach(s->where.host, s->where.port, in_seconds(DIAL_PATIENCE), conn, &why);
-        if (rc == 0)
-                return EX_OK;
-        buf_u8(&why, 0);
-        return say_fail(s->console,
-                        rc == -ECANCELED ? EX_STOPPED
-                        : rc == -ENOENT  ? EX_NOHOST
-                        : rc == -EAGAIN  ? EX_TEMPFAIL
-                                         : EX_UNAVAILABLE,
-                        s->where.host, why.n > 1 ? why.p : strerrordesc_np(-rc));
-}
-
-static void settle(struct site *s)
-{
-        struct console *c = s->console;
-
-        ftp_client_coding(s->client, &c->coding);
-        ftp_client_data(s->client, c->way, c->foreign);
-}
-
-/* One try. *ask: the certificate was looked at and a person said yes: once more. */
-static int connect_once(struct site *s, bool *again)
-{
-        struct console *c = s->console;
-        struct ftp_answer answer = { 0 };
-        struct ftp_client_how how = {
-                .host = s->where.host, .want = &s->known.want, .hears = &s->hears, .tap = &s->tap
-        };
-        struct tls_found found = { 0 };
-        struct conn *conn;
-        int rc = dial(s, &conn);
-
-        *again = false;
-        if (rc)
-                return rc;
-        s->sent = s->answered = 0;
-        how.tls = tls_of(s, conn_peer(conn));
-        if (c->verbose && !s->hush) {
-                progress_away();
-                fputs("Connected to ", c->out);
-                put_safe(c->out, s->where.host);
-                fputs(".\n", c->out);
-        }
-        how.found = &found;
-        rc = ftp_client_open(&s->client, conn, &how, &answer);
-        if (rc == 0)
-                return EX_OK;
-        *again = rc == -EACCES && known_asked(&s->known, &found);
-        return *again ? EX_OK : site_failed(s, rc, &answer, NULL);
-}
-
-static int connect_site(struct site *s)
-{
-        struct console *c = s->console;
-        bool again = true;
-        int rc = EX_OK;
-
-        if (!s->where.port)
-                s->where.port = s->where.tls_said && s->where.tls == FTP_TLS_AT_ONCE ? FTPS_PORT : FTP_PORT;
-        if (s->client || s->next)
-                site_close(s);
-        known_want(&s->known, s->where.host, s->where.port,
-                   c->background && c->policy == KNOWN_ASK ? KNOWN_REFUSE : c->policy, c->ca_file);
-        while (rc == EX_OK && again)
-                rc = connect_once(s, &again);
-        if (rc)
-                return rc;
-        s->next = c->sites;
-        c->sites = s;
-        if (ftp_client_tls(s->client) && c->verbose && !s->hush) {
-                fprintf(c->out, "%s, %s.\n", ftp_client_tls(s->client)->version,
-                        ftp_client_tls(s->client)->verified ? "certificate checked"
-                                                            : "certificate not checked");
-        }
-        settle(s);
-        return EX_OK;
 }
 
 /* ---- login ---- */
@@ -295,7 +194,7 @@ int site_open(struct site *s, bool login)
         int rc;
 
         *s->folder = 0;
-        rc = connect_site(s);
+        rc = site_connect(s);
         return rc || !login ? rc : site_login(s);
 }
 
@@ -309,7 +208,7 @@ static int once_more(struct site *s)
         int rc;
 
         s->hush++;
-        rc = connect_site(s);
+        rc = site_connect(s);
         if (rc == EX_OK && inside)
                 rc = site_login(s);
         if (rc == EX_OK && inside && *folder && strcmp(folder, s->folder) != 0) {
@@ -335,8 +234,9 @@ int site_again(struct site *s)
                 return rc;
         for (unsigned i = 0; i < c->tries && !c->stopped;
              i++, pause = pause * 2 < PAUSE_MOST ? pause * 2 : PAUSE_MOST) {
-                if (i && fiber_sleep(now() + pause * SECOND) < 0)
-                        return EX_STOPPED;
+                for (nsec until = now() + (i ? pause * SECOND : 0); now() < until && !c->stopped;)
+                        if (fiber_sleep(now() + SECOND / 4) < 0) /* Ctrl-C is looked for */
+                                return EX_STOPPED;
                 if (c->stopped)
                         return EX_STOPPED;
                 if (c->verbose && !s->hush)
