@@ -18,7 +18,7 @@
 enum {
         READ_LEAST = 1024,  /* while commands come, a read asks for the rest of a page, at least this much */
         READ_BULK = 65536,  /* and while bodies come for this */
-        IN_MOST = 16 << 20,    /* the longest line anybody may ask for, and a bulk read after it */
+        IN_MOST = 16 << 20, /* the longest line anybody may ask for, and a bulk read after it */
         GATHER = 32768,     /* output is flushed when this much stands there */
         OUT_MOST = 1 << 20, /* one conn_printf longer than this fails the connection */
         KEEP_MOST = GATHER, /* a larger empty buffer is given back before a wait for a command */

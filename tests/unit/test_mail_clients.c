@@ -71,8 +71,8 @@ static void server(void *arg)
                         enum got rc = conn_line(c, &got, 70000, SOON);
 
                         if (rc != GOT_LINE || !transcript_matches(lines[i].text, got))
-                                die("%u of \"%.200s\": want \"" PRS "\", got \"" PRS "\" (%d)", lines[i].number,
-                                    script, STR(lines[i].text), STR(got), (int)rc);
+                                die("%u of \"%.200s\": want \"" PRS "\", got \"" PRS "\" (%d)",
+                                    lines[i].number, script, STR(lines[i].text), STR(got), (int)rc);
                 } else {
                         directive(c, lines[i].text);
                 }
@@ -181,9 +181,11 @@ static int act(struct imap_client *c, char what, struct imap_answer *answer)
         case 'c': return imap_client_copy(c, "2:3", &inbox, false, pair, NULL, answer);
         case 'm': return imap_client_copy(c, "2:3", &inbox, true, pair, NULL, answer);
         case 'e': return imap_client_expunge(c, "2", answer);
-        case 'n': return imap_client_create(c, S("Work/A\xE2\x88\x95"
-                                                 "B"),
-                                            answer);
+        case 'n':
+                return imap_client_create(c,
+                                          S("Work/A\xE2\x88\x95"
+                                            "B"),
+                                          answer);
         case 'o': return imap_client_subscribe(c, &odd, true, answer);
         case 'a':
                 rc = imap_client_append(c, &inbox, &letter, &uid, answer);
@@ -244,14 +246,18 @@ static void play_imap(const struct play *p)
 static const struct play imap_plays[] = {
         /* the way in */
         { "S: * OK hi\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4 AUTH=PLAIN SASL-IR\nS: a1 OK x\n"
-          "C: a2 AUTHENTICATE PLAIN AGppbGwAdHVtYg==\nS: a2 OK in\nC: a3 CAPABILITY\nS: * CAPABILITY IMAP4\nS: a3 OK x\n" },
-        { "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\nC: a1 AUTHENTICATE PLAIN\nS: +\nC: AGppbGwAdHVtYg==\n"
+          "C: a2 AUTHENTICATE PLAIN AGppbGwAdHVtYg==\nS: a2 OK in\nC: a3 CAPABILITY\nS: * CAPABILITY "
+          "IMAP4\nS: a3 OK x\n" },
+        { "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\nC: a1 AUTHENTICATE PLAIN\nS: +\nC: "
+          "AGppbGwAdHVtYg==\n"
           "S: a1 NO [AUTHENTICATIONFAILED] no \x1b[31msuch\x1b[0m one\n",
           .signed_in = -EREMOTEIO, .said = "no  [31msuch [0m one" },
-        { "S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] hi\nC: a1 AUTHENTICATE SCRAM-SHA-256\nS: +\nC: *\nS: a1 OK in\n",
+        { "S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] hi\nC: a1 AUTHENTICATE SCRAM-SHA-256\nS: +\nC: "
+          "*\nS: a1 OK in\n",
           .signed_in = -EACCES },
         { "S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256 SASL-IR] hi\nC: a1 AUTHENTICATE SCRAM-SHA-256 *\n"
-          "S: + cj1hYmMscz1BQUFBLGk9OTk5OTk5OTk5OQ==\nC: \\*\nS: a1 BAD given up\n", .signed_in = -EACCES },
+          "S: + cj1hYmMscz1BQUFBLGk9OTk5OTk5OTk5OQ==\nC: \\*\nS: a1 BAD given up\n",
+          .signed_in = -EACCES },
         { "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\n", .signed_in = -EACCES, .guarded = true },
         { BARE, .signed_in = -EACCES, .guarded = true },
         { "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\n", .signed_in = -EACCES },
@@ -262,22 +268,32 @@ static const struct play imap_plays[] = {
         { "S: 220 smtp here\n", .opened = -EPROTO },
         { "text 9000000 x\nS: \n", .opened = -EPROTO },
         { "raw * OK", .opened = -ECONNRESET },
-        { "S: * OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE UTF8=ACCEPT COMPRESS=DEFLATE] hi\n"
-          "C: a1 LOGIN *\nS: a1 OK [CAPABILITY IMAP4rev1 ENABLE QRESYNC NAMESPACE UTF8=ACCEPT COMPRESS=DEFLATE] in\n"
-          "C: a2 ENABLE CONDSTORE QRESYNC UTF8=ACCEPT\nC: a3 NAMESPACE\nC: a4 COMPRESS DEFLATE\nS: * ENABLED QRESYNC\nS: a2 OK x\n"
+        { "S: * OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE UTF8=ACCEPT COMPRESS=DEFLATE] "
+          "hi\n"
+          "C: a1 LOGIN *\nS: a1 OK [CAPABILITY IMAP4rev1 ENABLE QRESYNC NAMESPACE UTF8=ACCEPT "
+          "COMPRESS=DEFLATE] in\n"
+          "C: a2 ENABLE CONDSTORE QRESYNC UTF8=ACCEPT\nC: a3 NAMESPACE\nC: a4 COMPRESS DEFLATE\nS: * ENABLED "
+          "QRESYNC\nS: a2 OK x\n"
           "S: * NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\nS: a3 OK x\nS: a4 NO not today\n"
-          "C: a5 CREATE \"INBOX.Work.A/B\"\nS: a5 OK made\n", .acts = "n" },
+          "C: a5 CREATE \"INBOX.Work.A/B\"\nS: a5 OK made\n",
+          .acts = "n" },
         /* something comes before it is compressed */
-        { "S: * OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] hi\nC: a1 LOGIN *\nS: a1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] in\n"
-          "C: a2 COMPRESS DEFLATE\nraw a2 OK go^* 7 EXISTS^\n", .signed_in = -EPROTO },
+        { "S: * OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] hi\nC: a1 LOGIN *\nS: a1 OK [CAPABILITY IMAP4rev1 "
+          "COMPRESS=DEFLATE] in\n"
+          "C: a2 COMPRESS DEFLATE\nraw a2 OK go^* 7 EXISTS^\n",
+          .signed_in = -EPROTO },
         /* folders, by the old means; names that mean harm */
         { HELLO "C: a2 LIST \"\" \"\\*\"\nC: a3 LSUB \"\" \"\\*\"\n"
                 "S: * LIST (\\Noselect) \".\" \"Top\"\nS: * LIST (\\Sent) \".\" {8}\nS: Top.a/&-\n"
-                "S: * LIST () \".\" inbox\nS: * LIST () \".\" \"&AOk-\"\nS: * LIST () \".\" \"e\x1b[2J\"\nS: * LIST () NIL \"..\"\n"
-                "S: * LIST () \"/\" \"../x\"\nnul * LIST () \"/\" \"n~l\"\nS: * LIST () \"/\" {3}\nraw a\rb\nS: \nS: a2 OK x\n"
+                "S: * LIST () \".\" inbox\nS: * LIST () \".\" \"&AOk-\"\nS: * LIST () \".\" \"e\x1b[2J\"\nS: "
+                "* LIST () NIL \"..\"\n"
+                "S: * LIST () \"/\" \"../x\"\nnul * LIST () \"/\" \"n~l\"\nS: * LIST () \"/\" {3}\nraw "
+                "a\rb\nS: \nS: a2 OK x\n"
                 "S: * LSUB () \".\" \"Top.a/&-\"\nS: * LSUB () \".\" \"ghost\"\nS: a3 OK x\n"
-                "C: a4 STATUS \"Top.a/&-\" (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)\nS: * STATUS \"Top.a/&-\" (MESSAGES 3 STRANGE (a b))\nS: a4 OK x\n"
-                "C: a5 STATUS \"INBOX\" *\nS: a5 NO not now\nC: a6 STATUS *\nS: a6 OK\nC: a7 STATUS {5}\nS: +\nC: e\x1b[2J (*\nS: a7 OK x\n"
+                "C: a4 STATUS \"Top.a/&-\" (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)\nS: * STATUS \"Top.a/&-\" "
+                "(MESSAGES 3 STRANGE (a b))\nS: a4 OK x\n"
+                "C: a5 STATUS \"INBOX\" *\nS: a5 NO not now\nC: a6 STATUS *\nS: a6 OK\nC: a7 STATUS {5}\nS: "
+                "+\nC: e\x1b[2J (*\nS: a7 OK x\n"
                 "C: a8 STATUS *\nS: a8 OK x\nC: a9 STATUS *\nS: a9 OK x\n",
           .acts = "L",
           .told = "INBOX||0 Top||n0 Top/a\xE2\x88\x95&|sent|s3 e\xEF\xBF\xBD[2J||0 \xC3\xA9||0 "
@@ -287,60 +303,90 @@ static const struct play imap_plays[] = {
         { HELLO "C: a2 SUBSCRIBE {3}\nS: a2 NO never\n", .acts = "o", .acted = -EREMOTEIO, .said = "never" },
         { HELLO "C: a2 SUBSCRIBE {3}\nS: a2 OK I knew it\n", .acts = "o", .acted = -EPROTO },
         /* flags: of others, of nobody, unknown ones, in any order; uids that go backwards */
-        { HELLO SELECT "C: a3 UID FETCH 1:100 (UID FLAGS)\nS: * 9 FETCH (UID 9 FLAGS (\\Seen \\Recent \\Odd work))\n"
-                       "S: * 1 FETCH (FLAGS (play) UID 2)\nS: * 1 FETCH (FLAGS (\\Seen))\nS: * 7 FETCH (UID 7777 FLAGS ())\n"
-                       "S: * 3 EXPUNGE\nS: * 5 FETCH (UID 5 FLAGS () X-STRANGE (a {3}\nraw xyz (\"q\\\"(\")) MODSEQ (7))\nS: \n"
-                       "S: * ODD {4}\nraw abcd\nS: \nS: * OK done {5}\nS: a3 OK x\n",
+        { HELLO SELECT
+          "C: a3 UID FETCH 1:100 (UID FLAGS)\nS: * 9 FETCH (UID 9 FLAGS (\\Seen \\Recent \\Odd work))\n"
+          "S: * 1 FETCH (FLAGS (play) UID 2)\nS: * 1 FETCH (FLAGS (\\Seen))\nS: * 7 FETCH (UID 7777 FLAGS "
+          "())\n"
+          "S: * 3 EXPUNGE\nS: * 5 FETCH (UID 5 FLAGS () X-STRANGE (a {3}\nraw xyz (\"q\\\"(\")) MODSEQ "
+          "(7))\nS: \n"
+          "S: * ODD {4}\nraw abcd\nS: \nS: * OK done {5}\nS: a3 OK x\n",
           .acts = "sf", .told = "9:1(work) 2:0(play) 5:0() " },
         { HELLO SELECT "C: a3 *\nS: * 1 FETCH (UID 4294967296 FLAGS ())\n", .acts = "sf", .acted = -EPROTO },
         { HELLO SELECT "C: a3 *\nS: * 1 FETCH (UID 5 FLAGS (a\nS: a3 OK\n", .acts = "sf", .acted = -EPROTO },
         { HELLO SELECT "C: a3 *\nS: a4 OK not yours\n", .acts = "sf", .acted = -EPROTO },
         { HELLO SELECT "C: a3 *\nS: a2 OK again\n", .acts = "sf", .acted = -EPROTO },
         { HELLO SELECT "C: a3 *\nS: + surprise\n", .acts = "sf", .acted = -EPROTO },
-        { HELLO SELECT "C: a3 *\nS: * BYE going \x1b]0;down\nS: * 1 EXISTS\n", .acts = "sf", .acted = -ECONNRESET,
-          .said = "going  ]0;down" },
-        { HELLO SELECT "C: a3 *\nraw * 1 FETCH (UID 5 FLAGS (\\Se", .acts = "sf", .acted = -ECONNRESET, .told = "" },
+        { HELLO SELECT "C: a3 *\nS: * BYE going \x1b]0;down\nS: * 1 EXISTS\n", .acts = "sf",
+          .acted = -ECONNRESET, .said = "going  ]0;down" },
+        { HELLO SELECT "C: a3 *\nraw * 1 FETCH (UID 5 FLAGS (\\Se", .acts = "sf", .acted = -ECONNRESET,
+          .told = "" },
         { HELLO SELECT "C: a3 *\nlines 1100000 * OK still here\n", .acts = "sf", .acted = -EPROTO },
-        { HELLO SELECT "C: a3 *\nraw * 1 FETCH (FLAGS (\ntext 9000000 (\nS: \n", .acts = "sf", .acted = -EPROTO },
+        { HELLO SELECT "C: a3 *\nraw * 1 FETCH (FLAGS (\ntext 9000000 (\nS: \n", .acts = "sf",
+          .acted = -EPROTO },
         { HELLO SELECT "C: a3 *\nraw * ODD\ntext 4000000  (\nS: )\nS: a3 OK x\n", .acts = "sf" },
         { HELLO SELECT "C: a3 *\nS: * 1 FETCH (X {9223372036854775807}\n", .acts = "sf", .acted = -EPROTO },
         { HELLO SELECT "C: a3 *\nS: * ODD {9223372036854775808}\n", .acts = "sf", .acted = -EPROTO },
         { HELLO SELECT "C: a3 *\nraw * ODD\nlines 600000  {0}\nS: \n", .acts = "sf", .acted = -EPROTO },
         /* letters: by literal, quoted, none; uid behind the bytes; nobody asked for 77 */
-        { HELLO FETCH "S: * 1 FETCH (UID 2 FLAGS (\\Seen) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" BODY[] {5}\nraw a^b)\nS: )\n"
-                      "S: * 2 FETCH (BODY[] \"quo\\\"ted\" UID 3)\nS: * 3 FETCH (UID 4 BODY[] NIL)\nS: * 4 FETCH (UID 77 BODY[] {3}\nraw xyz)\nS: \n"
-                      "S: * 5 FETCH (BODY[] {2}\nraw zz FLAGS () UID 9)\nS: \nS: * 6 FETCH (UID 8 BODY[] {0}\nS: )\n"
-                      "S: a3 OK x\nC: a4 UID FETCH 3 *\nS: * 2 FETCH (BODY[] \"quo\\\"ted\" UID 3)\nS: a4 OK x\n"
-                      "C: a5 UID FETCH 9 *\nS: * 5 FETCH (BODY[] {2}\nraw zz FLAGS () UID 9)\nS: \nS: a5 OK x\n",
+        { HELLO FETCH
+          "S: * 1 FETCH (UID 2 FLAGS (\\Seen) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" BODY[] {5}\nraw "
+          "a^b)\nS: )\n"
+          "S: * 2 FETCH (BODY[] \"quo\\\"ted\" UID 3)\nS: * 3 FETCH (UID 4 BODY[] NIL)\nS: * 4 FETCH (UID 77 "
+          "BODY[] {3}\nraw xyz)\nS: \n"
+          "S: * 5 FETCH (BODY[] {2}\nraw zz FLAGS () UID 9)\nS: \nS: * 6 FETCH (UID 8 BODY[] {0}\nS: )\n"
+          "S: a3 OK x\nC: a4 UID FETCH 3 *\nS: * 2 FETCH (BODY[] \"quo\\\"ted\" UID 3)\nS: a4 OK x\n"
+          "C: a5 UID FETCH 9 *\nS: * 5 FETCH (BODY[] {2}\nraw zz FLAGS () UID 9)\nS: \nS: a5 OK x\n",
           .acts = "sl", .told = "[2 5 a\r\nb)] [4 0 ] [8 0 ] [3 7 quo\"ted] [9 2 zz] " },
-        { HELLO FETCH "S: * 1 FETCH (UID 2 BODY[] {9223372036854775807}\ntext 2000 x\n", .acts = "sl", .acted = -ECONNRESET },
-        { HELLO FETCH "S: * 1 FETCH (UID 2 BODY[] {18446744073709551616}\n", .acts = "sl", .acted = -EPROTO, .told = "" },
+        { HELLO FETCH "S: * 1 FETCH (UID 2 BODY[] {9223372036854775807}\ntext 2000 x\n", .acts = "sl",
+          .acted = -ECONNRESET },
+        { HELLO FETCH "S: * 1 FETCH (UID 2 BODY[] {18446744073709551616}\n", .acts = "sl", .acted = -EPROTO,
+          .told = "" },
         { HELLO FETCH "S: * 1 FETCH (UID 2 BODY[] {-1}\n", .acts = "sl", .acted = -EPROTO, .told = "" },
-        { HELLO FETCH "S: * 1 FETCH (UID 77 BODY[] {999999999999}\n", .acts = "sl", .acted = -EPROTO, .told = "" },
-        { HELLO FETCH "S: a3 NO [EXPUNGEISSUED] some are gone\n", .acts = "sl", .acted = -EREMOTEIO, .said = "some are gone" },
+        { HELLO FETCH "S: * 1 FETCH (UID 77 BODY[] {999999999999}\n", .acts = "sl", .acted = -EPROTO,
+          .told = "" },
+        { HELLO FETCH "S: a3 NO [EXPUNGEISSUED] some are gone\n", .acts = "sl", .acted = -EREMOTEIO,
+          .said = "some are gone" },
         /* which uids there are: disorder, doubles */
-        { HELLO SELECT "C: a3 UID SEARCH ALL\nS: * SEARCH 7 2 3 3 0 5\nS: * SEARCH 4 (MODSEQ 9)\nS: a3 OK x\n", .acts = "su", .told = "2-3 4-4 5-5 7-7 " },
-        { HELLO SELECT "C: a3 *\nS: * ESEARCH (TAG \"a3\") UID COUNT 3 ALL 9:7,3,1\nS: a3 OK x\n", .acts = "su", .told = "1-1 3-3 7-9 " },
-        { HELLO SELECT "C: a3 *\nS: * SEARCH\nS: * ESEARCH (TAG \"a3\") UID\nS: a3 OK x\n", .acts = "su", .told = "" },
-        { HELLO SELECT "C: a3 *\nS: * ESEARCH (TAG \"a3\") UID ALL 1:x\nS: a3 OK x\n", .acts = "su", .acted = -EPROTO },
-        { HELLO SELECT "C: a3 *\nraw * SEARCH\ntext 700000  4000000000\nS: \nS: a3 OK x\n", .acts = "su", .told = "4000000000-4000000000 " },
+        { HELLO SELECT
+          "C: a3 UID SEARCH ALL\nS: * SEARCH 7 2 3 3 0 5\nS: * SEARCH 4 (MODSEQ 9)\nS: a3 OK x\n",
+          .acts = "su", .told = "2-3 4-4 5-5 7-7 " },
+        { HELLO SELECT "C: a3 *\nS: * ESEARCH (TAG \"a3\") UID COUNT 3 ALL 9:7,3,1\nS: a3 OK x\n",
+          .acts = "su", .told = "1-1 3-3 7-9 " },
+        { HELLO SELECT "C: a3 *\nS: * SEARCH\nS: * ESEARCH (TAG \"a3\") UID\nS: a3 OK x\n", .acts = "su",
+          .told = "" },
+        { HELLO SELECT "C: a3 *\nS: * ESEARCH (TAG \"a3\") UID ALL 1:x\nS: a3 OK x\n", .acts = "su",
+          .acted = -EPROTO },
+        { HELLO SELECT "C: a3 *\nraw * SEARCH\ntext 700000  4000000000\nS: \nS: a3 OK x\n", .acts = "su",
+          .told = "4000000000-4000000000 " },
         /* copies: pairs that do not fit, without end; MOVE without MOVE and UIDPLUS */
-        { HELLO SELECT "C: a3 UID COPY 2:3 \"INBOX\"\nS: a3 OK [COPYUID 1 2:3,9 1:4294967295] x\n", .acts = "sc", .told = "2>1 3>2 " },
-        { HELLO SELECT "C: a3 UID COPY 2:3 \"INBOX\"\nS: * OK [COPYUID 1 4:4294967295 1:4294967295] x\nS: a3 OK x\n", .acts = "sc", .told = "" },
-        { HELLO SELECT "C: a3 UID COPY 2:3 \"INBOX\"\nS: a3 OK x\nC: a4 UID STORE 2:3 +FLAGS.SILENT (\\Deleted)\nS: a4 OK x\n"
-                       "C: a5 UID SEARCH DELETED\nS: * SEARCH 2 3 4\nS: a5 OK x\n", .acts = "sm" },
-        { HELLO SELECT "C: a3 UID SEARCH DELETED\nS: * SEARCH 2\nS: a3 OK x\nC: a4 EXPUNGE\nS: * 2 EXPUNGE\nS: a4 OK x\n", .acts = "se" },
-        { HELLO SELECT "C: a3 UID SEARCH DELETED\nS: * SEARCH 1 2\nS: a3 OK x\n", .acts = "se", .acted = -EOPNOTSUPP },
+        { HELLO SELECT "C: a3 UID COPY 2:3 \"INBOX\"\nS: a3 OK [COPYUID 1 2:3,9 1:4294967295] x\n",
+          .acts = "sc", .told = "2>1 3>2 " },
+        { HELLO SELECT
+          "C: a3 UID COPY 2:3 \"INBOX\"\nS: * OK [COPYUID 1 4:4294967295 1:4294967295] x\nS: a3 OK x\n",
+          .acts = "sc", .told = "" },
+        { HELLO SELECT "C: a3 UID COPY 2:3 \"INBOX\"\nS: a3 OK x\nC: a4 UID STORE 2:3 +FLAGS.SILENT "
+                       "(\\Deleted)\nS: a4 OK x\n"
+                       "C: a5 UID SEARCH DELETED\nS: * SEARCH 2 3 4\nS: a5 OK x\n",
+          .acts = "sm" },
+        { HELLO SELECT
+          "C: a3 UID SEARCH DELETED\nS: * SEARCH 2\nS: a3 OK x\nC: a4 EXPUNGE\nS: * 2 EXPUNGE\nS: a4 OK x\n",
+          .acts = "se" },
+        { HELLO SELECT "C: a3 UID SEARCH DELETED\nS: * SEARCH 1 2\nS: a3 OK x\n", .acts = "se",
+          .acted = -EOPNOTSUPP },
         /* APPEND */
-        { HELLO "C: a2 APPEND \"INBOX\" {5}\nS: + go\nC: hello\nS: a2 OK [APPENDUID 7 42] x\n", .acts = "a", .told = "42 " },
-        { HELLO "C: a2 APPEND \"INBOX\" {5}\nS: a2 NO [TOOBIG] five octets!\n", .acts = "a", .acted = -EREMOTEIO, .said = "five octets" },
+        { HELLO "C: a2 APPEND \"INBOX\" {5}\nS: + go\nC: hello\nS: a2 OK [APPENDUID 7 42] x\n", .acts = "a",
+          .told = "42 " },
+        { HELLO "C: a2 APPEND \"INBOX\" {5}\nS: a2 NO [TOOBIG] five octets!\n", .acts = "a",
+          .acted = -EREMOTEIO, .said = "five octets" },
         /* IDLE, and what was told before it */
         { HELLO SELECT "C: a3 UID SEARCH ALL\nS: * 10 EXISTS\nS: a3 OK x\n", .acts = "sui" },
         { HELLO SELECT "C: a3 NOOP\nS: * 3 EXPUNGE\nS: a3 OK x\n", .acts = "si" },
-        { "S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: a1 LOGIN *\nS: a1 OK [CAPABILITY IMAP4rev1 IDLE] in\n" SELECT
-          "C: a3 IDLE\nS: + ok\nS: * OK Still here\nS: * VANISHED 1:3\nC: DONE\nS: a3 OK x\n", .acts = "si" },
-        { "S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: a1 LOGIN *\nS: a1 OK [CAPABILITY IMAP4rev1 IDLE] in\n" SELECT
-          "C: a3 IDLE\nS: + ok\nS: * BYE restarting\n", .acts = "si", .acted = -ECONNRESET },
+        { "S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: a1 LOGIN *\nS: a1 OK [CAPABILITY IMAP4rev1 IDLE] "
+          "in\n" SELECT "C: a3 IDLE\nS: + ok\nS: * OK Still here\nS: * VANISHED 1:3\nC: DONE\nS: a3 OK x\n",
+          .acts = "si" },
+        { "S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: a1 LOGIN *\nS: a1 OK [CAPABILITY IMAP4rev1 IDLE] "
+          "in\n" SELECT "C: a3 IDLE\nS: + ok\nS: * BYE restarting\n",
+          .acts = "si", .acted = -ECONNRESET },
 };
 
 /* ---- POP3 ---- */
@@ -388,37 +434,51 @@ static void play_pop3(const struct play *p)
                 die("\"%.300s\" told \"" PRS "\"", p->script, STR(buf_str(&told)));
 }
 
-#define OLD   "S: +OK ready\nC: CAPA\nS: -ERR what?\nC: USER mrose\nS: +OK\nC: PASS tanstaaf\nS: +OK in\n"
-#define PIPED "S: +OK ready\nC: CAPA\nS: +OK\nS: PIPELINING\nS: USER\nS: .\nC: USER mrose\nS: +OK\nC: PASS tanstaaf\nS: +OK in\n"
+#define OLD "S: +OK ready\nC: CAPA\nS: -ERR what?\nC: USER mrose\nS: +OK\nC: PASS tanstaaf\nS: +OK in\n"
+#define PIPED                                                                                          \
+        "S: +OK ready\nC: CAPA\nS: +OK\nS: PIPELINING\nS: USER\nS: .\nC: USER mrose\nS: +OK\nC: PASS " \
+        "tanstaaf\nS: +OK in\n"
 
 static const struct play pop3_plays[] = {
-        { OLD "C: LIST\nS: +OK\nS: 1 120\nS: 3 9223372036854775807 x\nS: .\nC: UIDL\nS: -ERR what?\nC: QUIT\nS: +OK bye\n", .acts = "Lq",
-          .told = "1:120: 3:9223372036854775807: " },
+        { OLD "C: LIST\nS: +OK\nS: 1 120\nS: 3 9223372036854775807 x\nS: .\nC: UIDL\nS: -ERR what?\nC: "
+              "QUIT\nS: +OK bye\n",
+          .acts = "Lq", .told = "1:120: 3:9223372036854775807: " },
         /* RFC 1939's own example of APOP */
-        { "S: +OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>\nC: CAPA\nS: -ERR what?\nC: APOP mrose c4c9334bac560ecc979e58001b3e22fb\nS: +OK in\n",
+        { "S: +OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>\nC: CAPA\nS: -ERR what?\nC: APOP mrose "
+          "c4c9334bac560ecc979e58001b3e22fb\nS: +OK in\n",
           .guarded = true },
-        { "S: +OK ready <1@a>\nC: CAPA\nS: -ERR what?\nC: APOP mrose *\nS: -ERR no\n", .guarded = true, .signed_in = -EREMOTEIO },
-        { "S: +OK ready <1@a>\nC: CAPA\nS: -ERR what?\nC: APOP mrose *\nS: -ERR no\nC: USER mrose\nS: +OK\nC: PASS tanstaaf\nS: +OK in\n" },
+        { "S: +OK ready <1@a>\nC: CAPA\nS: -ERR what?\nC: APOP mrose *\nS: -ERR no\n", .guarded = true,
+          .signed_in = -EREMOTEIO },
+        { "S: +OK ready <1@a>\nC: CAPA\nS: -ERR what?\nC: APOP mrose *\nS: -ERR no\nC: USER mrose\nS: "
+          "+OK\nC: PASS tanstaaf\nS: +OK in\n" },
         { "S: +OK ready\nC: CAPA\nS: -ERR what?\n", .guarded = true, .signed_in = -EACCES },
-        { "S: +OK ready\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: UTF8\nS: .\nC: UTF8\nS: +OK\nC: AUTH PLAIN *\nS: -ERR [IN-USE] \x1b[1mlocked\n",
+        { "S: +OK ready\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: UTF8\nS: .\nC: UTF8\nS: +OK\nC: AUTH PLAIN *\nS: "
+          "-ERR [IN-USE] \x1b[1mlocked\n",
           .signed_in = -EREMOTEIO, .said = " [1mlocked" },
-        { "S: +OK ready\nC: CAPA\nS: +OK\nS: STLS\nS: .\nC: STLS\nS: -ERR no\n", .tls = TLS_MUST, .opened = -EACCES },
+        { "S: +OK ready\nC: CAPA\nS: +OK\nS: STLS\nS: .\nC: STLS\nS: -ERR no\n", .tls = TLS_MUST,
+          .opened = -EACCES },
         { "S: -ERR go away\n", .opened = -ECONNREFUSED, .said = "go away" },
         { "S: * OK imap here\n", .opened = -EPROTO },
         { "text 10000 x\nS: \n", .opened = -EPROTO },
         { "S: +OK ready\nC: CAPA\nS: +OK\nlines 10000 AND SO ON\n", .opened = -EPROTO },
         /* lists that mean harm */
-        { PIPED "C: LIST\nC: UIDL\nS: +OK\nS: 1 1\nS: 2 2\nS: .\nS: +OK\nS: 2 b\nS: 1 a\nS: 7 x\nS: .\n", .acts = "L", .told = "1:1:a 2:2:b " },
-        { PIPED "C: LIST\nC: UIDL\nS: +OK\nS: 2 1\nS: 1 2\nS: .\nS: +OK\nS: .\n", .acts = "L", .acted = -EPROTO },
-        { PIPED "C: LIST\nC: UIDL\nS: +OK\nS: 1 1\nS: .\nS: +OK\nS: 1 a\x1b[2J\nS: .\n", .acts = "L", .acted = -EPROTO },
-        { PIPED "C: LIST\nC: UIDL\nS: +OK\nS: 1 99999999999999999999\nS: .\nS: +OK\nS: .\n", .acts = "L", .acted = -EPROTO },
+        { PIPED "C: LIST\nC: UIDL\nS: +OK\nS: 1 1\nS: 2 2\nS: .\nS: +OK\nS: 2 b\nS: 1 a\nS: 7 x\nS: .\n",
+          .acts = "L", .told = "1:1:a 2:2:b " },
+        { PIPED "C: LIST\nC: UIDL\nS: +OK\nS: 2 1\nS: 1 2\nS: .\nS: +OK\nS: .\n", .acts = "L",
+          .acted = -EPROTO },
+        { PIPED "C: LIST\nC: UIDL\nS: +OK\nS: 1 1\nS: .\nS: +OK\nS: 1 a\x1b[2J\nS: .\n", .acts = "L",
+          .acted = -EPROTO },
+        { PIPED "C: LIST\nC: UIDL\nS: +OK\nS: 1 99999999999999999999\nS: .\nS: +OK\nS: .\n", .acts = "L",
+          .acted = -EPROTO },
         { PIPED "C: LIST\nC: UIDL\nS: +OK\nlines 300000 1 1\n", .acts = "L", .acted = -EPROTO },
         /* letters */
-        { PIPED "C: RETR 1\nC: RETR 2\nC: RETR 3\nS: +OK\nS: a\nS: ..\nS: ...b\nS: .\nS: -ERR gone\nS: +OK\nS: .\n", .acts = "r", .acted = -EREMOTEIO,
-          .said = "gone", .told = "[1 a\r\n.\r\n..b\r\n] [3 ] " },
-        { OLD "C: RETR 1\nS: +OK\nS: .\nC: RETR 2\nS: +OK\nS: .\nC: RETR 3\nS: +OK\nS: half\n", .acts = "r", .acted = -ECONNRESET,
-          .told = "[1 ] [2 ] [3 half\r\n" },
-        { PIPED "C: DELE 1\nC: DELE 2\nC: DELE 3\nS: +OK\nS: -ERR no 2\nS: +OK\n", .acts = "d", .acted = -EREMOTEIO },
+        { PIPED
+          "C: RETR 1\nC: RETR 2\nC: RETR 3\nS: +OK\nS: a\nS: ..\nS: ...b\nS: .\nS: -ERR gone\nS: +OK\nS: .\n",
+          .acts = "r", .acted = -EREMOTEIO, .said = "gone", .told = "[1 a\r\n.\r\n..b\r\n] [3 ] " },
+        { OLD "C: RETR 1\nS: +OK\nS: .\nC: RETR 2\nS: +OK\nS: .\nC: RETR 3\nS: +OK\nS: half\n", .acts = "r",
+          .acted = -ECONNRESET, .told = "[1 ] [2 ] [3 half\r\n" },
+        { PIPED "C: DELE 1\nC: DELE 2\nC: DELE 3\nS: +OK\nS: -ERR no 2\nS: +OK\n", .acts = "d",
+          .acted = -EREMOTEIO },
         { PIPED "C: QUIT\nS: -ERR some are still there\n", .acts = "q", .acted = -EREMOTEIO },
         { PIPED "C: QUIT\n", .acts = "q", .acted = -ECONNRESET },
 };

@@ -1,5 +1,6 @@
 /* The keeper: SASL exchanges with a stranger's client, and signing. */
 #include "keeper_world.h"
+#include "proto/sasl_client.h"
 
 /* ---- SASL ---- */
 
@@ -86,6 +87,132 @@ static void sasl_clients(void *arg)
         assert_int_equal(keeper_exchanges(keeper), 0);
         gsasl_done(g);
         close_keeper();
+}
+
+/* The client that our own clients of SMTP, IMAP and POP3 share. */
+static void our_client(void *arg)
+{
+        static const struct {
+                const char *offered, *name, *password, *takes;
+                bool clear;
+                int made; /* sasl_client_new */
+                enum signin_result want;
+        } rows[] = {
+                { "PLAIN SCRAM-SHA-256-PLUS LOGIN SCRAM-SHA-256", "jill", "tumbling", "SCRAM-SHA-256", false,
+                  0, SIGNIN_OK },
+                { "SCRAM-SHA-256", "jill", "wrong", "SCRAM-SHA-256", false, 0, SIGNIN_NO },
+                { "plain scram-sha-1", "jill", "tumbling", "SCRAM-SHA-1", false, 0, SIGNIN_OK },
+                { "LOGIN PLAIN", "jill", "tumbling", "PLAIN", true, 0, SIGNIN_OK },
+                { "LOGIN PLAIN", "jill", "wrong", "PLAIN", true, 0, SIGNIN_NO },
+                { "LOGIN XPLAIN", "jill", "tumbling", "LOGIN", true, 0, SIGNIN_OK },
+                { "LOGIN PLAIN", "jill", "tumbling", NULL, false, -ENOPROTOOPT, SIGNIN_NO },
+                { "GSSAPI SCRAM-SHA-256-PLUS", "jill", "tumbling", NULL, true, -EACCES, SIGNIN_NO },
+        };
+        auto_buf struct buf ours = { 0 }, theirs = { 0 }, bytes = { 0 };
+
+        (void)arg;
+        people();
+        buf_init(&ours, SASL_TOKEN_MOST * 2);
+        buf_init(&theirs, SASL_TOKEN_MOST * 2);
+        buf_init(&bytes, SASL_TOKEN_MOST * 2);
+        for (size_t i = 0; i < LENGTH(rows); i++) {
+                struct sasl_client_who who = { .mechanisms = str_of(rows[i].offered),
+                                               .user = str_of(rows[i].name),
+                                               .password = str_of(rows[i].password),
+                                               .clear_allowed = rows[i].clear };
+                struct signin from_here = from("127.0.0.1", SCOPE_SMTP);
+                struct sasl_exchange x = { 0 };
+                enum signin_result r;
+                struct sasl_client *c;
+                bool has;
+
+                assert_int_equal(sasl_client_new(&c, &who), rows[i].made);
+                if (!c)
+                        continue;
+                assert_string_equal(sasl_client_mechanism(c), rows[i].takes);
+                assert_int_equal(sasl_client_step(c, S(""), &ours), 0);
+                has = sasl_client_begins(c);
+                buf_clear(&bytes);
+                assert_true(base64_get(&bytes, buf_str(&ours)));
+                r = keeper_sasl_start(front, &from_here, str_of(rows[i].takes), has ? buf_str(&bytes) : S(""),
+                                      has, &arena, &x);
+                while (r == SIGNIN_MORE) {
+                        if (has) {
+                                buf_clear(&theirs);
+                                base64_put(&theirs, x.token);
+                                assert_int_equal(sasl_client_step(c, buf_str(&theirs), &ours), 0);
+                        }
+                        has = true;
+                        buf_clear(&bytes);
+                        assert_true(base64_get(&bytes, buf_str(&ours)));
+                        r = keeper_sasl_step(front, buf_str(&bytes), &arena, &x);
+                }
+                assert_int_equal(r, rows[i].want);
+                if (r == SIGNIN_OK && x.token.n) {
+                        assert_false(sasl_client_done(c)); /* not before it has shown that it knows, too */
+                        buf_clear(&theirs);
+                        base64_put(&theirs, x.token);
+                        assert_int_equal(sasl_client_step(c, buf_str(&theirs), &ours), 0);
+                }
+                assert_int_equal(sasl_client_done(c), r == SIGNIN_OK || rows[i].clear);
+                sasl_client_free(&c);
+        }
+        close_keeper();
+}
+
+/* A server that would have us hash for hours, and one whose proof is wrong. */
+static void our_client_is_not_fooled(void *arg)
+{
+        static const char *const challenges[] = {
+                "r=",
+                "",
+                "e=other-error",
+                "r=x,s=AAAA,i=4096",
+                "r=x,s=AAAA,i=2000001",
+                "r=x,s=AAAA,i=99999999999999999999",
+                "!",
+        };
+        struct sasl_client_who who = { .mechanisms = S("SCRAM-SHA-256"),
+                                       .user = S("jill"),
+                                       .password = S("x") };
+        auto_buf struct buf ours = { 0 }, theirs = { 0 }, bytes = { 0 };
+        struct sasl_client *c;
+
+        (void)arg;
+        buf_init(&ours, SASL_TOKEN_MOST * 2);
+        buf_init(&theirs, SASL_TOKEN_MOST * 2);
+        buf_init(&bytes, SASL_TOKEN_MOST * 2);
+        for (size_t i = 0; i < LENGTH(challenges); i++) {
+                assert_int_equal(sasl_client_new(&c, &who), 0);
+                assert_int_equal(sasl_client_step(c, S(""), &ours), 0);
+                buf_clear(&theirs);
+                base64_put(&theirs, str_of(challenges[i]));
+                assert_int_equal(
+                    sasl_client_step(c, challenges[i][0] == '!' ? S("!") : buf_str(&theirs), &ours),
+                    -EBADMSG);
+                assert_false(sasl_client_done(c));
+                sasl_client_free(&c);
+        }
+        /* our own nonce, so that only the work it asks for is wrong; then a good one, and a proof that is none */
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(sasl_client_new(&c, &who), 0);
+                assert_int_equal(sasl_client_step(c, S(""), &ours), 0);
+                buf_clear(&bytes);
+                assert_true(base64_get(&bytes, buf_str(&ours)));
+                struct str nonce = str_from_at(buf_str(&bytes), str_search(buf_str(&bytes), S("r=")));
+                struct buf said = { 0 };
+
+                buf_init(&said, 1000);
+                buf_printf(&said, PRS "y,s=AAAA,i=%u", STR(nonce), i ? 4096 : SASL_WORK_MOST + 1);
+                buf_clear(&theirs);
+                base64_put(&theirs, buf_str(&said));
+                buf_free(&said);
+                assert_int_equal(sasl_client_step(c, buf_str(&theirs), &ours), i ? 0 : -EBADMSG);
+                if (i)
+                        assert_int_equal(sasl_client_step(c, S("dj1BQUFB"), &ours), -EBADMSG);
+                assert_false(sasl_client_done(c));
+                sasl_client_free(&c);
+        }
 }
 
 static enum signin_result start_sasl(const char *mechanism, struct str initial, bool has, const char *binding,
@@ -194,6 +321,8 @@ int main(void)
 {
         static const struct unit all[] = {
                 { "sasl_clients", sasl_clients },
+                { "our_client", our_client },
+                { "our_client_is_not_fooled", our_client_is_not_fooled },
                 { "sasl_by_hand", sasl_by_hand },
                 { "signs", signs },
         };

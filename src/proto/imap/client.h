@@ -55,7 +55,8 @@ struct imap_client_how {
         const char *host;
         enum tls_need tls;
         const struct tls_wanted *want;
-        struct tls_found *found; /* what the handshake found, also when that was refused; NULL: not asked for */
+        struct tls_found
+            *found; /* what the handshake found, also when that was refused; NULL: not asked for */
         struct conn_tap *tap;
         nsec patience;       /* 0: 60 s */
         bool no_compress;    /* else where it is offered, and the peer is another machine */

@@ -76,7 +76,7 @@ void client_skip_rest(struct imap_client *c); /* of the response */
 int client_finish(struct imap_client *c, const struct client_ask *ask,
                   struct imap_answer *answer); /* the oldest command's */
 int client_command(struct imap_client *c, const struct client_ask *ask, struct imap_answer *answer,
-               const char *format, ...) __attribute__((format(printf, 4, 5)));
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* "+ ..." has come: 1, and its text is in c->in; else it is finished. */
 int client_go_on(struct imap_client *c, const struct client_ask *ask, struct imap_answer *answer);
 /* What stands behind OK, NO, BAD, BYE. */
