@@ -145,6 +145,9 @@ static int answer_of_last(struct ftp_client *c, struct ftp_answer *a)
         return rc < 0 ? rc : ftpc_judge(c, a);
 }
 
+__attribute__((format(printf, 4, 0))) static int vask(struct ftp_client *c, struct ftp_answer *a, bool secret,
+                                                      const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
 static int vask(struct ftp_client *c, struct ftp_answer *a, bool secret, const char *format, va_list args)
 {
         bool outer = ftpc_begin(c);
