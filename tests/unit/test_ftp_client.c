@@ -254,6 +254,98 @@ static void stopped_early(void *arg)
         close_client(&c);
 }
 
+/* ---- taken up again ---- */
+
+/* MODE B: at the last marker, by the server's word for it and our own state. */
+static void markers(void *arg)
+{
+        static const struct coding table[] = {
+                { .type = TYPE_IMAGE, .mode = MODE_BLOCK },
+                { .type = TYPE_ASCII, .mode = MODE_BLOCK },
+                { .type = TYPE_ASCII, .mode = MODE_COMPRESSED, .structure = STRUCTURE_RECORD },
+        };
+        struct world *w = arg;
+        auto_buf struct buf bytes = { 0 };
+
+        buf_init(&bytes, 6000000);
+        while (bytes.n < 5000000)
+                buf_printf(&bytes, "line %zu went up the hill\n", bytes.n);
+        for (size_t i = 0; i < 2 * LENGTH(table); i++) {
+                struct ftp_client *c = open_client(w);
+                struct coding how = table[i / 2];
+                struct stopping s = { c, 3500000, true };
+                bool put = i % 2;
+                struct ftp_transfer t = { .move = put ? FTP_PUT : FTP_GET,
+                                          .remote = put ? "b" : "a",
+                                          .file = file_of(put ? buf_str(&bytes) : S("")),
+                                          .progress = stop_at,
+                                          .context = &s };
+
+                put_bytes(c, "a", buf_str(&bytes));
+                how.byte_size = 8;
+                ftp_client_coding(c, &how);
+                must(ftp_client_transfer(c, &t) == -ECANCELED);
+                if (!t.marker[0] || !t.marker_ours[0])
+                        die("%zu: no marker after %llu", i, (unsigned long long)t.bytes);
+                close_client(&c);
+                c = open_client(w); /* another session: nothing is needed but the file and the markers */
+                ftp_client_coding(c, &how);
+                t.progress = NULL;
+                went(ftp_client_transfer(c, &t), &t);
+                must(times_heard("C: REST ") == 1 && t.bytes < 4500000);
+                ftp_client_coding(c, &(struct coding){ .type = TYPE_IMAGE, .byte_size = 8 });
+                if (put)
+                        get_bytes(c, "b", buf_str(&bytes));
+                else
+                        holds(t.file, buf_str(&bytes));
+                close(t.file);
+                close_client(&c);
+        }
+}
+
+static void cut_at(void *context, uint64_t bytes)
+{
+        struct stopping *s = context;
+
+        if (bytes >= s->at && s->once) {
+                s->once = false;
+                conn_fail(ftp_client_conn(s->c));
+                if (bytes > 1000000)
+                        stream_cancel(s->c->data->stream);
+        }
+}
+
+/* The connection breaks at any moment: with a new one it goes on where it was. */
+static void broken(void *arg)
+{
+        struct world *w = arg;
+        struct ftp_client *c = open_client(w);
+        auto_buf struct buf bytes = { 0 };
+
+        fill(&bytes, 3000000, 9);
+        put_bytes(c, "a", buf_str(&bytes));
+        for (uint64_t at = 1; at < bytes.n; at += 400000) {
+                struct stopping s = { c, at, true };
+                struct ftp_transfer t = { .move = FTP_GET,
+                                          .remote = "a",
+                                          .file = file_of(S("")),
+                                          .progress = cut_at,
+                                          .context = &s };
+
+                must(ftp_client_transfer(c, &t) == -ECONNRESET);
+                must(ftp_client_ask(c, &t.answer, "NOOP") == -ECONNRESET);
+                close_client(&c);
+                c = open_client(w);
+                t.offset += t.bytes;
+                s.c = c;
+                if (t.offset < bytes.n)
+                        went(ftp_client_transfer(c, &t), &t);
+                holds(t.file, buf_str(&bytes));
+                close(t.file);
+        }
+        close_client(&c);
+}
+
 /* ---- many ---- */
 
 enum { MANY = 120 };
@@ -431,6 +523,8 @@ TEST(one_connection)
 TEST(parts)
 TEST(stopped)
 TEST(stopped_early)
+TEST(markers)
+TEST(broken)
 TEST(many)
 TEST(entries)
 
@@ -440,6 +534,7 @@ int main(void)
                 cmocka_unit_test(test_conversation),   cmocka_unit_test(test_codings),
                 cmocka_unit_test(test_one_connection), cmocka_unit_test(test_parts),
                 cmocka_unit_test(test_stopped),        cmocka_unit_test(test_stopped_early),
+                cmocka_unit_test(test_markers),        cmocka_unit_test(test_broken),
                 cmocka_unit_test(test_many),           cmocka_unit_test(test_entries),
         };
 

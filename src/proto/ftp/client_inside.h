@@ -115,6 +115,7 @@ bool ftpc_keeps(const struct coding *c); /* MODE B and C: the connection stays *
 bool ftpc_counts_octets(const struct coding *c);
 
 /* client_transfer.c */
+void ftpc_note_mark(struct ftp_transfer *t, struct str text); /* of a 110 */
 /* TYPE, STRU, MODE as `want`, where they are not so. */
 int ftpc_coding(struct ftp_client *c, const struct coding *want, struct ftp_answer *a);
 void ftpc_move_init(struct ftpc_move *m, struct ftp_client *c, struct ftp_transfer *t,

@@ -172,6 +172,8 @@ int ftpc_reply(struct ftp_client *c, struct ftp_answer *a, nsec deadline, bool c
                 }
                 if (rc != 0)
                         return rc;
+                if (a->code == 110 && c->transfer && c->transfer->move != FTP_GET)
+                        ftpc_note_mark(c->transfer, str_of(a->text));
                 if (a->code < 200) {
                         if (!c->stale)
                                 return 0;

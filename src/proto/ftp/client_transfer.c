@@ -90,7 +90,7 @@ static bool told_size(struct str text, uint64_t *size)
 }
 
 /* "110 MARK yyyy = mmmm": yyyy is the sender's -- ours -- and mmmm the server's. */
-static void note_mark(struct ftp_transfer *t, struct str text)
+void ftpc_note_mark(struct ftp_transfer *t, struct str text)
 {
         struct str ours, word;
 
@@ -126,8 +126,6 @@ static void note_preliminary(struct ftpc_move *m, const struct ftp_answer *a)
         struct str text = str_of(a->text);
         bool get = m->t->move == FTP_GET;
 
-        if (a->code == 110 && !get)
-                note_mark(m->t, text);
         if (get && (a->code == 150 || a->code == 125) && ftpc_counts_octets(&m->coding) &&
             told_size(text, &m->told) && !m->at)
                 m->t->size = m->told;
