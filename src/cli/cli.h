@@ -31,6 +31,7 @@ int verb_watch(int argc, char **argv);
 int verb_talk(int argc, char **argv);
 int verb_mx(int argc, char **argv);
 int verb_trace(int argc, char **argv);
+int verb_mail(int argc, char **argv);
 int verb_ftp(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_manual(int argc, char **argv);

@@ -106,6 +106,21 @@ const struct verb verbs[] = {
           "--no-tls, --tls-at-once, --insecure any certificate will do, --ca FILE, --active, --times files keep their time,\n"
           "--rate BYTES[k|m|g], --trace FILE keeps the conversation. TLS is used where it is offered, but not to this machine.\n"
           "With commands on stdin the exit code is that of the first that failed (not of `-command`)." },
+        { "mail", verb_mail,
+          "mail [--account ADDRESS] [add ADDRESS | accounts | remove ADDRESS | sync [FOLDER]... | folders]\n"
+          "mail list [FOLDER] [PATTERN] [--limit N] [--sort ORDER] | search PATTERN [FOLDER]\n"
+          "mail read [FOLDER] UID [--raw|--headers|--html] [--peek] | save [FOLDER] UID [PART|all] [--to DIR]\n"
+          "mail reply|forward [FOLDER] UID [--all] [--quote] [--attached] [--body FILE] [--edit]\n"
+          "mail send [--to A] [--cc A] [--bcc A] [--subject S] [--attach FILE] [--body FILE] | outbox [flush]\n"
+          "mail flag [FOLDER] UIDS +FLAG|-FLAG... | move [FOLDER] UIDS TO | delete [FOLDER] UIDS [--purge]",
+          "reads and writes mail: the screen, or single commands\n"
+          "Accounts of other servers by IMAP or POP3, from a copy on this machine that sync brings in step; add finds the\n"
+          "servers of an address and tries them. With --dir D --account ADDRESS, on the server itself, straight from the store.\n"
+          "The account is the first that was added. FOLDER is INBOX; --folder F says one that looks like a number. UIDS: 3,5:9.\n"
+          "PATTERN: words, or mutt's ~f ~t ~s ~b ~d ~z ~N ~F and others. ORDER: arrived threads date from subject size, -date\n"
+          "the other way. send without options takes a letter with its header from stdin; FILE - is stdin. add also takes\n"
+          "--incoming URL, --outgoing URL, --name NAME, --password-command C, --save-password; sync --yes does not ask.\n"
+          "docs/mail-commands.md has all of it, with the JSON." },
         { "watch", verb_watch,
           "watch [--address LIST] [--account NAME] [--protocol smtp|pop3|imap|ftp] [--session ID] [--save FILE]",
           "the conversations of the running server, line by line as they pass\n"

@@ -102,7 +102,7 @@ static void server_put(struct buf *out, const struct login *l, bool outgoing)
 
 /* ---- the file ---- */
 
-static void login_free(struct login *l)
+void login_free(struct login *l)
 {
         char *all[] = { l->address,          l->name,          l->incoming.host, l->incoming.user,
                         l->outgoing.host,    l->outgoing.user, l->folder,        l->password,
@@ -167,7 +167,7 @@ static void set_path(char **to, struct str value)
         set(to, buf_str(&path));
 }
 
-static bool set_key(struct login *l, struct str key, struct str value)
+bool login_set(struct login *l, struct str key, struct str value)
 {
         if (str_eq(key, S("name")))
                 set(&l->name, value);
@@ -239,7 +239,7 @@ static int parse(struct logins *l, struct str text, struct buf *why)
                         continue;
                 }
                 str_cut(&line, '=', &key);
-                if (!one || !set_key(one, str_trim(key), str_trim(line))) {
+                if (!one || !login_set(one, str_trim(key), str_trim(line))) {
                         buf_printf(why, "%s, line %u: this means nothing here: " PRS, l->path, number,
                                    STR(str_sub(str_trim(key), 0, 60)));
                         return -EINVAL;

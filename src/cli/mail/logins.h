@@ -47,5 +47,17 @@ struct login *logins_find(struct logins *l, const char *address); /* NULL addres
 [[nodiscard]] int logins_remove(struct logins *l, const char *address, struct buf *why);
 /* The password: of the file, the command, or asked. false: said why. Kept for the run. */
 bool login_password(struct login *l, const char **password);
-/* Fills incoming and outgoing from the address; *why says what was tried. Network; waits. */
-[[nodiscard]] int login_discover(struct login *l, struct buf *why);
+/* A line of a section: "incoming", "imaps://bob@mail.hill.com". false: it means nothing. */
+[[nodiscard]] bool login_set(struct login *l, struct str key, struct str value);
+void login_free(struct login *l); /* what it holds */
+/* Fills incoming and outgoing from the address, as far as they are empty; *why says what was tried. Network; waits. resolver: as in net/dns.h; NULL:
+ * the system's. foreign: an answer of DNS that nobody has signed names a host outside of the domain (RFC 6186 §6): a person should say yes before a
+ * password goes there. 0; -ENOENT: no incoming server was found. */
+struct login_found {
+        const char *incoming, *outgoing; /* found by: "SRV", "autoconfig", "name"; NULL: not found */
+        bool foreign;
+};
+[[nodiscard]] int login_discover(struct login *l, const char *resolver, struct login_found *found,
+                                 struct buf *why);
+/* Connects to both servers, and signs in to the incoming one. 0, or *why. Waits. */
+[[nodiscard]] int login_try(struct login *l, struct buf *why);

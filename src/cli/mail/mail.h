@@ -3,7 +3,7 @@
  * there is a network again. So it opens at once, works in a train, searches by the index, and threads and MIME are those of the server's code.
  * On the server itself the account is opened where it lies, and there is nothing to bring together.
  *
- *   mail.c        the verb: which account, which command      mail_*.c      single commands: list read search save reply send ...
+ *   mail.c        the verb: which account, which command      command_*.c   single commands: list read search save reply send ... (command.h)
  *   logins.h      accounts of other servers: the file, discovery by RFC 6186 and autoconfig, passwords
  *   copy.h        an account's letters on this machine; changes   sync.h    copy and server brought together: IMAP, POP3
  *   view.h        a folder as rows: sorted, threaded, limited     letter.h  a letter as a person reads it

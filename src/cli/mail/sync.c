@@ -68,7 +68,7 @@ static int pass(struct work *w, const struct str *only, size_t n)
         int rc = 0;
 
         if (w->login->how == INCOMING_POP3) {
-                rc = pop3_pass(w);
+                rc = pop3_sync(w);
         } else {
                 if (!w->imap)
                         rc = imap_begin(w);

@@ -87,7 +87,7 @@ uint64_t letter_identity(struct str header);
 [[nodiscard]] int letter_identity_here(struct work *w, uint32_t letter, uint64_t *identity);
 
 /* sync_pop3.c */
-[[nodiscard]] int pop3_pass(struct work *w);
+[[nodiscard]] int pop3_sync(struct work *w);
 
 /* "1:3,7" of ascending uids, at most `most` bytes; *at moves on. */
 void uid_set(struct buf *out, const uint32_t *uids, size_t n, size_t *at, size_t most);

@@ -269,7 +269,7 @@ static int exchange(struct popping *p, struct arena *a)
         return rc;
 }
 
-int pop3_pass(struct work *w)
+int pop3_sync(struct work *w)
 {
         struct popping *p = mem_new(struct popping);
         struct arena auto_arena a;

@@ -1,0 +1,134 @@
+/* Do the servers of a section let us in? */
+#include "cli/mail/logins.h"
+#include "cli/reach.h"
+#include "proto/imap/client.h"
+#include "proto/pop3/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DIAL_PATIENCE (30 * SECOND)
+
+struct trying {
+        struct login *login;
+        const struct login_server *server;
+        bool outgoing;
+        const char *password;
+        struct known known;
+        struct buf *why;
+};
+
+static int imap(struct trying *t, struct conn *conn, struct tls_found *found, char said[512])
+{
+        struct imap_client_how how = {
+                .host = t->server->host, .tls = t->server->tls, .want = &t->known.want, .found = found
+        };
+        struct imap_answer answer = { 0 };
+        struct imap_client *c = NULL;
+        int rc = imap_client_open(&c, conn, &how, &answer);
+
+        if (rc == 0)
+                rc = imap_client_login(c, t->server->user, t->password, &answer);
+        snprintf(said, 512, "%s", answer.text);
+        if (c)
+                imap_client_close(&c, in_seconds(3));
+        return rc;
+}
+
+static int pop3(struct trying *t, struct conn *conn, struct tls_found *found, char said[512])
+{
+        struct pop3_client_how how = {
+                .host = t->server->host, .tls = t->server->tls, .want = &t->known.want, .found = found
+        };
+        struct pop3_answer answer = { 0 };
+        struct pop3_client *c = NULL;
+        int rc = pop3_client_open(&c, conn, &how, &answer);
+
+        if (rc == 0)
+                rc = pop3_client_login(c, t->server->user, t->password, &answer);
+        snprintf(said, 512, "%s", answer.text);
+        if (c)
+                pop3_client_drop(&c);
+        return rc;
+}
+
+static int smtp(struct trying *t, struct conn *conn, struct tls_found *found, char said[512])
+{
+        bool sign_in = *t->server->user && t->server->port != 25;
+        struct smtp_client_how how = { .host = "localhost",
+                                       .tls = t->server->tls,
+                                       .want = &t->known.want,
+                                       .found = found,
+                                       .user = str_of(sign_in ? t->server->user : ""),
+                                       .password = str_of(sign_in ? t->password : "") };
+        struct smtp_answer answer = { 0 };
+        struct smtp_client *c = NULL;
+        struct arena auto_arena a;
+        int rc;
+
+        arena_init(&a, 1 << 20);
+        rc = smtp_client_open(&c, conn, &how, &a, &answer);
+        snprintf(said, 512, PRS, STR(answer.text));
+        if (c)
+                smtp_client_close(&c, in_seconds(3));
+        return rc;
+}
+
+static int once(struct trying *t, bool *again)
+{
+        struct tls_found found = { 0 };
+        char said[512] = "";
+        struct conn *conn;
+        int rc = reach(t->server->host, t->server->port, now() + DIAL_PATIENCE, &conn, t->why);
+
+        if (rc < 0)
+                return rc;
+        if (t->outgoing)
+                rc = smtp(t, conn, &found, said);
+        else if (t->login->how == INCOMING_POP3)
+                rc = pop3(t, conn, &found, said);
+        else
+                rc = imap(t, conn, &found, said);
+        if (rc == 0)
+                return 0;
+        if (*again && rc == -EACCES && *found.why) {
+                *again = known_asked(&t->known, &found);
+                if (*again)
+                        return rc;
+        }
+        *again = false;
+        buf_printf(t->why, "%s: %s", t->server->host, *said ? said : *found.why ? found.why : strerror(-rc));
+        return rc;
+}
+
+static int try_one(struct trying *t)
+{
+        bool again = true;
+        int rc;
+
+        known_want(&t->known, t->server->host, t->server->port, KNOWN_ASK, NULL);
+        rc = once(t, &again);
+        if (rc < 0 && again && !t->why->n) {
+                again = false;
+                rc = once(t, &again);
+        }
+        return rc;
+}
+
+int login_try(struct login *l, struct buf *why)
+{
+        struct trying t = { .login = l, .server = &l->incoming, .why = why };
+        int rc;
+
+        if (!login_password(l, &t.password)) {
+                buf_puts(why, S("there is no password"));
+                return -EACCES;
+        }
+        rc = try_one(&t);
+        if (rc < 0 || l->by_send || !l->outgoing.host)
+                return rc;
+        t.server = &l->outgoing;
+        t.outgoing = true;
+        return try_one(&t);
+}
