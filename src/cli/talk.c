@@ -21,11 +21,11 @@ const struct service *service_named(struct str name)
         return NULL;
 }
 
-/* A demo's ports are the usual ones and its base: 10000, or what it was told. */
+/* A demo has the usual ports and 10000, unless it was told another base: then the greeting has to say what it is. */
 const struct service *service_at(unsigned port)
 {
         for (size_t i = 0; i < SERVICES; i++)
-                if (services[i].port == port || (port >= 10000 && port % 1000 == services[i].port))
+                if (services[i].port == port || services[i].port + 10000 == port)
                         return &services[i];
         return NULL;
 }
@@ -96,24 +96,43 @@ static int read_line(struct line *l, int argc, char **argv)
         return 0;
 }
 
-/* HOST and SERVICE; both or, for a replay, neither. */
+/* PORT, SERVICE or SERVICE:PORT */
+static const struct service *read_service(struct str text, unsigned *port)
+{
+        struct str name = text;
+        const struct service *s;
+        uint64_t n = 0;
+
+        if (!str_u64(text, &n)) {
+                bool own = str_find(text, ':') != STR_NONE;
+
+                str_cut(&text, ':', &name);
+                s = service_named(name);
+                if (own && (!str_u64(text, &n) || !n))
+                        return NULL;
+                n = s && !own ? s->port : n;
+        } else {
+                s = service_at((unsigned)n);
+        }
+        *port = n <= 65535 ? (unsigned)n : 0;
+        return s;
+}
+
+/* HOST and where there; both or, for a replay, neither. */
 static int where(struct line *l)
 {
         const struct service *s;
-        uint64_t port;
 
         if (!l->count && l->replay)
                 return 0;
         if (l->count != 2)
                 return usage(NULL, NULL);
         l->how.host = l->words[0];
-        s = service_named(str_of(l->words[1]));
-        if (!s && (!str_u64(str_of(l->words[1]), &port) || !port || port > 65535))
+        s = read_service(str_of(l->words[1]), &l->how.port);
+        if (!l->how.port || (!s && str_find(str_of(l->words[1]), ':') != STR_NONE))
                 return usage(
                     l->words[1],
                     "neither a port nor smtp, submission, pop3, imap, ftp or one of these with an s");
-        l->how.port = s ? s->port : (unsigned)port;
-        s = s ? s : service_at(l->how.port);
         if (s) {
                 l->how.protocol = s->protocol;
                 l->how.tls = l->how.tls || s->tls;

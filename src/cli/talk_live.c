@@ -66,7 +66,7 @@ static void send_line(struct talk *t, struct str line)
         bool password = !t->follow.answer && !t->follow.auth;
 
         follow_typed(&t->follow, line, &typed);
-        password = password && !t->follow.auth;
+        password = password && !t->follow.auth && !str_istarts(line, S("AUTH"));
         if (!t->person) {
                 struct buf auto_buf shown = { 0 };
 
@@ -223,8 +223,6 @@ static void listen_to(void *arg)
         enum got got = GOT_CALLED;
         struct str line;
 
-        if (t->how->tls)
-                shake_hands(t);
         while (got != GOT_END && !(t->input_ended && answered(t)) && conn_ok(t->conn)) {
                 send_queue(t);
                 got = conn_line(t->conn, &line, TALK_LINE_MOST, now() + LOOK);
@@ -243,6 +241,9 @@ static void listen_to(void *arg)
                         t->rc = EX_TEMPFAIL;
         } else {
                 saved_directive(t->saved, conn_ok(t->conn) ? "expect-close" : "close");
+                if (!t->rc && !t->person &&
+                    (t->queue.n || (t->follow.due && t->follow.protocol != TALK_UNKNOWN)))
+                        t->rc = EX_PROTOCOL; /* not all was answered */
                 dim(t, "", "the connection is closed");
         }
         fflush(stdout);
@@ -272,10 +273,13 @@ static bool may_be_kept(void *context, struct str line)
 /* Lines until the end of input, or of the connection. */
 static void type(struct talk *t)
 {
-        bool interrupted = false;
+        bool interrupted = false, twice = false;
         const char *line;
 
         while (!t->ended && (line = prompt_line(t->prompt, &interrupted))) {
+                if (interrupted && twice)
+                        break;
+                twice = interrupted;
                 if (interrupted)
                         continue;
                 buf_puts(&t->queue, str_of(line));
@@ -294,14 +298,18 @@ static int converse(struct talk *t)
 
         t->typist = fiber_self();
         t->began = now();
-        t->prompt = prompt_new(&prompt);
         conn_park_after(t->conn, -1);
         follow_begin(&t->follow, t->how->protocol);
+        if (t->how->tls) /* before anybody types: a question may be asked */
+                shake_hands(t);
+        if (!conn_ok(t->conn))
+                return t->rc;
+        t->prompt = prompt_new(&prompt);
         if (fiber_spawn("talk", listen_to, t) < 0)
                 return EX_OSERR;
         type(t);
         t->input_ended = true;
-        t->end = in_seconds(ANSWER_PATIENCE);
+        t->end = t->person ? now() + QUIET : in_seconds(ANSWER_PATIENCE);
         t->last_heard = now();
         if (!t->ended)
                 conn_call(t->conn);

@@ -79,7 +79,8 @@ const struct verb verbs[] = {
           "talk HOST PORT|SERVICE [--tls] [--explain] [--dot-stuff] [--save FILE] [--ca FILE | --insecure]\n"
           "talk --replay FILE [HOST PORT|SERVICE]",
           "a conversation with a server, typed by hand\n"
-          "SERVICE: smtp, submission, pop3, imap, ftp, or submissions, pop3s, imaps, ftps (TLS at once, as with --tls).\n"
+          "SERVICE: smtp, submission, pop3, imap, ftp, or submissions, pop3s, imaps, ftps (TLS at once, as with --tls);\n"
+          "SERVICE:PORT where it has another port than usual.\n"
           "STARTTLS, STLS and AUTH TLS are followed by the handshake. --explain: what each reply means. --dot-stuff: in\n"
           "a letter a dot at the begin of a line is doubled. --save: the conversation as a dialog test, without secrets.\n"
           "--replay: plays one and says where the server differs; exit code 65 if it does. Lines may come from stdin." },

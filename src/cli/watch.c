@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/control.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -98,6 +99,31 @@ static int run(struct tool *t, struct watching *w, struct str account)
         return watch_finish(w) < 0 ? EX_IOERR : rc;
 }
 
+/* Before we become the folder's owner, who may not write where the file shall be. */
+static int open_saved(struct tool *t, struct watching *w)
+{
+        if (!w->save)
+                return 0;
+        w->save_fd = open(w->save, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (w->save_fd >= 0)
+                return 0;
+        tool_fail(t, -errno, str_of(w->save), NULL);
+        return EX_CANTCREAT;
+}
+
+static int enter(struct tool *t, struct watching *w)
+{
+        const char *path = NULL;
+        int rc = t->count ? tool_usage(t) : tool_find(t, &path);
+
+        if (rc)
+                return rc;
+        if (!path)
+                return tool_fail(t, -EINVAL, S("which folder?"), "say --dir D or --config F");
+        rc = open_saved(t, w);
+        return rc ? rc : tool_enter(t, path);
+}
+
 int verb_watch(int argc, char **argv)
 {
         static struct watching w;
@@ -107,17 +133,11 @@ int verb_watch(int argc, char **argv)
                 { "session", &session, NULL }, { "save", &w.save, NULL },     { 0 },
         };
         static struct tool t;
-        static char here[4096];
-        int rc;
+        int rc = tool_options(&t, argc, argv, options);
 
-        if (!getcwd(here, sizeof(here)))
-                here[0] = 0;
-        rc = tool_begin(&t, argc, argv, options);
-        if (rc == 0 && t.count)
-                rc = tool_usage(&t);
+        rc = rc ? rc : enter(&t, &w);
         if (rc == 0) {
                 w.json = t.json;
-                w.folder = here;
                 w.wanted = (struct tap_wanted){ .address = str_of(address),
                                                 .protocol = str_of(protocol),
                                                 .session = str_of(session) };

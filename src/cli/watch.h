@@ -19,7 +19,7 @@ struct watched {
 struct watching {
         struct tap_wanted wanted;
         const char *save;     /* one conversation, as a dialog; NULL: none */
-        const char *folder;   /* where we were called: save may be relative to it */
+        int save_fd;          /* opened before we became the folder's owner, who may not write there */
         bool json, finished;  /* finished: it is written */
         int failed;           /* -errno of that */
         struct watched *list; /* by number */

@@ -3,7 +3,6 @@
 #include "cli/watch.h"
 #include "proto/transcript.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -89,25 +88,16 @@ void dialog_record(struct watched *c, const struct tap_record *r)
 
 int dialog_write(const struct watching *w, const struct watched *c)
 {
-        const char *path = w->save;
-        char room[6000];
-        int fd, rc = 0;
+        int rc = 0;
 
-        if (path[0] != '/') {
-                snprintf(room, sizeof(room), "%s/%s", w->folder, path);
-                path = room;
-        }
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
         for (size_t at = 0; at < c->dialog.n && rc == 0;) {
-                ssize_t n = write(fd, c->dialog.p + at, c->dialog.n - at);
+                ssize_t n = write(w->save_fd, c->dialog.p + at, c->dialog.n - at);
 
                 if (n < 0 && errno != EINTR)
                         rc = -errno;
                 at += n > 0 ? (size_t)n : 0;
         }
-        if (close(fd) < 0 && rc == 0)
+        if (close(w->save_fd) < 0 && rc == 0)
                 rc = -errno;
         return rc == 0 && c->dialog.full ? -EFBIG : rc;
 }

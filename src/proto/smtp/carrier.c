@@ -49,17 +49,18 @@ struct carrying {
 static void tell(struct carrying *c, enum tap_what what, char from, struct str text, uint64_t number)
 {
         struct taps *taps = c->lane->dispatch->how.taps;
-        struct tap_record r = { .what = what,
-                                .from = from,
-                                .outgoing = true,
-                                .session = str_of(c->id),
-                                .protocol = c->way.route.kind == ROUTE_LMTP ? S("lmtp") : S("smtp"),
-                                .text = text,
-                                .peer = c->at,
-                                .number = number };
 
-        if (taps_on(taps))
-                taps_tell(taps, &r);
+        if (!taps_on(taps))
+                return;
+        taps_tell(taps,
+                  &(struct tap_record){ .what = what,
+                                        .from = from,
+                                        .outgoing = true,
+                                        .session = str_of(c->id),
+                                        .protocol = c->way.route.kind == ROUTE_LMTP ? S("lmtp") : S("smtp"),
+                                        .text = text,
+                                        .peer = c->at,
+                                        .number = number });
 }
 
 static void new_id(struct carrying *c)

@@ -1,0 +1,260 @@
+"""pail watch: who sees what, that nothing secret is in it, that a slow watcher holds up nobody, and that roles notice its end."""
+import imaplib
+import json
+import os
+import poplib
+import signal
+import smtplib
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from pail import PAIL, Pail, until
+
+RUNNER = os.path.join(os.path.dirname(os.path.abspath(PAIL)), 'tests', 'dialog', 'dialog')
+
+
+class Watch:
+    def __init__(self, demo, *options):
+        self.process = subprocess.Popen([PAIL, 'watch', '--dir', demo.folder, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip('\n'))
+
+    def __enter__(self):
+        until('it watches', lambda: '# watching; Ctrl-C ends it' in self.lines)
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(20)
+        self.reader.join(20)
+        self.errors = self.process.stderr.read()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def sees(self, *wanted):
+        for text in wanted:
+            until(f'{text!r} is seen in {self.lines}', lambda: any(text in line for line in self.lines))
+
+
+def pop3(demo, user='bob', password='hungry'):
+    p = poplib.POP3('127.0.0.4', demo.base + 110)
+    p.user(user)
+    p.pass_(password)
+    p.stat()
+    p.retr(1)
+    p.quit()
+
+
+def test_lines_as_they_pass_without_secrets(demo):
+    with Watch(demo) as w:
+        pop3(demo)
+        w.sees('# 1: closed')
+    text = '\n'.join(w.lines)
+    assert 'C: USER bob\nS: +OK' in text and 'C: PASS ****\nS: +OK' in text
+    assert 'C: RETR 1\nS: +OK 498 octets\n# S: 498 octets\nS: .\n' in text
+    assert 'hungry' not in text and 'ketchup' not in text.lower()
+    assert w.process.returncode == 0
+
+
+def test_under_tls_and_all_ways_to_say_a_secret(demo):
+    with Watch(demo) as w:
+        i = imaplib.IMAP4('127.0.0.1', demo.base + 143)
+        i.starttls()
+        i.login('jill', 'tumbling')
+        i.append('INBOX', None, None, b'Subject: deep secret\r\n\r\nbody\r\n')
+        i.select()
+        i.fetch('1', '(BODY[])')
+        i.logout()
+        with smtplib.SMTP_SSL('127.0.0.1', demo.base + 465) as s:
+            s.login('jack', 'crown')
+            s.sendmail('jack@town.com', ['jill@hill.com'], 'Subject: deep secret\r\n\r\nbody\r\n')
+        for mechanism in ('LOGIN', 'PLAIN'):
+            with smtplib.SMTP_SSL('127.0.0.1', demo.base + 465) as s:
+                s.ehlo()
+                s.user, s.password = 'jack', 'crown'
+                s.auth(mechanism, getattr(s, 'auth_' + mechanism.lower()), initial_response_ok=False)
+        w.sees('C: QUIT')
+        until('all are closed', lambda: sum(line.endswith(': closed') for line in w.lines) == 4)
+    text = '\n'.join(w.lines)
+    assert '# 1: TLSv1.3' in text and '# 1: submissions from 127.0.0.1' in text
+    assert 'C: ****' in text and 'C: AUTH PLAIN' in text
+    for secret in ('tumbling', 'crown', 'deep secret', 'Y3Jvd24', 'AGphY2sAY3Jvd24'):
+        assert secret not in text, secret
+
+
+def test_only_what_was_asked_for(demo):
+    with Watch(demo, '--account', 'bob') as bobs, Watch(demo, '--protocol', 'imap') as imaps, \
+            Watch(demo, '--address', '127.0.0.9') as nobodys, Watch(demo, '--address', '127.0.0.4,::1') as at_hamburger:
+        pop3(demo)
+        pop3(demo, 'jill', 'tumbling')
+        i = imaplib.IMAP4('127.0.0.1', demo.base + 143)
+        i.login('jill', 'tumbling')
+        i.logout()
+        bobs.sees('closed')
+        imaps.sees('closed')
+        until('both are seen', lambda: '\n'.join(at_hamburger.lines).count('closed') == 2)
+    assert sum('USER bob' in line for line in bobs.lines) == 1, 'what was said before the sign-in, too'
+    assert not any('jill' in line for line in bobs.lines)
+    assert not any('USER' in line for line in imaps.lines) and any('C: ' in line for line in imaps.lines)
+    assert nobodys.lines == ['# watching; Ctrl-C ends it']
+
+
+def test_two_at_once_are_told_apart_and_one_under_way_is_seen(demo):
+    with socket.create_connection(('127.0.0.1', demo.base + 25)) as before:
+        lines = before.makefile('rwb')
+        lines.readline()
+        with Watch(demo) as w:
+            lines.write(b'NOOP\r\n')
+            lines.flush()
+            lines.readline()
+            w.sees('under way already', 'C: NOOP')
+            with socket.create_connection(('127.0.0.1', demo.base + 25)) as second:
+                second.makefile('rb').readline()
+                w.sees('S2: 220 ')
+                second.sendall(b'HELO second\r\n')
+                w.sees('C2: HELO second')
+            w.sees('# 2: closed')
+            lines.write(b'\x1b[2JEVIL\r\n')
+            lines.flush()
+            lines.readline()
+            w.sees('EVIL')
+        lines.close()
+    assert not any('\x1b' in line for line in w.lines)
+
+
+def test_json(demo):
+    process = subprocess.Popen([PAIL, 'watch', '--dir', demo.folder, '--json', '--protocol', 'pop3'], stdout=subprocess.PIPE, text=True)
+    records = []
+    reader = threading.Thread(target=lambda: records.extend(map(json.loads, process.stdout)), daemon=True)
+    reader.start()
+    until('one is seen', lambda: [pop3(demo), records][1])
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    reader.join(20)
+    said = [r for r in records if r['what'] == 'line' and r['from'] == 'C']
+    assert {'PASS ****', 'STAT', 'RETR 1'} <= {r['text'] for r in said}
+    assert {r['protocol'] for r in records} == {'pop3'} and not any(r['outgoing'] for r in records)
+    assert [r for r in records if r['what'] == 'body'][0]['octets'] == 498
+    assert {r.get('account') for r in said if r['text'] == 'STAT'} == {'bob@hamburger.edu'}
+
+
+def test_kept_as_a_dialog(demo, tmp_path):
+    saved = tmp_path / 'seen.dialog'
+    with Watch(demo, '--protocol', 'pop3', '--save', str(saved)) as w:
+        pop3(demo)
+        w.process.wait(20)
+    text = saved.read_text()
+    assert text.startswith('connect pop3 127.0.0.4\n') and 'C: PASS {password}\n' in text and 'S: ...\nS: .\n' in text
+    runner = subprocess.run([RUNNER, '--base-port', str(demo.base), '--dir', demo.folder, '--variable', 'password=hungry', str(saved)],
+                            capture_output=True, text=True)
+    assert runner.returncode == 0, runner.stdout
+    again = subprocess.run([PAIL, 'talk', '--replay', str(saved), '127.0.0.4', str(demo.base + 110)], input=b'hungry\n',
+                           capture_output=True, start_new_session=True)
+    assert again.returncode == 0, again
+    letter = tmp_path / 'letter.dialog'
+    with Watch(demo, '--protocol', 'smtp', '--save', str(letter)) as w:
+        with smtplib.SMTP('127.0.0.1', demo.base + 25) as s:
+            s.sendmail('jack@town.com', ['jill@hill.com'], 'Subject: x\r\n\r\nthis is nobody else\'s business\r\n')
+        w.process.wait(20)
+    assert 'business' not in letter.read_text()
+    runner = subprocess.run([RUNNER, '--base-port', str(demo.base), '--dir', demo.folder, str(letter)], capture_output=True, text=True)
+    assert runner.returncode == 0, runner.stdout
+
+
+def test_who_does_not_read_holds_up_nobody(demo):
+    with Watch(demo, '--protocol', 'smtp') as w:
+        w.process.send_signal(signal.SIGSTOP)
+        try:
+            with socket.create_connection(('127.0.0.1', demo.base + 25)) as s:
+                lines = s.makefile('rwb')
+                lines.readline()
+                sent = 0
+                while sent < 40000:
+                    lines.write(b'NOOP ' + b'x' * 400 + b'\r\n')
+                    lines.flush()
+                    assert lines.readline().startswith(b'250 ')
+                    sent += 1
+                    if sent % 20000 == 0:
+                        lines.write(b'RSET\r\n')
+                        lines.flush()
+                        lines.readline()
+        finally:
+            w.process.send_signal(signal.SIGCONT)
+        w.sees(' lines lost')
+    lost = sum(int(line.split()[1]) for line in w.lines if line.endswith(' lines lost'))
+    assert 0 < lost < 80100
+
+
+def taps(demo):
+    """How many sockets of watchers the roles hold: what the supervisor's children have open that nobody else has."""
+    children = subprocess.run(['pgrep', '-P', str(demo.process.pid)], capture_output=True, text=True).stdout.split()
+    return sum(len(os.listdir(f'/proc/{pid}/fd')) for pid in children)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='looks at descriptors of processes of another user')
+def test_the_roles_notice_its_end(demo):
+    until('nothing moves', lambda: taps(demo) == (time.sleep(0.5), taps(demo))[1])
+    before = taps(demo)
+    with Watch(demo):
+        until('every role has a socket more', lambda: taps(demo) >= before + 3)
+    until('they have closed it', lambda: taps(demo) <= before)
+
+
+def test_letters_that_leave():
+    listener = socket.create_server(('127.0.0.1', 0))
+    port = listener.getsockname()[1]
+
+    def sink():
+        conn, _ = listener.accept()
+        with conn, conn.makefile('rwb') as lines:
+            def say(text):
+                lines.write(text + b'\r\n')
+                lines.flush()
+            say(b'220 sink')
+            while True:
+                line = lines.readline().upper()
+                if line.startswith(b'EHLO'):
+                    say(b'250 sink')
+                elif line.startswith(b'DATA'):
+                    say(b'354 go')
+                    while lines.readline() != b'.\r\n':
+                        pass
+                    say(b'250 kept')
+                elif line.startswith(b'QUIT') or not line:
+                    say(b'221 bye')
+                    return
+                else:
+                    say(b'250 ok')
+
+    threading.Thread(target=sink, daemon=True).start()
+    with Pail('--route', f'elsewhere.example=127.0.0.1:{port}') as demo, Watch(demo, '--address', '127.0.0.1') as w:
+        with smtplib.SMTP('127.0.0.1', demo.base + 587) as s:
+            s.login('jack', 'crown')
+            s.sendmail('jack@town.com', ['somebody@elsewhere.example'], 'Subject: away\r\n\r\nbody\r\n')
+        w.sees(f'smtp to 127.0.0.1, port {port}', '220 sink', 'RCPT TO:<somebody@elsewhere.example>', '250 kept')
+    assert not any('Subject: away' in line for line in w.lines)
+
+
+def test_where_no_server_runs(tmp_path):
+    with Pail() as demo:
+        folder = demo.folder
+        demo.stop()
+        done = subprocess.run([PAIL, 'watch', '--dir', folder], capture_output=True, text=True)
+        assert done.returncode == 69 and 'no server runs here' in done.stderr
+
+
+def test_the_server_ends(demo):
+    with Pail() as other, Watch(other) as w:
+        other.stop()
+        w.sees('# the server has ended')
+        assert w.process.wait(20) == 69
