@@ -133,11 +133,7 @@ static void noted(void *context, struct str letter, struct str account, struct s
         buf_puts(line, str_of(log_str(account)));
         buf_puts(line, why ? S(" why=") : S(" mailbox="));
         buf_puts(line, str_of(log_str(why ? str_of(why) : mailbox)));
-<<<<<<< Updated upstream
         history_event_end(h);
-=======
-        history_commit(h);
->>>>>>> Stashed changes
 }
 
 static void open_history(void)

@@ -212,11 +212,7 @@ struct buf *history_begin(struct history *h, struct str event)
 }
 
 /* In one piece or not at all. */
-<<<<<<< Updated upstream
 void history_event_end(struct history *h)
-=======
-void history_commit(struct history *h)
->>>>>>> Stashed changes
 {
         if (!buf_puts(&h->lines, S("\n")) || h->lines.n - h->line_at > LINE_MOST) {
                 h->lines.n = h->line_at;
@@ -236,11 +232,7 @@ void history_note(struct history *h, struct str event, const char *format, ...)
         va_start(args, format);
         buf_vprintf(line, format, args);
         va_end(args);
-<<<<<<< Updated upstream
         history_event_end(h);
-=======
-        history_commit(h);
->>>>>>> Stashed changes
 }
 
 int history_open(struct history **out, int dir, const char *writer, long keep_days, uint64_t most)

@@ -14,14 +14,10 @@ struct history;
 [[nodiscard]] int history_open(struct history **out, int dir /* taken */,
                                const char *writer /* "mail.0"; NULL: to read */, long keep_days,
                                uint64_t most);
-/* A line: the event, then " key=value" after " key=value" appended by the caller, what comes from outside quoted by log_str. begin and
- * commit without a wait between them; neither waits. A line is at most 8 KB, longer ones are lost. */
+/* A line: the event, then " key=value" after " key=value" appended by the caller, what comes from outside quoted by log_str. begin and end
+ * without a wait between them; neither waits. A line is at most 8 KB, longer ones are lost. */
 struct buf *history_begin(struct history *h, struct str event);
-<<<<<<< Updated upstream
 void history_event_end(struct history *h);
-=======
-void history_commit(struct history *h); /* not _end: libedit has a function of that name */
->>>>>>> Stashed changes
 void history_note(struct history *h, struct str event, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* the same in one */
 void history_close(struct history **h);

@@ -78,11 +78,7 @@ void smtp_note_accepted(struct smtp *s, uint64_t size)
                 put(line, S("list"), l->lists[i].address);
                 put_actions(line, from, l->lists[i].actions, l->lists[i].count);
         }
-<<<<<<< Updated upstream
         history_event_end(h);
-=======
-        history_commit(h);
->>>>>>> Stashed changes
 }
 
 void smtp_note_refused(struct smtp *s, struct str reply)
@@ -95,9 +91,5 @@ void smtp_note_refused(struct smtp *s, struct str reply)
         line = history_begin(h, S("refused"));
         put_who(line, s);
         put(line, S("answer"), reply);
-<<<<<<< Updated upstream
         history_event_end(h);
-=======
-        history_commit(h);
->>>>>>> Stashed changes
 }
