@@ -40,8 +40,9 @@ static const char *const statements[STATEMENTS] = {
         [ROWS] = "SELECT there, here, letter, flags FROM letter WHERE box = ?1 ORDER BY there",
         [ADD_BOX] =
             "INSERT INTO box(path, wire, mailbox, validity, uidnext, highest) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-        [SET_BOX] = "UPDATE box SET path = ?1, wire = ?2, mailbox = ?3, validity = ?4, uidnext = ?5, highest "
-                    "= ?6 WHERE id = ?7",
+        [SET_BOX] =
+            ("UPDATE box SET path = ?1, wire = ?2, mailbox = ?3, validity = ?4, uidnext = ?5, highest = ?6 "
+             "WHERE id = ?7"),
         [DROP_BOX] = "DELETE FROM box WHERE id = ?1",
         [DROP_ROWS] = "DELETE FROM letter WHERE box = ?1",
         [PUT_ROW] =
