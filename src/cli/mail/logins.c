@@ -71,7 +71,7 @@ static bool server_parse(struct str url, bool outgoing, const char *address, str
                 host = str_sub(host, 1, host.n - 2);
         if (!host.n || str_has_control(host) || str_find(host, ' ') != STR_NONE)
                 return false;
-        s->tls = found->tls == TLS_MUST && is_here(host) ? TLS_MAY : found->tls;
+        s->tls = found->tls == TLS_MUST && is_here(host) ? TLS_NEVER : found->tls;
         *how = found->how;
         mem_free(s->host);
         mem_free(s->user);
