@@ -128,7 +128,7 @@ static int run(struct segments *x)
         for (unsigned i = 0; i < x->n && !x->console->stopped; i++) {
                 struct segment *g = &x->part[i];
 
-                if (i && g->code && g->code != EX_DATAERR && !first->code) {
+                if (i && g->code && g->code != EX_DATAERR && !first->code && x->console->site->client) {
                         g->code = EX_OK;
                         g->site = x->console->site;
                         fetch(g);

@@ -52,12 +52,15 @@ static int move(struct console *c, struct site *from, struct site *to, const cha
         if (rc)
                 return rc;
         rc = ftp_client_ask_ahead(to->client, "STOR %s", name);
+        if (rc == 0) /* what is written ahead goes out with the next reading, and that is the other's */
+                rc = conn_flush(ftp_client_conn(to->client), in_seconds(60));
         if (rc < 0)
                 return site_failed(to, rc, &a, name);
         rc = ftp_client_ask_ahead(from->client, "RETR %s", remote);
         got = rc < 0 ? rc : final_answer(from, &a);
         if (got < 0) /* nobody will connect: it need not wait for that */
-                (void)!ftp_client_ask_ahead(to->client, "ABOR");
+                if (ftp_client_ask_ahead(to->client, "ABOR") == 0)
+                        (void)!conn_flush(ftp_client_conn(to->client), in_seconds(60));
         sent = final_answer(to, &b);
         if (got < 0) {
                 struct ftp_answer rest;

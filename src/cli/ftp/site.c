@@ -273,6 +273,8 @@ int site_ask(struct site *s, struct ftp_answer *answer, const char *format, ...)
         buf_u8(&line, 0);
         if (line.full)
                 return say_fail(s->console, EX_USAGE, "line", "too long");
+        if (!s->client) /* lost, and not found again */
+                return say_fail(s->console, EX_UNAVAILABLE, s->where.host, "not connected");
         rc = ftp_client_ask(s->client, answer, "%s", line.p);
         if (site_lost(rc, answer) && s->logged_in && site_again(s) == EX_OK)
                 rc = ftp_client_ask(s->client, answer, "%s", line.p);
