@@ -159,7 +159,8 @@ static int read_hello(void *context, uint64_t at, size_t n, struct buf *out)
 
 static int act(struct imap_client *c, char what, struct imap_answer *answer)
 {
-        static const struct imap_take take = { begin, piece, end, NULL, false };
+        static const struct imap_take take = { begin, piece, end, NULL, false },
+                                      heads = { begin, piece, end, NULL, true };
         static const struct imap_append letter = { .size = 5, .read = read_hello };
         struct imap_folder inbox = { .wire = S("INBOX") }, odd = { .wire = S("a\xC3\xA9") }, *list;
         struct imap_opened now_open;
@@ -178,6 +179,7 @@ static int act(struct imap_client *c, char what, struct imap_answer *answer)
         case 'f': return imap_client_flags(c, 1, 100, 0, false, each, range, NULL, answer);
         case 'u': return imap_client_uids(c, range, NULL, answer);
         case 'l': return imap_client_letters(c, "2:9", &take, answer);
+        case 'h': return imap_client_letters(c, "2:9", &heads, answer);
         case 'c': return imap_client_copy(c, "2:3", &inbox, false, pair, NULL, answer);
         case 'm': return imap_client_copy(c, "2:3", &inbox, true, pair, NULL, answer);
         case 'e': return imap_client_expunge(c, "2", answer);
@@ -346,6 +348,11 @@ static const struct play imap_plays[] = {
           .told = "" },
         { HELLO FETCH "S: a3 NO [EXPUNGEISSUED] some are gone\n", .acts = "sl", .acted = -EREMOTEIO,
           .said = "some are gone" },
+        { HELLO SELECT "C: a3 UID FETCH 2:9 (UID FLAGS INTERNALDATE BODY.PEEK[HEADER])\n"
+                       "S: * 1 FETCH (UID 2 FLAGS () BODY[HEADER] {4}\nraw ab^)\nS: \n"
+                       "S: * 2 FETCH (UID 3 BODY[] \"not this\" BODY[HEADER.FIELDS (\"TO\")] {2}\nraw "
+                       "xy)\nS: \nS: a3 OK x\n",
+          .acts = "sh", .told = "[2 4 ab\r\n] " },
         /* which uids there are: disorder, doubles */
         { HELLO SELECT
           "C: a3 UID SEARCH ALL\nS: * SEARCH 7 2 3 3 0 5\nS: * SEARCH 4 (MODSEQ 9)\nS: a3 OK x\n",
@@ -483,6 +490,87 @@ static const struct play pop3_plays[] = {
         { PIPED "C: QUIT\n", .acts = "q", .acted = -ECONNRESET },
 };
 
+/* ---- cut off at every byte: what was told is the beginning of what would have been told, and a letter cut off has no end ---- */
+
+static const char imap_stream[] =
+    "* OK [CAPABILITY IMAP4rev1] hi\r\na1 OK [CAPABILITY IMAP4rev1 ESEARCH MOVE UIDPLUS] in\r\n"
+    "* LIST (\\Sent) \"/\" {6}\r\nSent/1\r\na2 OK x\r\n* LSUB () \"/\" \"Sent/1\"\r\na3 OK x\r\n"
+    "* STATUS \"Sent/1\" (MESSAGES 12)\r\na4 OK x\r\n* 9 EXISTS\r\n* OK [UIDNEXT 10] x\r\na5 OK [READ-WRITE] "
+    "x\r\n"
+    "* 1 FETCH (UID 2 FLAGS (\\Seen work) MODSEQ (7))\r\n* 2 FETCH (UID 3 FLAGS ())\r\na6 OK x\r\n"
+    "* ESEARCH (TAG \"a7\") UID ALL 2:3,9\r\na7 OK x\r\n* 1 FETCH (UID 2 BODY[] "
+    "{12}\r\none\r\ntwo\r\n\r\n)\r\n"
+    "* 2 FETCH (UID 3 FLAGS (\\Seen) BODY[] \"q\")\r\na8 OK x\r\n* OK [COPYUID 1 2:3 7:8] x\r\n* 1 "
+    "EXPUNGE\r\na9 OK x\r\n"
+    "+ go\r\na10 OK [APPENDUID 1 9] x\r\n";
+static const char pop3_stream[] =
+    "+OK ready <1@a>\r\n+OK\r\nPIPELINING\r\nUIDL\r\n.\r\n+OK in\r\n+OK\r\n1 5\r\n2 6\r\n3 "
+    "7\r\n.\r\n+OK\r\n1 a\r\n2 b\r\n.\r\n"
+    "+OK\r\nhello\r\n..\r\n.\r\n+OK\r\n.\r\n+OK\r\nlast\r\n.\r\n+OK\r\n+OK\r\n+OK\r\n";
+
+static struct conn *cut_at(struct str bytes, int *other)
+{
+        int fds[2];
+
+        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+        must(send(fds[0], bytes.p, bytes.n, 0) == (ssize_t)bytes.n);
+        must(shutdown(fds[0], SHUT_WR) == 0);
+        *other = fds[0];
+        return conn_new(fds[1], (struct addr){ 0 }, (struct addr){ 0 });
+}
+
+static int imap_cut(struct conn *conn)
+{
+        struct imap_client_how how = { .host = "x" };
+        struct imap_answer answer;
+        struct imap_client *c;
+        int rc = imap_client_open(&c, conn, &how, &answer);
+
+        if (rc == 0)
+                rc = imap_client_login(c, "jill", "tumb", &answer);
+        for (const char *a = "Lsfulma"; rc == 0 && *a; a++)
+                rc = act(c, *a, &answer);
+        imap_client_close(&c, 0);
+        return rc;
+}
+
+static int pop3_cut(struct conn *conn)
+{
+        struct pop3_client_how how = { .host = "x" };
+        struct pop3_answer answer;
+        struct pop3_client *c;
+        int rc = pop3_client_open(&c, conn, &how, &answer);
+
+        if (rc == 0)
+                rc = pop3_client_login(c, "jill", "tumb", &answer);
+        for (const char *a = "Lrd"; rc == 0 && *a; a++)
+                rc = act_pop3(c, *a, &answer);
+        pop3_client_drop(&c);
+        return rc;
+}
+
+static void cut_everywhere(struct str bytes, int (*play)(struct conn *conn))
+{
+        auto_buf struct buf whole = { 0 };
+
+        buf_init(&whole, 1 << 20);
+        for (size_t n = bytes.n + 1; n-- > 0;) {
+                int other, rc;
+
+                buf_clear(&told);
+                arena_reset(&arena);
+                rc = play(cut_at(str_sub(bytes, 0, n), &other));
+                if (rc != (n == bytes.n ? 0 : -ECONNRESET))
+                        die("cut at %zu: %d", n, rc);
+                close(other);
+                if (!whole.n)
+                        buf_puts(&whole, buf_str(&told));
+                /* the uid of an APPEND that was not answered is told as 0 */
+                if (!str_starts(buf_str(&whole), buf_str(&told)) && !str_ends(buf_str(&told), S("0 ")))
+                        die("cut at %zu told \"" PRS "\"", n, STR(buf_str(&told)));
+        }
+}
+
 static void plays(void *arg)
 {
         (void)arg;
@@ -492,6 +580,8 @@ static void plays(void *arg)
                 play_imap(&imap_plays[i]);
         for (size_t i = 0; i < LENGTH(pop3_plays); i++)
                 play_pop3(&pop3_plays[i]);
+        cut_everywhere(str_of(imap_stream), imap_cut);
+        cut_everywhere(str_of(pop3_stream), pop3_cut);
         arena_finish(&arena);
         buf_free(&told);
         loop_stop();
