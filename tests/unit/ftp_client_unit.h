@@ -37,7 +37,10 @@ static inline unsigned times_heard(const char *what)
 static inline struct conn *call_server(struct world *w)
 {
         int pair[2];
-        struct addr server = { .ip = { 127, 0, 0, 1 }, .family = 4, .port = 21 };
+        bool six = w->client.family == 6;
+        struct addr server = { .ip = { six ? 0 : 127, [3] = !six, [15] = six },
+                               .family = six ? 6 : 4,
+                               .port = 21 };
         struct conn *ours, *theirs;
 
         must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);

@@ -117,6 +117,38 @@ static void one_connection(void *arg)
         close_client(&c);
 }
 
+/* RFC 959 §3.2: without PORT the server calls the port that the conversation came from. */
+static void default_port(void *arg)
+{
+        struct world *w = arg;
+        struct ftp_client *c = open_client(w);
+
+        close(w->listener);
+        ftp_client_data(c, FTP_DATA_DEFAULT, false);
+        send_and_fetch(c, NULL, 5);
+        must(times_heard("C: PORT") == 0 && times_heard("C: PASV") == 0);
+        close_client(&c);
+        w->listener = listen_somewhere();
+}
+
+static void six(void *arg)
+{
+        struct world *w = arg;
+        struct addr four = w->client;
+        struct ftp_client *c;
+
+        w->client = (struct addr){ .ip = { [15] = 1 }, .family = 6, .port = 3000 };
+        c = open_client(w);
+        for (int i = 0; i < 3; i++) {
+                ftp_client_data(c, i % 2 ? FTP_DATA_ACTIVE : FTP_DATA_AUTO, i == 2);
+                send_and_fetch(c, NULL, 70000);
+        }
+        must(times_heard("C: EPSV\n") == 4 && times_heard("C: EPRT |2|::1|") == 2 &&
+             times_heard("C: PASV") == 0);
+        close_client(&c);
+        w->client = four;
+}
+
 /* ---- parts ---- */
 
 static void parts(void *arg)
@@ -520,6 +552,8 @@ static void run(fiber_fn *body)
 TEST(conversation)
 TEST(codings)
 TEST(one_connection)
+TEST(default_port)
+TEST(six)
 TEST(parts)
 TEST(stopped)
 TEST(stopped_early)
@@ -531,11 +565,18 @@ TEST(entries)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_conversation),   cmocka_unit_test(test_codings),
-                cmocka_unit_test(test_one_connection), cmocka_unit_test(test_parts),
-                cmocka_unit_test(test_stopped),        cmocka_unit_test(test_stopped_early),
-                cmocka_unit_test(test_markers),        cmocka_unit_test(test_broken),
-                cmocka_unit_test(test_many),           cmocka_unit_test(test_entries),
+                cmocka_unit_test(test_conversation),
+                cmocka_unit_test(test_codings),
+                cmocka_unit_test(test_one_connection),
+                cmocka_unit_test(test_default_port),
+                cmocka_unit_test(test_six),
+                cmocka_unit_test(test_parts),
+                cmocka_unit_test(test_stopped),
+                cmocka_unit_test(test_stopped_early),
+                cmocka_unit_test(test_markers),
+                cmocka_unit_test(test_broken),
+                cmocka_unit_test(test_many),
+                cmocka_unit_test(test_entries),
         };
 
         log_quiet = true;

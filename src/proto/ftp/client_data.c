@@ -109,7 +109,7 @@ static struct addr where_to(const struct ftp_client *c, struct addr told)
 {
         struct addr to = conn_peer(c->conn);
 
-        if (c->foreign && !addr_any(told))
+        if (c->foreign && told.family && !addr_any(told))
                 return told;
         to.port = told.port;
         return to;
@@ -192,7 +192,7 @@ static int active(struct ftp_client *c, struct ftpc_data *d, struct ftp_answer *
 
         if (rc < 0) {
                 ftpc_ours(a, "no port to listen on: %s", strerrordesc_np(-rc));
-                return rc;
+                return -EREMOTEIO;
         }
         if (c->way == FTP_DATA_DEFAULT)
                 return 0;
@@ -235,10 +235,11 @@ static int heard(struct ftp_client *c, struct ftpc_data *d, struct ftp_answer *a
                 return no_address(a);
         told = a->code == 229 ? where_to(c, (struct addr){ .port = told.port }) : where_to(c, told);
         rc = connect_to(c, d, told);
-        if (rc < 0)
-                ftpc_ours(a, "no data connection to %s port %u: %s", addr_text(told).z, told.port,
-                          strerrordesc_np(-rc));
-        return rc;
+        if (rc == 0)
+                return 0;
+        ftpc_ours(a, "no data connection to %s port %u: %s", addr_text(told).z, told.port,
+                  strerrordesc_np(-rc));
+        return -EREMOTEIO;
 }
 
 static int passive(struct ftp_client *c, struct ftpc_data *d, struct ftp_answer *a)

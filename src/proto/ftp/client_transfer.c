@@ -240,6 +240,11 @@ static int do_move(struct ftpc_move *m, bool *final)
                 *final = true;
                 return ftpc_judge(c, &t->answer) == -ECONNRESET ? -ECONNRESET : -EREMOTEIO;
         }
+        if (rc < 0 && rc != -EACCES && !c->stopping && m->data->stream) { /* TLS: they may say why */
+                m->whose = FTPC_DATA;
+                m->error = rc;
+                return 0;
+        }
         if (rc < 0 || c->stopping)
                 return rc < 0 ? rc : -ECANCELED;
         stream_limit(m->data->stream, t->rate, NULL);
@@ -340,10 +345,14 @@ static int break_off(struct ftpc_move *m, int rc, bool final)
         struct ftp_transfer *t = m->t;
         bool stopped = m->c->stopping, behind = m->c->due > (final ? 0 : 1);
 
-        if (rc == -ETIMEDOUT && ftpc_data_pending(m->data)) {
-                ftpc_ours(&t->answer, "no data connection %s%s port %u: no answer",
-                          m->data->to.family ? "to " : "came",
-                          m->data->to.family ? addr_text(m->data->to).z : "", m->data->to.port);
+        if (rc == -ETIMEDOUT) {
+                if (!ftpc_data_pending(m->data))
+                        ftpc_ours(&t->answer, "no answer in time");
+                else if (m->data->to.family)
+                        ftpc_ours(&t->answer, "no data connection: %s port %u does not answer",
+                                  addr_text(m->data->to).z, m->data->to.port);
+                else
+                        ftpc_ours(&t->answer, "no data connection came from the server");
                 rc = -EREMOTEIO;
         }
         if (rc == 0 && m->whose == FTPC_FILE) {
@@ -458,6 +467,8 @@ static int attempt(struct ftp_client *c, struct ftp_transfer *t, const struct co
                 *again = rc == -EREMOTEIO && d.kept && t->answer.code == 425;
                 ftpc_data_close(&d);
         }
+        if (rc == -EINVAL && !t->answer.text[0])
+                ftpc_ours(&t->answer, "a name must have no end of a line in it");
         ftpc_move_free(&m);
         return rc;
 }
