@@ -23,6 +23,8 @@ enum { ANSWER_MOST = 4096, STDIN_LINE_MOST = 1024 * 1024, STDIN_PIECE = 16 * 102
 static struct {
         void (*interrupt)(void *context);
         void *context;
+        void (*question)(void *context, bool asking);
+        void *questioned;
         int quiet; /* the terminal whose echo is off; -1: none */
         struct termios before;
         bool asking, interrupted;
@@ -67,6 +69,12 @@ void terminal_on_interrupt(void (*fn)(void *context), void *context)
 {
         terminal.interrupt = fn;
         terminal.context = context;
+}
+
+void terminal_on_question(void (*fn)(void *context, bool asking), void *context)
+{
+        terminal.question = fn;
+        terminal.questioned = context;
 }
 
 /* ---- the loop ---- */
@@ -325,6 +333,8 @@ bool terminal_ask(const char *question, bool echo, struct buf *answer)
 
         if (tty < 0)
                 return terminal_line(answer);
+        if (terminal.question)
+                terminal.question(terminal.questioned, true);
         buf_clear(answer);
         fflush(stdout);
         dprintf(tty, "%s", question);
@@ -338,6 +348,8 @@ bool terminal_ask(const char *question, bool echo, struct buf *answer)
         if (!echo || !got)
                 dprintf(tty, "\n");
         close(tty);
+        if (terminal.question)
+                terminal.question(terminal.questioned, false);
         return got;
 }
 

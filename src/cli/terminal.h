@@ -48,6 +48,10 @@ bool terminal_ask(const char *question, bool echo, struct buf *answer);
 /* 'y', 'n', 'a' (all), 'q': one of `letters`; the first is the answer where nobody can be asked (no /dev/tty), and of Enter, Ctrl-D, Ctrl-C. */
 char terminal_choose(const char *question, const char *letters);
 
+/* Whoever has the whole terminal (a screen) is told before a question is asked, gives it back, and has it again afterwards. In the fiber that asks;
+ * it may wait. */
+void terminal_on_question(void (*fn)(void *context, bool asking), void *context); /* NULL: nobody */
+
 /* Ctrl-C: while one is set, SIGINT calls it on the loop instead of ending the program. A question that waits takes it instead. */
 void terminal_on_interrupt(void (*fn)(void *context), void *context); /* NULL: as it was */
 

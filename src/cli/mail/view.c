@@ -155,6 +155,43 @@ size_t view_find(const struct view *v, uint32_t uid)
         return SIZE_MAX;
 }
 
+bool view_place(const struct view *v, size_t at, uint32_t *uid, uint64_t *flags)
+{
+        if (at >= v->shown_n)
+                return false;
+        *uid = v->entries[v->shown[at].entry].placed.uid;
+        *flags = v->entries[v->shown[at].entry].placed.flags;
+        return true;
+}
+
+size_t view_seek(const struct view *v, size_t from, int step, uint64_t mask, uint64_t is)
+{
+        bool unread = mask & FLAG_SEEN && !(is & FLAG_SEEN);
+
+        for (; from < v->shown_n; from += (size_t)step) /* below 0 it is far beyond */
+                if ((v->entries[v->shown[from].entry].placed.flags & mask) == is ||
+                    (unread && v->shown[from].hidden && v->shown[from].unread_below))
+                        return from;
+        return SIZE_MAX;
+}
+
+int view_thread(struct view *v, size_t at, uint32_t **uids, size_t *n)
+{
+        uint32_t thread;
+        int rc = at < v->shown_n ? view_dates(v) : -ERANGE;
+
+        *uids = NULL;
+        *n = 0;
+        if (rc < 0)
+                return rc;
+        thread = v->entries[v->shown[at].entry].thread;
+        *uids = mem_array(v->n, sizeof **uids);
+        for (size_t i = 0; i < v->n; i++)
+                if (v->entries[i].thread == thread)
+                        (*uids)[(*n)++] = v->entries[i].placed.uid;
+        return 0;
+}
+
 static void row(const struct view *v, const struct shown *s, struct view_row *r)
 {
         const struct entry *e = &v->entries[s->entry];

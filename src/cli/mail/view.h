@@ -26,6 +26,12 @@ size_t view_count(const struct view *v);
 [[nodiscard]] int view_rows(struct view *v, size_t from, size_t n,
                             const struct view_row **rows); /* reads what is not known yet */
 size_t view_find(const struct view *v, uint32_t uid);      /* SIZE_MAX: not here */
+/* From this row on, in steps of 1 or -1, the first whose flags & mask are `is`; SIZE_MAX: none. A collapsed thread is unread if one of it is. These two
+ * read nothing. */
+size_t view_seek(const struct view *v, size_t from, int step, uint64_t mask, uint64_t is);
+bool view_place(const struct view *v, size_t row, uint32_t *uid, uint64_t *flags); /* false: no such row */
+/* The uids of the row's thread within this folder, ascending; on the heap. */
+[[nodiscard]] int view_thread(struct view *v, size_t row, uint32_t **uids, size_t *n);
 [[nodiscard]] int view_sort(struct view *v, enum view_order order, bool backwards);
 void view_fold(struct view *v, size_t row, bool folded); /* its thread; SIZE_MAX: all */
 /* mutt's patterns: ~f FROM ~t TO ~c CC ~s SUBJECT ~b BODY ~B ANYWHERE ~h HEADER; ~d DATE: <7d, >1m, 2026-11-01..2026-12-01; ~z SIZE: >10k; ~k KEYWORD; ~N

@@ -1,0 +1,472 @@
+/* A folder's rows. Only those that are seen are asked for. The current one is known by its uid, so that it stays the current one whatever comes and
+ * goes around it. */
+#include "cli/mail/screen_inside.h"
+#include "base/mem.h"
+#include "cli/terminal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { FROM_WIDTH = 20, TREE_MOST = 12 };
+
+static unsigned room(void)
+{
+        return term_rows() - 3;
+}
+
+/* ---- opened, moved in ---- */
+
+void index_go(struct screen *s, size_t at)
+{
+        size_t n = view_count(s->view);
+        uint64_t flags;
+
+        s->at = !n ? 0 : at < n ? at : n - 1;
+        s->uid = 0;
+        (void)view_place(s->view, s->at, &s->uid, &flags);
+}
+
+void index_close(struct screen *s)
+{
+        view_close(&s->view);
+        mem_free(s->tags);
+        mem_free(s->path);
+        mem_free(s->limited);
+        s->tags = NULL;
+        s->tag_n = 0;
+        s->path = s->limited = NULL;
+        s->at = s->top = 0;
+}
+
+/* At the first unread letter, else at the last. */
+static void begin_where(struct screen *s)
+{
+        size_t at = view_seek(s->view, 0, 1, FLAG_SEEN | FLAG_DELETED, 0);
+
+        index_go(s, at != SIZE_MAX ? at : s->backwards ? 0 : view_count(s->view));
+}
+
+int index_open(struct screen *s, struct str path)
+{
+        struct view *v;
+        char *name = mem_string(path);
+        int rc = view_open(&v, s->mail->copy, path);
+
+        if (rc == 0 && (s->order != VIEW_ARRIVED || s->backwards))
+                rc = view_sort(v, s->order, s->backwards);
+        if (rc < 0) {
+                view_close(&v);
+                mem_free(name);
+                return rc;
+        }
+        if (s->path && !str_eq(str_of(s->path), path))
+                keep_string(&s->before, str_of(s->path));
+        index_close(s);
+        s->path = name;
+        s->view = v;
+        begin_where(s);
+        return 0;
+}
+
+void index_look(struct screen *s)
+{
+        int rc = s->view ? view_look(s->view) : 0;
+        size_t at;
+
+        if (rc == -ENOENT) {
+                say_bad(s, "This folder has gone.");
+                if (index_open(s, INBOX) < 0)
+                        s->ended = true;
+                return;
+        }
+        if (rc < 0)
+                say_bad(s, "%s: %s", s->path, strerror(-rc));
+        if (!s->view)
+                return;
+        at = s->uid ? view_find(s->view, s->uid) : SIZE_MAX;
+        index_go(s, at != SIZE_MAX ? at : s->at);
+}
+
+bool index_row(struct screen *s, struct view_row *row)
+{
+        const struct view_row *rows;
+
+        if (s->at >= view_count(s->view) || view_rows(s->view, s->at, 1, &rows) < 0)
+                return false;
+        *row = rows[0];
+        return true;
+}
+
+void index_next(struct screen *s)
+{
+        size_t at = view_seek(s->view, s->at + 1, 1, FLAG_DELETED, 0);
+
+        if (at != SIZE_MAX)
+                index_go(s, at);
+}
+
+/* ---- tags ---- */
+
+static size_t tag_place(const struct screen *s, uint32_t uid)
+{
+        size_t low = 0, high = s->tag_n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (s->tags[middle] < uid)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+bool is_tagged(const struct screen *s, uint32_t uid)
+{
+        size_t at = tag_place(s, uid);
+
+        return at < s->tag_n && s->tags[at] == uid;
+}
+
+void tag(struct screen *s, uint32_t uid, bool on)
+{
+        size_t at = tag_place(s, uid);
+        bool there = at < s->tag_n && s->tags[at] == uid;
+
+        if (there == on)
+                return;
+        if (on) {
+                if (!(s->tag_n & (s->tag_n - 1))) /* room doubles */
+                        s->tags = mem_grow(s->tags, s->tag_n ? s->tag_n * 2 : 1, sizeof *s->tags);
+                for (size_t i = s->tag_n++; i > at; i--)
+                        s->tags[i] = s->tags[i - 1];
+                s->tags[at] = uid;
+        } else {
+                s->tag_n--;
+                for (size_t i = at; i < s->tag_n; i++)
+                        s->tags[i] = s->tags[i + 1];
+        }
+}
+
+/* ---- drawn ---- */
+
+static void put_date(struct buf *out, int64_t seconds)
+{
+        time_t t = (time_t)seconds, today = time(NULL);
+        char text[64] = "";
+        struct tm tm;
+        bool old = t < today - 300 * 86400 || t > today + 86400;
+
+        if (seconds != INT64_MIN && localtime_r(&t, &tm))
+                strftime(text, sizeof text, old ? "%b %d  %Y" : "%b %d %H:%M", &tm);
+        buf_printf(out, "%-12.12s", text);
+}
+
+static void put_size(struct buf *out, uint64_t size)
+{
+        if (size < 10000)
+                buf_printf(out, "%4lluB", (unsigned long long)size);
+        else if (size < 10240000)
+                buf_printf(out, "%4lluK", (unsigned long long)(size / 1024));
+        else
+                buf_printf(out, "%4lluM", (unsigned long long)(size / 1048576));
+}
+
+/* A text in columns, filled: by width, not by bytes. */
+static void put_columns(struct buf *out, struct str text, unsigned width)
+{
+        struct buf auto_buf safe = { 0 };
+        struct str fits;
+
+        buf_init(&safe, 4096);
+        terminal_safe(&safe, text);
+        fits = str_sub(buf_str(&safe), 0, draw_fit(buf_str(&safe), width, false));
+        if (draw_width(fits) > width)
+                fits = S("");
+        buf_puts(out, fits);
+        for (unsigned n = draw_width(fits); n < width; n++)
+                buf_puts(out, S(" "));
+}
+
+static void put_row(struct screen *s, struct buf *out, size_t number, const struct view_row *r)
+{
+        bool mine = str_eq(str_of(s->path), S("Outbox")) || is_role(s, "sent") || is_role(s, "drafts");
+
+        buf_printf(out, "%5zu %c%c%c ", number + 1,
+                   is_tagged(s, r->uid)      ? '*'
+                   : r->flags & FLAG_FLAGGED ? '!'
+                                             : ' ',
+                   r->flags & FLAG_DELETED    ? 'D'
+                   : !(r->flags & FLAG_SEEN)  ? 'N'
+                   : r->flags & FLAG_ANSWERED ? 'r'
+                   : r->flags & FLAG_DRAFT    ? 'd'
+                                              : ' ',
+                   r->attachments ? '@' : ' ');
+        put_date(out, r->date);
+        buf_puts(out, S(" "));
+        if (mine)
+                buf_puts(out, S("To "));
+        put_columns(out, mine ? r->to : r->from, mine ? FROM_WIDTH - 3 : FROM_WIDTH);
+        buf_puts(out, S(" "));
+        put_size(out, r->size);
+        buf_puts(out, S(" "));
+        if (r->depth) {
+                for (unsigned i = 1; i < r->depth && i < TREE_MOST; i++)
+                        buf_puts(out, S("  "));
+                buf_puts(out, S("\u2514\u2500>"));
+        }
+        if (r->hidden)
+                buf_printf(out, "[+%u] ", r->hidden);
+        buf_puts(out, r->subject.n ? r->subject : S("(no subject)"));
+}
+
+static void draw_rows(struct screen *s)
+{
+        const struct view_row *rows = NULL;
+        size_t n = view_count(s->view), seen;
+        unsigned y = 1;
+
+        if (s->at < s->top)
+                s->top = s->at;
+        if (s->at >= s->top + room())
+                s->top = s->at - room() + 1;
+        if (s->top >= n)
+                s->top = n ? n - 1 : 0;
+        seen = n - s->top < room() ? n - s->top : room();
+        if (view_rows(s->view, s->top, seen, &rows) < 0)
+                say_bad(s, "Some rows cannot be read.");
+        for (size_t i = 0; i < seen && rows; i++) {
+                struct buf auto_buf text = { 0 };
+                const struct view_row *r = &rows[i];
+
+                buf_init(&text, 16384);
+                put_row(s, &text, s->top + i, r);
+                draw_text((int)y++, 0, term_columns(), buf_str(&text),
+                          s->top + i == s->at                                         ? LOOK_CURSOR
+                          : r->flags & FLAG_DELETED                                   ? LOOK_DIM
+                          : r->flags & FLAG_FLAGGED                                   ? LOOK_FLAG
+                          : !(r->flags & FLAG_SEEN) || (r->hidden && r->unread_below) ? LOOK_NEW
+                                                                                      : LOOK_PLAIN);
+        }
+        while (y <= room())
+                draw_text((int)y++, 0, term_columns(), S(""), LOOK_PLAIN);
+}
+
+static const char *order_name(enum view_order o)
+{
+        static const char *const names[] = {
+                [VIEW_ARRIVED] = "received", [VIEW_THREADS] = "threads", [VIEW_DATE] = "date",
+                [VIEW_FROM] = "from",        [VIEW_SUBJECT] = "subject", [VIEW_SIZE] = "size"
+        };
+
+        return names[o];
+}
+
+static void draw_index_bar(struct screen *s)
+{
+        struct buf auto_buf text = { 0 };
+        const struct folder_row *f = NULL;
+
+        buf_init(&text, 4096);
+        for (size_t i = 0; i < s->folder_n; i++)
+                if (str_eq(str_of(s->folders[i].path), str_of(s->path)))
+                        f = &s->folders[i];
+        buf_printf(&text, "%s: %s  [%zu of %u", s->mail->login->address, s->path, view_count(s->view),
+                   f ? f->count : 0);
+        if (f && f->unseen)
+                buf_printf(&text, ", %u new", f->unseen);
+        if (s->tag_n)
+                buf_printf(&text, ", %zu tagged", s->tag_n);
+        buf_printf(&text, "]  by %s%s", s->backwards ? "reverse " : "", order_name(s->order));
+        if (s->limited)
+                buf_printf(&text, "  limit: %s", s->limited);
+        if (s->sync_state == SYNC_LIVE)
+                buf_puts(&text, S("  live"));
+        else if (s->sync_state == SYNC_CONNECTING || s->sync_state == SYNC_WORKING)
+                buf_printf(&text, "  %s", s->sync_words);
+        else if (s->sync_state == SYNC_WAITING)
+                buf_printf(&text, "  offline: %s", s->sync_words);
+        draw_bar(buf_str(&text));
+}
+
+/* ---- keys ---- */
+
+static enum done go_down(struct screen *s)
+{
+        if (s->at + 1 < view_count(s->view))
+                index_go(s, s->at + 1);
+        else
+                say(s, "This is the last letter.");
+        return STAY;
+}
+
+static enum done go_up(struct screen *s)
+{
+        if (s->at)
+                index_go(s, s->at - 1);
+        else
+                say(s, "This is the first letter.");
+        return STAY;
+}
+
+static enum done go_page_down(struct screen *s)
+{
+        s->top += s->top + room() < view_count(s->view) ? room() : 0;
+        index_go(s, s->at + room());
+        return STAY;
+}
+
+static enum done go_page_up(struct screen *s)
+{
+        s->top -= s->top < room() ? s->top : room();
+        index_go(s, s->at < room() ? 0 : s->at - room());
+        return STAY;
+}
+
+static enum done go_first(struct screen *s)
+{
+        index_go(s, 0);
+        return STAY;
+}
+
+static enum done go_last(struct screen *s)
+{
+        index_go(s, view_count(s->view));
+        return STAY;
+}
+
+static enum done ask_number(struct screen *s, int first)
+{
+        struct buf auto_buf typed = { 0 };
+        uint64_t n;
+
+        buf_init(&typed, 64);
+        if (first)
+                buf_u8(&typed, (uint8_t)first);
+        if (!ask_line(s, "Go to letter number: ", &typed, NULL, false))
+                return STAY;
+        if (str_u64(str_trim(buf_str(&typed)), &n) && n && n <= view_count(s->view))
+                index_go(s, (size_t)n - 1);
+        else
+                say(s, "There is no letter of that number.");
+        return STAY;
+}
+
+static enum done go_number(struct screen *s)
+{
+        return ask_number(s, 0);
+}
+
+static enum done unread_by(struct screen *s, int step)
+{
+        size_t n = view_count(s->view);
+        size_t at = view_seek(s->view, s->at + (size_t)step, step, FLAG_SEEN | FLAG_DELETED, 0);
+
+        if (at == SIZE_MAX)
+                at = view_seek(s->view, step > 0 ? 0 : n - 1, step, FLAG_SEEN | FLAG_DELETED, 0);
+        if (at == SIZE_MAX)
+                say(s, "There are no new letters here.");
+        else
+                index_go(s, at);
+        return STAY;
+}
+
+static enum done next_unread(struct screen *s)
+{
+        return unread_by(s, 1);
+}
+
+static enum done previous_unread(struct screen *s)
+{
+        return unread_by(s, -1);
+}
+
+/* ---- the page ---- */
+
+static enum done open_letter(struct screen *s)
+{
+        if (!view_count(s->view)) {
+                say(s, "There is no letter here.");
+                return STAY;
+        }
+        return is_role(s, "drafts") ? write_resume(s) : letter_page(s);
+}
+
+static enum done quit(struct screen *s)
+{
+        s->leaving = purge_asked(s);
+        return STAY;
+}
+
+static enum done quit_at_once(struct screen *s)
+{
+        s->leaving = true;
+        return STAY;
+}
+
+static const struct key index_keys[] = {
+        { 'q', "q", "Quit", "leave; what is marked as deleted may go first", quit },
+        { '\n', "Enter", "Read", "open the letter; in Drafts: go on writing it", open_letter },
+        { 'x', "x", NULL, "leave without a question: marks stay marks", quit_at_once },
+        { 'j', "j, Down", NULL, "next", go_down },
+        { KEY_CODE | KEY_DOWN, NULL, NULL, NULL, go_down },
+        { 'k', "k, Up", NULL, "the one before", go_up },
+        { KEY_CODE | KEY_UP, NULL, NULL, NULL, go_up },
+        { 'J', NULL, NULL, NULL, go_down },
+        { 'K', NULL, NULL, NULL, go_up },
+        { 'z', "z, PgDn, Space", NULL, "next page", go_page_down },
+        { KEY_CODE | KEY_NPAGE, NULL, NULL, NULL, go_page_down },
+        { ' ', NULL, NULL, NULL, go_page_down },
+        { 'Z', "Z, PgUp, -", NULL, "the page before", go_page_up },
+        { KEY_CODE | KEY_PPAGE, NULL, NULL, NULL, go_page_up },
+        { '-', NULL, NULL, NULL, go_page_up },
+        { '=', "=, Home", NULL, "first letter", go_first },
+        { KEY_CODE | KEY_HOME, NULL, NULL, NULL, go_first },
+        { '*', "*, End", NULL, "last letter", go_last },
+        { KEY_CODE | KEY_END, NULL, NULL, NULL, go_last },
+        { '#', "#, 1-9", NULL, "to a letter by its number", go_number },
+        { '\t', "Tab", NULL, "next unread letter", next_unread },
+        { '\t' | KEY_META, "Esc Tab", NULL, "unread letter before", previous_unread },
+        { KEY_CODE | KEY_BTAB, NULL, NULL, NULL, previous_unread },
+        { '/', "/", NULL,
+          "search by a pattern: ~f FROM ~t TO ~s SUBJECT ~b BODY ~d <7d ~z >10k ~N ~F ~D, ! | ( ); a bare "
+          "word: anywhere",
+          find_search_forwards },
+        { '/' | KEY_META, "Esc /", NULL, "search backwards", find_search_backwards },
+        { 'n', "n", NULL, "search on", find_next },
+        { 'l', "l", "Limit", "show only what matches a pattern; all: everything", find_limit },
+        { 'o', "o", NULL, "sort", find_sort_forwards },
+        { 'O', "O", NULL, "sort the other way round", find_sort_backwards },
+        { 'v' | KEY_META, "Esc v", NULL, "fold the thread, or unfold it", find_fold_thread },
+        { 'V' | KEY_META, "Esc V", NULL, "fold all threads, or unfold them", find_fold_all },
+        { 0 },
+};
+static const struct keys keys = { "Letters of a folder", { letter_keys, index_keys, NULL } };
+
+void index_page(struct screen *s)
+{
+        int key;
+
+        while (!s->leaving && !s->ended) {
+                s->switched = false;
+                draw_help(&keys);
+                draw_rows(s);
+                draw_index_bar(s);
+                draw_message(s);
+                refresh();
+                key = screen_key(s);
+                if (key >= '1' && key <= '9')
+                        (void)ask_number(s, key);
+                else
+                        (void)screen_do(s, &keys, key);
+        }
+}
+
+enum done index_help(struct screen *s)
+{
+        help_page(s, &keys);
+        return STAY;
+}

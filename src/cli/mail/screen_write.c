@@ -1,0 +1,227 @@
+/* A letter begun: anew, as an answer, forwarded, from Drafts. As in mutt To and Subject are asked for first, then the editor, then the page
+ * (screen_compose.c). And the header of a draft, field by field. */
+#include "cli/mail/screen_inside.h"
+#include "base/mem.h"
+#include "mail/header.h"
+
+#include <errno.h>
+
+/* ---- the header of a draft ---- */
+
+struct str head_get(const struct draft *d, const char *name, struct arena *a)
+{
+        struct field f;
+
+        return header_find(buf_str(&d->head), str_of(name), &f) ? header_unfold(a, f.value) : S("");
+}
+
+/* From `at` to `end` with this in between. */
+static void splice(struct draft *d, size_t at, size_t end, struct str text)
+{
+        struct buf auto_buf all = { 0 };
+
+        buf_init(&all, d->head.max);
+        buf_puts(&all, str_sub(buf_str(&d->head), 0, at));
+        buf_puts(&all, text);
+        buf_puts(&all, str_from_at(buf_str(&d->head), end));
+        if (all.full)
+                return; /* as it was */
+        buf_clear(&d->head);
+        buf_puts(&d->head, buf_str(&all));
+}
+
+void head_set(struct draft *d, const char *name, struct str value)
+{
+        bool stays = str_ieq(str_of(name), S("To")) || str_ieq(str_of(name), S("Subject"));
+        struct buf auto_buf line = { 0 };
+        struct field f;
+        bool there = header_find(buf_str(&d->head), str_of(name), &f);
+
+        buf_init(&line, d->head.max);
+        if (value.n || stays)
+                buf_printf(&line, "%s: " PRS "\n", name, STR(value));
+        splice(d, there ? f.at : d->head.n, there ? f.end : d->head.n, buf_str(&line));
+}
+
+void head_add(struct draft *d, const char *name, struct str value)
+{
+        buf_printf(&d->head, "%s: " PRS "\n", name, STR(value));
+}
+
+bool head_drop(struct draft *d, const char *name, unsigned number)
+{
+        struct header h = header_of(buf_str(&d->head));
+        struct field f;
+
+        while (header_next(&h, &f))
+                if (str_ieq(f.name, str_of(name)) && number-- == 0) {
+                        splice(d, f.at, f.end, S(""));
+                        return true;
+                }
+        return false;
+}
+
+/* ---- begun ---- */
+
+static bool ask_field(struct screen *s, struct writing *w, const char *name, const char *question,
+                      bool address)
+{
+        struct buf auto_buf value = { 0 };
+        struct arena auto_arena a;
+
+        arena_init(&a, 4 << 20);
+        buf_init(&value, 16000);
+        buf_puts(&value, head_get(&w->draft, name, &a));
+        if (!ask_line(s, question, &value, address ? complete_address : NULL, address))
+                return false;
+        head_set(&w->draft, name, buf_str(&value));
+        return true;
+}
+
+static void edit_and_page(struct screen *s, struct writing *w, bool need_change)
+{
+        struct buf auto_buf why = { 0 };
+        int rc;
+
+        buf_init(&why, 4096);
+        term_away();
+        rc = draft_edit(&w->draft, &why);
+        term_back();
+        if (rc == -ECANCELED && !why.n && need_change) {
+                say(s, "Nothing was written: the letter is given up.");
+                return;
+        }
+        w->edited = rc == 0;
+        if (rc < 0 && why.n)
+                say_bad(s, PRS, STR(buf_str(&why)));
+        compose_page(s, w);
+}
+
+static void finish(struct writing *w)
+{
+        draft_free(&w->draft);
+        letter_free(&w->of);
+        lines_free(&w->lines);
+        mem_free(w->draft_path);
+}
+
+static void go_on(struct screen *s, struct writing *w, bool ask_to, bool need_change)
+{
+        if (ask_to && !ask_field(s, w, "To", "To: ", true)) {
+                say(s, "Given up.");
+                return;
+        }
+        if (ask_to && !ask_field(s, w, "Subject", "Subject: ", false)) {
+                say(s, "Given up.");
+                return;
+        }
+        edit_and_page(s, w, need_change);
+}
+
+enum done write_new(struct screen *s)
+{
+        struct writing w = { 0 };
+
+        draft_new(&w.draft, s->mail->login);
+        go_on(s, &w, true, true);
+        finish(&w);
+        return STAY;
+}
+
+static bool open_current(struct screen *s, struct writing *w, struct view_row *row)
+{
+        int rc =
+            index_row(s, row) ? letter_open(&w->of, copy_account(s->mail->copy), row->letter, 0) : -ENOENT;
+
+        if (rc < 0)
+                say_bad(s, "There is no letter that can be read: %s", strerror(-rc));
+        return rc == 0;
+}
+
+static enum done reply(struct screen *s, unsigned how)
+{
+        struct writing w = { 0 };
+        struct view_row row;
+        char c;
+
+        if (!open_current(s, &w, &row))
+                return STAY;
+        c = ask_letter(s, "Quote the letter in the answer? (yes/no): ", "yn");
+        if (c && how & REPLY_LIST && !w.of->list_post.n) {
+                say_bad(s, "The letter names no mailing list.");
+                c = 0;
+        }
+        if (!c) {
+                letter_free(&w.of);
+                return STAY;
+        }
+        draft_reply(&w.draft, s->mail->login, w.of, how | (c == 'y' ? REPLY_QUOTE : 0));
+        w.draft.of_uid = row.uid;
+        w.draft.of_mailbox = arena_str(&w.draft.arena, str_of(s->path));
+        go_on(s, &w, true, false);
+        finish(&w);
+        folders_load(s, false);
+        index_look(s);
+        return STAY;
+}
+
+enum done write_reply(struct screen *s)
+{
+        return reply(s, 0);
+}
+
+enum done write_reply_all(struct screen *s)
+{
+        return reply(s, REPLY_ALL);
+}
+
+enum done write_reply_list(struct screen *s)
+{
+        return reply(s, REPLY_LIST);
+}
+
+enum done write_forward(struct screen *s)
+{
+        struct writing w = { 0 };
+        struct view_row row;
+        char c;
+
+        if (!open_current(s, &w, &row))
+                return STAY;
+        c = ask_letter(s, "Forward in the text (t), or the whole letter as an attachment (a)? ", "ta");
+        if (c) {
+                draft_forward(&w.draft, s->mail->login, w.of, c == 'a');
+                go_on(s, &w, true, false);
+                finish(&w);
+        } else {
+                letter_free(&w.of);
+        }
+        return STAY;
+}
+
+/* In Drafts the page at once: the editor is one key away. Of another letter a new one is made. */
+enum done write_resume(struct screen *s)
+{
+        struct writing w = { 0 };
+        bool draft = is_role(s, "drafts");
+        struct view_row row;
+        int rc;
+
+        if (!open_current(s, &w, &row))
+                return STAY;
+        rc = draft_resume(&w.draft, w.of);
+        if (rc < 0) {
+                say_bad(s, "It is too long to be gone on with.");
+        } else {
+                if (draft) {
+                        w.draft_uid = row.uid;
+                        w.draft_path = mem_string(str_of(s->path));
+                }
+                w.edited = true;
+                compose_page(s, &w);
+        }
+        finish(&w);
+        folders_load(s, false);
+        index_look(s);
+        return STAY;
+}
