@@ -18,16 +18,18 @@
 
 enum deed {
         END,
-        SAY,     /* a line, or several */
-        HEAR,    /* that line */
-        PORT,    /* listens, and says 227 with its port; text: the address in it, else 127,0,0,1 */
-        TAKE,    /* the data connection */
-        DATA,    /* bytes on it */
-        FINISH,  /* it ends as it should */
-        CUT,     /* it is reset */
-        ENDLESS, /* that line, until nobody listens */
-        DRIP,    /* that text, a byte now and then, without end */
-        SILENCE, /* nothing until they go */
+        SAY,       /* a line, or several */
+        HEAR,      /* that line */
+        PORT,      /* listens, and says 227 with its port; text: the address in it, else 127,0,0,1 */
+        HEAR_PORT, /* PORT, and whichever it is */
+        CALL,      /* that port, from this address: 127.0.0.N */
+        TAKE,      /* the data connection */
+        DATA,      /* bytes on it */
+        FINISH,    /* it ends as it should */
+        CUT,       /* it is reset */
+        ENDLESS,   /* that line, until nobody listens */
+        DRIP,      /* that text, a byte now and then, without end */
+        SILENCE,   /* nothing until they go */
         HANG_UP
 };
 struct step {
@@ -40,6 +42,7 @@ struct server {
         struct conn *conn;
         const struct step *steps;
         int listener;
+        uint16_t port; /* the client's */
         struct stream *data;
         bool gone;
 };
@@ -76,6 +79,27 @@ static void take_data(struct server *s)
         must(s->data);
 }
 
+static void hear_port(struct server *s)
+{
+        struct addr at;
+        struct str line;
+
+        must(conn_line(s->conn, &line, 1000, SOON) == GOT_LINE && str_starts(line, S("PORT 127,0,0,1,")));
+        must(ftpc_pasv_parse(line, &at));
+        s->port = at.port;
+}
+
+static void call_port(struct server *s, const char *from)
+{
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        struct sockaddr_in at = { .sin_family = AF_INET };
+        struct addr to = { .ip = { 127, 0, 0, 1 }, .family = 4, .port = s->port };
+
+        must(inet_pton(AF_INET, from, &at.sin_addr) == 1 &&
+             bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
+        must(stream_connect(fd, to, SOON, &s->data) == 0);
+}
+
 static void without_end(struct server *s, const char *text, bool slowly)
 {
         for (unsigned i = 0; conn_ok(s->conn); i++) {
@@ -100,6 +124,8 @@ static void play(struct server *s, const struct step *step)
         case SAY: conn_printf(s->conn, "%s\r\n", step->text); break;
         case HEAR: hear(s, step->text); break;
         case PORT: open_port(s, step->text); break;
+        case HEAR_PORT: hear_port(s); break;
+        case CALL: call_port(s, step->text); break;
         case TAKE: take_data(s); break;
         case DATA: must(stream_write(s->data, str_of(step->text), 60 * SECOND) == 0); break;
         case FINISH:

@@ -255,11 +255,72 @@ static void transfers(void **state)
         run(all);
 }
 
+/* ---- the server calls us ---- */
+
+static int fetch_active(struct ftp_client *c, struct ftp_answer *a)
+{
+        ftp_client_data(c, FTP_DATA_ACTIVE, false);
+        return fetch(c, a);
+}
+
+static int fetch_active_and_ask(struct ftp_client *c, struct ftp_answer *a)
+{
+        ftp_client_data(c, FTP_DATA_ACTIVE, false);
+        return fetch_and_ask(c, a);
+}
+
+#define TO_CALL                                                                                            \
+        { SAY, "220 ready" }, { HEAR, "TYPE I" }, { SAY, "200 ok" }, { HEAR_PORT, "" }, { SAY, "200 ok" }, \
+        {                                                                                                  \
+                HEAR, "RETR a"                                                                             \
+        }
+
+static void calls(void **state)
+{
+        const struct played all[] = {
+                { (struct step[]){ TO_CALL,
+                                   { SAY, "150 ok" },
+                                   { CALL, "127.0.0.1" },
+                                   { DATA, "water" },
+                                   { FINISH, "" },
+                                   { SAY, "226 done" },
+                                   { 0 } },
+                  0, "done", fetch_active, 0 },
+                /* somebody else is quicker: he is not heard */
+                { (struct step[]){ TO_CALL,
+                                   { CALL, "127.0.0.9" },
+                                   { DATA, "poison" },
+                                   { FINISH, "" },
+                                   { SAY, "150 ok" },
+                                   { CALL, "127.0.0.1" },
+                                   { DATA, "water" },
+                                   { FINISH, "" },
+                                   { SAY, "226 done" },
+                                   { 0 } },
+                  0, "done", fetch_active, 0 },
+                { (struct step[]){ TO_CALL, { SAY, "150 ok\r\n425 cannot" }, AND_PWD }, -EREMOTEIO, "cannot",
+                  fetch_active_and_ask, 0 },
+                { (struct step[]){ TO_CALL,
+                                   { SAY, "150 ok" },
+                                   { HEAR, "ABOR" },
+                                   { SAY, "425 none\r\n226 ok" },
+                                   { HEAR, "NOOP" },
+                                   { SAY, "200 ok" },
+                                   AND_PWD },
+                  -EREMOTEIO, "no data connection came", fetch_active_and_ask, 2 * SECOND },
+                { NULL, 0, NULL, NULL, 0 },
+        };
+
+        (void)state;
+        run(all);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(replies),
                 cmocka_unit_test(transfers),
+                cmocka_unit_test(calls),
         };
 
         log_quiet = true;
