@@ -62,7 +62,8 @@ static const struct mechanism *choose(const struct sasl_client_who *who, const s
         for (size_t i = 0; i < sizeof(mechanisms) / sizeof(*mechanisms); i++) {
                 const struct mechanism *m = &mechanisms[i];
 
-                if (!sasl_offers(who->mechanisms, str_of(m->name)) || (m->bound && !facts->binding_length))
+                if (!sasl_offers(who->mechanisms, str_of(m->name)) || (m->bound && !facts->binding_length) ||
+                    (who->shown && !m->shows))
                         continue;
                 if (!m->shows || tls || who->clear_allowed)
                         return m;
@@ -114,6 +115,11 @@ void sasl_client_free(struct sasl_client **xp)
 const char *sasl_client_mechanism(const struct sasl_client *x)
 {
         return x->mechanism->name;
+}
+
+bool sasl_client_shows(const struct sasl_client *x)
+{
+        return x->mechanism->shows;
 }
 
 bool sasl_client_begins(const struct sasl_client *x)

@@ -19,12 +19,15 @@ struct sasl_client_who {
         struct str user, password;
         struct conn *conn;  /* whose TLS it runs in; NULL: none */
         bool clear_allowed; /* without TLS, too, the password may be shown to the other side */
+        bool
+            shown; /* only what shows it: SCRAM was refused, and many servers keep no secrets for it of old accounts */
 };
 struct sasl_client;
 /* 0; -EACCES: nothing fits. -ENOPROTOOPT: only what would show the password in clear. */
 [[nodiscard]] int sasl_client_new(struct sasl_client **out, const struct sasl_client_who *who);
 void sasl_client_free(struct sasl_client **x);
 const char *sasl_client_mechanism(const struct sasl_client *x);
+bool sasl_client_shows(const struct sasl_client *x);  /* the password */
 bool sasl_client_begins(const struct sasl_client *x); /* the first token comes from us */
 /* 0, and what to answer in *out (cleared first); -EBADMSG: makes no sense, or the server does not know the password. */
 [[nodiscard]] int sasl_client_step(struct sasl_client *x, struct str challenge, struct buf *out);

@@ -170,6 +170,14 @@ static const struct play imap_plays[] = {
         { "S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256 SASL-IR] hi\nC: a1 AUTHENTICATE SCRAM-SHA-256 *\n"
           "S: + cj1hYmMscz1BQUFBLGk9OTk5OTk5OTk5OQ==\nC: \\*\nS: a1 BAD given up\n",
           .signed_in = -EACCES },
+        { "S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256 AUTH=PLAIN SASL-IR] hi\nC: a1 AUTHENTICATE "
+          "SCRAM-SHA-256 *\n"
+          "S: a1 NO no secret\nC: a2 AUTHENTICATE PLAIN AGppbGwAdHVtYg==\nS: a2 OK [CAPABILITY IMAP4rev1] "
+          "in\n" },
+        { "S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256 AUTH=PLAIN SASL-IR] hi\nC: a1 AUTHENTICATE "
+          "SCRAM-SHA-256 *\n"
+          "S: a1 NO no secret\n",
+          .signed_in = -EREMOTEIO, .guarded = true },
         { "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\n", .signed_in = -EACCES, .guarded = true },
         { BARE, .signed_in = -EACCES, .guarded = true },
         { "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\n", .signed_in = -EACCES },
@@ -372,6 +380,8 @@ static const struct play pop3_plays[] = {
         { "S: +OK ready\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: UTF8\nS: .\nC: UTF8\nS: +OK\nC: AUTH PLAIN *\nS: "
           "-ERR [IN-USE] \x1b[1mlocked\n",
           .signed_in = -EREMOTEIO, .said = " [1mlocked" },
+        { "S: +OK ready\nC: CAPA\nS: +OK\nS: SASL PLAIN SCRAM-SHA-1\nS: .\nC: AUTH SCRAM-SHA-1 *\nS: -ERR no "
+          "secret\nC: AUTH PLAIN *\nS: +OK in\n" },
         { "S: +OK ready\nC: CAPA\nS: +OK\nS: STLS\nS: .\nC: STLS\nS: -ERR no\n", .tls = TLS_MUST,
           .opened = -EACCES },
         { "S: -ERR go away\n", .opened = -ECONNREFUSED, .said = "go away" },

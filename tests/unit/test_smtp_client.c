@@ -220,6 +220,10 @@ static void talks(void *arg)
                 { HELLO "S: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: amFjaw==\nS: 334 "
                         "UGFzc3dvcmQ6\nC: Y3Jvd24=\nS: 535 5.7.8 no\nC: QUIT\nS: 221 bye\n",
                   .how = { .user = S("jack"), .password = S("crown") }, .opened = -1 },
+                { HELLO
+                  "S: 250 AUTH PLAIN SCRAM-SHA-256\nC: AUTH SCRAM-SHA-256 *\nS: 535 5.7.8 no\nC: AUTH PLAIN "
+                  "AGphY2sAY3Jvd24=\nS: 235 in\n",
+                  .how = { .user = S("jack"), .password = S("crown") } },
                 { HELLO "S: 250 AUTH XPLAIN\nC: QUIT\nS: 221 bye\n",
                   .how = { .user = S("jack"), .password = S("crown") }, .opened = -1 },
                 /* STARTTLS: what was said before is forgotten */

@@ -99,6 +99,12 @@ static int sign_in(struct pop3_client *c, const char *user, const char *password
         }
         if (rc == 0) {
                 rc = authenticate(c, x, answer);
+                who.shown = !sasl_client_shows(x);
+                sasl_client_free(&x);
+                who.clear_allowed = clear;
+                if (rc != -EREMOTEIO || !who.shown || sasl_client_new(&x, &who) < 0)
+                        return rc;
+                rc = authenticate(c, x, answer);
                 sasl_client_free(&x);
                 return rc;
         }

@@ -51,6 +51,11 @@ int client_auth(struct smtp_client *c, struct arena *a, struct smtp_answer *answ
         if (sasl_client_new(&x, &who) < 0)
                 return rc;
         rc = converse(c, x, a, answer);
+        who.shown = !sasl_client_shows(x);
         sasl_client_free(&x);
+        if (rc < 0 && answer->code == 535 && who.shown && sasl_client_new(&x, &who) == 0) {
+                rc = converse(c, x, a, answer);
+                sasl_client_free(&x);
+        }
         return rc;
 }
