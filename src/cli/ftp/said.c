@@ -58,10 +58,13 @@ static bool ours(struct str line)
         return false;
 }
 
-/* What finds the way back into step after ABOR. */
+/* What ends a segment, and what finds the way back into step after ABOR, unless a person has typed it. */
 static bool of_a_stop(const struct console *c, struct str line)
 {
-        return c->stopped && str_istarts(line, S("NOOP"));
+        if (str_istarts(c->line, S("noo")) || str_istarts(c->line, S("quo")) ||
+            str_istarts(c->line, S("lit")))
+                return false;
+        return str_istarts(line, S("NOOP")) || (str_istarts(line, S("ABOR")) && !c->stopped);
 }
 
 static void sent(void *context, struct str line)

@@ -55,9 +55,11 @@ static int transfer(struct store *p, struct ftp_transfer *t, struct ftp_answer *
         int rc;
 
         for (;;) {
+                nsec asked = now();
+
                 rc = ftp_client_transfer(s->client, t);
                 *answer = t->answer;
-                p->took += t->took;
+                p->took += now() - asked; /* until they have it, not until it is written */
                 p->bytes = t->offset + t->bytes - begun;
                 if (rc == 0 || c->stopped || t->file < 0 || p->move == FTP_APPEND ||
                     p->move == FTP_PUT_UNIQUE || !(site_lost(rc, &t->answer) || t->answer.code == 426))
