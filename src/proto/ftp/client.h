@@ -7,15 +7,16 @@
  *      rc = ftp_client_get(c, &transfer);                    -- TYPE/STRU/MODE as wanted, PASV, RETR, the bytes, 226
  *      ftp_client_close(&c, deadline);                       -- QUIT
  *
- *   client.c         opened, closed; asked and answered            client_list.c      MLSD, LIST of every kind: entries
- *   client_reply.c   replies, and what FEAT offers                 client_transfer.c  a transfer from end to end; resuming
- *   client_data.c    data connections: PASV EPSV PORT EPRT, TLS    client_move.c      bytes between data connection and file: coder, sendfile
- *   client_ahead.c   many small files: commands written ahead
+ *   client.c         opened, closed; asked and answered            client_list.c      MLSD, LIST: as they are, and as entries
+ *   client_reply.c   replies, and what FEAT offers                 client_entry.c     one line of a listing, of every kind
+ *   client_data.c    data connections: PASV EPSV PORT EPRT, TLS    client_transfer.c  a transfer from end to end; resuming
+ *   client_coding.c  TYPE STRU MODE                                client_move.c      bytes between data connection and file: coder, sendfile
+ *   client_ahead.c   many files: commands written ahead            client_step.c      ABOR, and in step again
  *
  * What a server says is hostile: a reply is read to its end up to 64 KB, 8 KB of it is kept; control characters never leave this room (they
  * stand as \ooo); a PASV reply's address is looked at for its port only, unless it is that of the control peer or `foreign` allows it; a
  * server that drips or stops costs one deadline. Names that came from a server are checked by ftp_name_safe before anything is written
- * under them. One fiber at a time uses a client, but ftp_client_stop. Errors: 0; -EPROTO the server breaks the rules; -ECONNRESET it has gone
+ * under them. In a fiber; one at a time uses a client, but for ftp_client_stop. Errors: 0; -EPROTO the server breaks the rules; -ECONNRESET it has gone
  * (a new client is to be opened, the transfer can be taken up with `offset`); -EACCES TLS is not as wanted; -EREMOTEIO it refused: answer
  * says so; -ECANCELED. */
 #pragma once

@@ -116,8 +116,6 @@ bool ftpc_counts_octets(const struct coding *c);
 
 /* client_transfer.c */
 void ftpc_note_mark(struct ftp_transfer *t, struct str text); /* of a 110 */
-/* TYPE, STRU, MODE as `want`, where they are not so. */
-int ftpc_coding(struct ftp_client *c, const struct coding *want, struct ftp_answer *a);
 void ftpc_move_init(struct ftpc_move *m, struct ftp_client *c, struct ftp_transfer *t,
                     const struct coding *how, struct ftpc_data *d);
 void ftpc_move_free(struct ftpc_move *m);
@@ -126,6 +124,9 @@ int ftpc_say_move(struct ftp_client *c, const struct ftp_transfer *t);
 int ftpc_run(struct ftpc_move *m); /* its command has gone out, the data connection is on its way */
 int ftpc_transfer(struct ftp_client *c, struct ftp_transfer *t, const struct coding *how,
                   const char *command);
+
+/* client_coding.c. TYPE, STRU, MODE as `want`, where they are not so. */
+int ftpc_coding(struct ftp_client *c, const struct coding *want, struct ftp_answer *a);
 
 /* client_step.c: reads away what replies are still to come, until the session is in step again; else the connection has failed. stray: is told of
  * 227 and 229. */
