@@ -16,7 +16,7 @@
 static const char *script;
 static unsigned peers;
 
-/* "text 100 x": a hundred x without a line end; "lines 9 * OK": nine of them; "nul * OK ~": '~' is NUL; "raw ...": no line end but '^'. */
+/* "text 100 x": a hundred x without a line end; "lines 9 * OK": nine of them; "nul * OK ~": '~' is NUL; "hold": silent until they leave; "raw ...": no line end but '^'. */
 static void directive(struct conn *c, struct str text)
 {
         struct str word, count;
@@ -35,6 +35,10 @@ static void directive(struct conn *c, struct str text)
                 for (size_t i = 0; i < text.n; i++)
                         conn_put(c, text.p[i] == '~' ? S("\0") : str_sub(text, i, 1));
                 conn_put(c, S("\r\n"));
+        } else if (str_eq(word, S("hold"))) {
+                conn_flush(c, SOON);
+                while (conn_line(c, &text, 70000, SOON) != GOT_END)
+                        ;
         } else if (str_eq(word, S("raw"))) {
                 for (size_t i = 0; i < text.n; i++)
                         conn_put(c, text.p[i] == '^' ? S("\r\n") : str_sub(text, i, 1));

@@ -114,6 +114,7 @@ struct play {
         const char *told, *said;      /* said: what the answer has in its text */
         enum tls_need tls;
         bool guarded; /* the password must not be shown */
+        unsigned patience_ms;
 };
 
 static void check(const struct play *p, const char *stage, int rc, int want, const char *text)
@@ -127,7 +128,10 @@ static void check(const struct play *p, const char *stage, int rc, int want, con
 
 static void play_imap(const struct play *p)
 {
-        struct imap_client_how how = { .host = "x", .tls = p->tls, .clear_password = !p->guarded };
+        struct imap_client_how how = { .host = "x",
+                                       .tls = p->tls,
+                                       .clear_password = !p->guarded,
+                                       .patience = p->patience_ms * MSECOND };
         struct imap_answer answer;
         struct imap_client *c;
         int rc;
@@ -186,6 +190,8 @@ static const struct play imap_plays[] = {
         { BARE, .tls = TLS_MUST, .opened = -EACCES },
         { "S: * BYE full\n", .opened = -ECONNREFUSED, .said = "full" },
         { "S: 220 smtp here\n", .opened = -EPROTO },
+        { "hold\n", .opened = -ETIMEDOUT, .patience_ms = 20 },
+        { "raw * OK [CAPA\nhold\n", .opened = -ETIMEDOUT, .patience_ms = 20 },
         { "text 9000000 x\nS: \n", .opened = -EPROTO },
         { "raw * OK", .opened = -ECONNRESET },
         { "S: * OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE UTF8=ACCEPT COMPRESS=DEFLATE] "
@@ -264,6 +270,8 @@ static const struct play imap_plays[] = {
         { HELLO FETCH "S: * 1 FETCH (UID 2 BODY[] {-1}\n", .acts = "sl", .acted = -EPROTO, .told = "" },
         { HELLO FETCH "S: * 1 FETCH (UID 77 BODY[] {999999999999}\n", .acts = "sl", .acted = -EPROTO,
           .told = "" },
+        { HELLO FETCH "S: * 1 FETCH (UID 2 BODY[] {5}\nraw abc\nhold\n", .acts = "sl", .acted = -ETIMEDOUT,
+          .told = "[2 5 abc", .patience_ms = 1000 },
         { HELLO FETCH "S: a3 NO [EXPUNGEISSUED] some are gone\n", .acts = "sl", .acted = -EREMOTEIO,
           .said = "some are gone" },
         { HELLO SELECT "C: a3 UID FETCH 2:9 (UID FLAGS INTERNALDATE BODY.PEEK[HEADER])\n"
@@ -336,7 +344,10 @@ static int act_pop3(struct pop3_client *c, char what, struct pop3_answer *answer
 
 static void play_pop3(const struct play *p)
 {
-        struct pop3_client_how how = { .host = "x", .tls = p->tls, .clear_password = !p->guarded };
+        struct pop3_client_how how = { .host = "x",
+                                       .tls = p->tls,
+                                       .clear_password = !p->guarded,
+                                       .patience = p->patience_ms * MSECOND };
         struct pop3_answer answer;
         struct pop3_client *c;
         int rc;
@@ -384,6 +395,8 @@ static const struct play pop3_plays[] = {
           "secret\nC: AUTH PLAIN *\nS: +OK in\n" },
         { "S: +OK ready\nC: CAPA\nS: +OK\nS: STLS\nS: .\nC: STLS\nS: -ERR no\n", .tls = TLS_MUST,
           .opened = -EACCES },
+        { PIPED "C: RETR 1\nC: RETR 2\nC: RETR 3\nS: +OK\nS: a\nhold\n", .acts = "r", .acted = -ETIMEDOUT,
+          .said = "silent", .told = "[1 a\r\n", .patience_ms = 1000 },
         { "S: -ERR go away\n", .opened = -ECONNREFUSED, .said = "go away" },
         { "S: * OK imap here\n", .opened = -EPROTO },
         { "text 10000 x\nS: \n", .opened = -EPROTO },
