@@ -148,14 +148,28 @@ static int resume(struct draft *d, struct str text, struct letter **l)
         return rc < 0 ? rc : draft_resume(d, *l);
 }
 
+static void put_first(struct draft *d, struct str line)
+{
+        struct buf auto_buf rest = { 0 };
+
+        buf_init(&rest, d->head.max);
+        buf_puts(&rest, buf_str(&d->head));
+        buf_clear(&d->head);
+        buf_puts(&d->head, line);
+        buf_puts(&d->head, buf_str(&rest));
+}
+
 static int from_stdin(struct command *c, struct draft *d, struct letter **mime)
 {
-        struct buf auto_buf text = { 0 }, why = { 0 };
-        struct str head;
+        struct buf auto_buf text = { 0 }, why = { 0 }, from = { 0 };
+        struct str head, own = buf_str(&d->head), line;
         struct field f;
         int rc;
 
         buf_init(&text, LETTER_MOST);
+        buf_init(&from, 8192);
+        str_cut(&own, '\n', &line);
+        buf_printf(&from, PRS "\n", STR(line)); /* draft_new's first */
         buf_init(&why, 4096);
         rc = command_read("-", &text);
         if (rc < 0)
@@ -166,6 +180,8 @@ static int from_stdin(struct command *c, struct draft *d, struct letter **mime)
                 rc = resume(d, buf_str(&text), mime);
         } else {
                 rc = draft_from_text(d, buf_str(&text), &why);
+                if (rc == 0 && !header_find(head, S("From"), &f))
+                        put_first(d, buf_str(&from));
         }
         buf_u8(&why, 0);
         return rc < 0 ? command_fail(c, -EINVAL, "stdin", why.n > 1 ? why.p : strerror(-rc)) : EX_OK;

@@ -52,17 +52,22 @@ static int open_store(const char *path, struct buf *why)
 
         if (here < 0)
                 return -errno;
-        if (folder_enter(&f, path, false) || folder_become_owner(&f)) {
+        if (folder_enter(&f, path, false)) {
                 buf_printf(why, "%s cannot be used", path); /* what is wrong was said there */
                 close(here);
                 return -EACCES;
         }
         fd = disk_open_dir(AT_FDCWD, "mail");
-        if (fchdir(here) < 0 && fd >= 0) {
+        if (fchdir(here) < 0 && fd >= 0) { /* before: the owner may not come in here */
                 close(fd);
                 fd = -errno;
         }
         close(here);
+        if (fd >= 0 && folder_become_owner(&f)) {
+                buf_printf(why, "%s cannot be used", path);
+                close(fd);
+                fd = -EACCES;
+        }
         return fd;
 }
 
