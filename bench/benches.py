@@ -4,6 +4,7 @@ import os
 import time
 from contextlib import ExitStack
 
+from clients import FtpClients, MailClients
 from ftp import Ftp
 from imap import Imap
 from measure import ESTABLISHED, quiet, sockets
@@ -236,6 +237,20 @@ class Bench:
     def ftp_deflate(self):
         Ftp(self).run_deflate()
 
+    # ---- the clients
+
+    def ftp_mirror(self):
+        FtpClients(self).mirror()
+
+    def ftp_get(self):
+        FtpClients(self).get()
+
+    def mail_open(self):
+        MailClients(self).open()
+
+    def mail_sync(self):
+        MailClients(self).sync()
+
     # ---- nobody there
 
     def empty(self):
@@ -262,4 +277,5 @@ def port_of(server, imap, tls):
 
 
 ALL = ['smtp-keep', 'smtp-new', 'smtp-100k', 'pop3', 'signin', 'idle', 'imap', 'imap-large', 'imap-signin', 'imap-idle',
-       'ftp-large', 'ftp-tls', 'ftp-files', 'ftp-list', 'ftp-session', 'ftp-idle', 'ftp-deflate', 'relay', 'queue', 'empty']
+       'ftp-large', 'ftp-tls', 'ftp-files', 'ftp-list', 'ftp-session', 'ftp-idle', 'ftp-deflate', 'relay', 'queue', 'ftp-mirror',
+       'ftp-get', 'mail-open', 'mail-sync', 'empty']

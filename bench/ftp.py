@@ -62,10 +62,11 @@ class Home:
 
 
 class Grid:
-    """Rows of what was measured, columns of who; a figure and the CPU it took. cpu_asked: not more than the fastest other server's."""
+    """Rows of what was measured, columns of who; a figure, the CPU it took, and its memory if that has a unit. cpu_asked: not more than the
+    fastest other server's."""
 
-    def __init__(self, title, unit, cpu_unit, cpu_asked=False):
-        self.title, self.unit, self.cpu_unit, self.cpu_asked = title, unit, cpu_unit, cpu_asked
+    def __init__(self, title, unit, cpu_unit, cpu_asked=False, memory=None):
+        self.title, self.units, self.cpu_asked = title, [unit, cpu_unit, *([memory] if memory else [])], cpu_asked
         self.found, self.rows, self.columns = {}, {}, []
 
     def row(self, name, *asked):
@@ -73,10 +74,10 @@ class Grid:
         server there."""
         self.rows[name] = asked
 
-    def add(self, row, column, figure, cpu):
+    def add(self, row, column, figure, cpu, *memory):
         if column not in self.columns:
             self.columns.append(column)
-        self.found.setdefault((row, column), []).append((figure, cpu))
+        self.found.setdefault((row, column), []).append((figure, cpu, *memory))
 
     def median(self, row, column, which=0):
         rounds = self.found.get((row, column))
@@ -104,7 +105,7 @@ class Grid:
 
     def report(self, table):
         columns = sorted(self.columns, key=lambda c: (not c.startswith('pail'), c.startswith('bare')))
-        for which, unit in ((0, self.unit), (1, self.cpu_unit)):
+        for which, unit in enumerate(self.units):
             rows = [[name, *(number(self.median(name, c, which)) for c in columns), self.judged(name, which)]
                     for name in self.rows]
             table.table(f'{self.title}: {unit}', ['', *columns, 'asked, met'], rows)
