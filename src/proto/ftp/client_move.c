@@ -9,6 +9,7 @@
 
 enum {
         SLICE = 16 * 1024 * 1024, /* what the kernel moves until the next look around */
+        LEAST_SLICE = 64 * 1024,
         FIRST_READ = 8 * 1024,
         CODED_AT_ONCE = 16 * 1024, /* more deflating and inflating than that is a worker's */
 };
@@ -343,16 +344,29 @@ static int put_pieces(struct ftpc_move *m)
         return 0;
 }
 
+/* So much at once that somebody who looks on sees it go, on a slow line too. */
+static uint64_t next_slice(uint64_t n, nsec took)
+{
+        if (took > SECOND / 5 && n > LEAST_SLICE)
+                return n / 2;
+        return took < SECOND / 20 && n < SLICE ? 2 * n : n;
+}
+
 static int put_file(struct ftpc_move *m)
 {
-        uint64_t at, before;
+        uint64_t at, before, n = 4 * LEAST_SLICE;
+        nsec began;
+        bool more;
         int rc;
 
         do {
                 before = at = place(m);
-                rc = stream_send_file(m->data->stream, m->t->file, &at, SLICE, m->c->patience);
+                began = now();
+                rc = stream_send_file(m->data->stream, m->t->file, &at, n, m->c->patience);
                 moved(m, at - before);
-        } while (rc == 0 && at - before == SLICE);
+                more = at - before == n;
+                n = next_slice(n, now() - began);
+        } while (rc == 0 && more);
         return rc < 0 ? failed(m, FTPC_DATA, rc) : 0;
 }
 
