@@ -8,6 +8,7 @@
 #include "proto/ftp/client_inside.h"
 #include <errno.h>
 
+#define TRIAL (10 * SECOND) /* for the answer to a PASV: who reads commands away never gives it */
 enum {
         PAIRS = 3,   /* one is at work, the next is there when it ends */
         FOLLOW = 32, /* MODE B and C: nothing is to be done between two */
@@ -114,7 +115,9 @@ static int take_connection(struct many *w, struct ftpc_data *d, struct ftp_answe
                 return d->stream ? 0 : -EPIPE;
         }
         *d = (struct ftpc_data){ .client = c, .fd = -1 };
-        rc = ftpc_reply(c, a, now() + c->patience, false);
+        c->trying = true;
+        rc = ftpc_reply(c, a, now() + (c->patience < TRIAL ? c->patience : TRIAL), false);
+        c->trying = false;
         if (rc == 0)
                 rc = a->code == 227 || a->code == 229 ? ftpc_data_heard(c, d, a) : -EPROTO;
         return rc;

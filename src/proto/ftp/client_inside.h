@@ -44,6 +44,7 @@ struct ftp_client {
         unsigned stale; /* so many of them nobody waits for any more */
         unsigned extra; /* read by ftpc_settle */
         bool busy, stopping, aborting;
+        bool trying; /* a reply to what was written ahead is awaited: it may never come */
         /* the transfer at work */
         struct ftpc_data *data;
         struct ftp_transfer *transfer;
@@ -59,7 +60,7 @@ struct ftp_client {
 void ftpc_ours(struct ftp_answer *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int ftpc_broken(struct ftp_client *c, struct ftp_answer *a, int error, const char *why);
 /* The next reply, whatever its code; -ECANCELED: stopped, its reply will be passed over. called: return 1 when conn_call was
- * heard (never if false). While a transfer is at work a deadline breaks nothing: -ETIMEDOUT. */
+ * heard (never if false). While a transfer is at work, or something is tried, a deadline breaks nothing: -ETIMEDOUT. */
 int ftpc_reply(struct ftp_client *c, struct ftp_answer *a, nsec deadline, bool called);
 /* 0: 1xx to 3xx; -EREMOTEIO; 421: -ECONNRESET */
 int ftpc_judge(struct ftp_client *c, const struct ftp_answer *a);

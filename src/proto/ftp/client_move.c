@@ -169,6 +169,8 @@ static int through_memory(struct ftpc_move *m, size_t most, bool *end)
                 got = 0;
                 rc = stream_read(m->data->stream, room + n, most - n, &got, m->c->patience);
                 n += got;
+                if (got > 0 && n < most && m->t->progress) /* a slow line */
+                        m->t->progress(m->t->context, place(m) + n);
         } while (rc == 0 && got > 0 && n < most);
         *end = rc == 0 && got == 0;
         if (store(m, str_from(room, n)) < 0)

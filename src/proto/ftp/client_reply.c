@@ -128,7 +128,7 @@ static int read_reply(struct ftp_client *c, struct ftp_answer *a, nsec deadline,
                 case GOT_BARE:
                 case GOT_LINE: break;
                 case GOT_LATE:
-                        if ((c->transfer || c->aborting) && !r.begun)
+                        if ((c->transfer || c->aborting || c->trying) && !r.begun)
                                 return -ETIMEDOUT;
                         return ftpc_broken(c, a, -ECONNRESET, "no answer in time");
                 case GOT_LONG: return ftpc_broken(c, a, -EPROTO, "a line without end");
