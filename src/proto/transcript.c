@@ -145,6 +145,14 @@ static size_t passing(struct str line, char *until)
         return STR_NONE;
 }
 
+/* Any bytes; behind a backslash it would be a star itself, so it takes that too. */
+static void keep_star(struct buf *out)
+{
+        while (out->n && out->p[out->n - 1] == '\\')
+                out->n--;
+        buf_u8(out, '*');
+}
+
 static void keep_server(struct buf *out, struct str s)
 {
         char until = 0;
@@ -158,7 +166,7 @@ static void keep_server(struct buf *out, struct str s)
                 unsigned char c = (unsigned char)s.p[i];
 
                 if (i == star) {
-                        buf_u8(out, '*');
+                        keep_star(out);
                         while (i + 1 < s.n && s.p[i] != until)
                                 i++;
                         c = (unsigned char)s.p[i];
@@ -166,7 +174,7 @@ static void keep_server(struct buf *out, struct str s)
                 if (c == '*')
                         buf_puts(out, S("\\*"));
                 else if ((c < 32 && c != '\t') || c == 127)
-                        buf_u8(out, '*');
+                        keep_star(out);
                 else if (needs_escape(s, i))
                         buf_puts(out, S("\\{"));
                 else

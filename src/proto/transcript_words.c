@@ -190,7 +190,7 @@ static bool find_capture(struct variables *v, struct str text, size_t *start, si
         for (size_t i = 0; i < text.n; i++) {
                 size_t colon;
 
-                if (text.p[i] == '\\' && i + 1 < text.n) {
+                if (text.p[i] == '\\' && i + 1 < text.n && text.p[i + 1] == '{') { /* as expand has it */
                         i++;
                         continue;
                 }

@@ -137,7 +137,8 @@ def test_json(demo):
     records = []
     reader = threading.Thread(target=lambda: records.extend(map(json.loads, process.stdout)), daemon=True)
     reader.start()
-    until('one is seen', lambda: [pop3(demo), records][1])
+    until('one is seen from its beginning to its end', lambda: [pop3(demo), len({r['session'] for r in records if r['what'] == 'begin'} &
+                                                                                {r['session'] for r in records if r['what'] == 'end'})][1])
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
     reader.join(20)

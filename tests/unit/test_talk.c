@@ -214,6 +214,7 @@ static void what_is_kept_can_be_played(void **state)
                 S("250 plain"),
                 S("a * b"),
                 S("\\*"),
+                S("\\\\\033x"),
                 S("{name} {12} \\{3} {"),
                 S("..."),
                 S("."),
