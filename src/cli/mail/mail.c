@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/mail/command.h"
+#include "cli/mail/screen.h"
 #include "cli/shell.h"
 #include "cli/terminal.h"
 #include "run/offload.h"
@@ -261,12 +262,18 @@ void command_show(struct str text)
 
 /* ---- the line ---- */
 
+static int mail_screen(struct command *c)
+{
+        return screen_run(&c->m);
+}
+
 static const struct order {
         const char *name;
         unsigned least, most; /* words behind it */
         bool copy;            /* an account's letters are needed */
         int (*run)(struct command *c);
 } orders[] = {
+        { "", 0, 0, true, mail_screen },
         { "accounts", 0, 0, false, mail_accounts },
         { "add", 1, 1, false, mail_add },
         { "remove", 1, 1, false, mail_remove },

@@ -13,6 +13,7 @@ enum { LINE_MOST = 4000, ARENA_MOST = 4 << 20, FILES_MOST = 2000 };
 struct line {
         wchar_t text[LINE_MOST];
         size_t n, at, first; /* first: of what is seen */
+        bool offered;        /* what stands there goes when something else is typed */
         /* completion */
         struct arena arena;
         struct str *list;
@@ -242,6 +243,11 @@ static size_t word_before(const struct line *l)
 
 static void edit(struct line *l, int key)
 {
+        bool typed = key >= 32 && key < KEY_META && key != 127;
+
+        if (l->offered && typed)
+                l->n = l->at = 0;
+        l->offered = false;
         switch (key) {
         case KEY_CODE | KEY_LEFT:
         case KEY_CTRL('b'): l->at -= l->at > 0; break;
@@ -266,7 +272,7 @@ static void edit(struct line *l, int key)
         case KEY_CTRL('k'): l->n = l->at; break;
         case KEY_CTRL('w'): erase_to(l, word_before(l), l->at); break;
         default:
-                if (key >= 32 && key < KEY_META)
+                if (typed)
                         insert(l, (wchar_t)key);
         }
 }
@@ -301,6 +307,7 @@ bool ask_line(struct screen *s, const char *question, struct buf *answer, comple
 
         arena_init(&l->arena, ARENA_MOST);
         insert_str(l, buf_str(answer));
+        l->offered = complete == complete_folder;
         s->asking = true;
         good = ask(s, l, question, complete, comma);
         s->asking = false;

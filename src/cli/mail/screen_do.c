@@ -309,7 +309,6 @@ const struct key letter_keys[] = {
         { 'L', "L", NULL, "answer the mailing list", write_reply_list },
         { 'f', "f", "Forward", "forward, in the text or as an attachment", write_forward },
         { 'e', "e", NULL, "go on writing a draft; of another letter: write it anew", write_resume },
-        { '?', "?", "Help", "this page", index_help },
         { 'v', "v", NULL, "its parts: open, save", do_parts },
         { 'F', "F", NULL, "flag, or unflag", do_flag },
         { 'N', "N", NULL, "new, or read", do_new },

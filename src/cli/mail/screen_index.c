@@ -407,8 +407,11 @@ static enum done quit_at_once(struct screen *s)
         return STAY;
 }
 
+static enum done index_help(struct screen *s);
+
 static const struct key index_keys[] = {
         { 'q', "q", "Quit", "leave; what is marked as deleted may go first", quit },
+        { '?', "?", "Help", "this page", index_help },
         { '\n', "Enter", "Read", "open the letter; in Drafts: go on writing it", open_letter },
         { 'x', "x", NULL, "leave without a question: marks stay marks", quit_at_once },
         { 'j', "j, Down", NULL, "next", go_down },
@@ -437,14 +440,20 @@ static const struct key index_keys[] = {
           find_search_forwards },
         { '/' | KEY_META, "Esc /", NULL, "search backwards", find_search_backwards },
         { 'n', "n", NULL, "search on", find_next },
-        { 'l', "l", "Limit", "show only what matches a pattern; all: everything", find_limit },
+        { 'l', "l", NULL, "show only what matches a pattern; all: everything", find_limit },
         { 'o', "o", NULL, "sort", find_sort_forwards },
         { 'O', "O", NULL, "sort the other way round", find_sort_backwards },
         { 'v' | KEY_META, "Esc v", NULL, "fold the thread, or unfold it", find_fold_thread },
         { 'V' | KEY_META, "Esc V", NULL, "fold all threads, or unfold them", find_fold_all },
         { 0 },
 };
-static const struct keys keys = { "Letters of a folder", { letter_keys, index_keys, NULL } };
+static const struct keys keys = { "Letters of a folder", { index_keys, letter_keys, NULL } };
+
+static enum done index_help(struct screen *s)
+{
+        help_page(s, &keys);
+        return STAY;
+}
 
 void index_page(struct screen *s)
 {
@@ -463,10 +472,4 @@ void index_page(struct screen *s)
                 else
                         (void)screen_do(s, &keys, key);
         }
-}
-
-enum done index_help(struct screen *s)
-{
-        help_page(s, &keys);
-        return STAY;
 }

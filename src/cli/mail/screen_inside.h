@@ -141,7 +141,6 @@ bool index_row(struct screen *s,
                struct view_row *row); /* the current one; strings live as long as the view */
 bool is_tagged(const struct screen *s, uint32_t uid);
 void tag(struct screen *s, uint32_t uid, bool on);
-enum done index_help(struct screen *s);
 extern const struct key letter_keys[]; /* of the rows and of a letter: screen_do.c */
 
 /* ---- screen_find.c ---- */

@@ -256,6 +256,7 @@ static enum done leave(struct screen *s)
 
 static const struct key pager_keys[] = {
         { 'q', "q", "Back", "back", leave },
+        { '?', "?", "Help", "this page", leave }, /* screen_do shows it */
         { 'i', NULL, NULL, NULL, leave },
         { ' ', "Space", "More", "next page; at the end the next letter", page_down },
         { KEY_CODE | KEY_NPAGE, NULL, NULL, NULL, page_down },
