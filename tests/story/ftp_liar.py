@@ -1,7 +1,7 @@
 """A little FTP server that says and does what a test tells it to, for what no honest server would.
 
     with Liar({'a': b'...'}, listing=b'...') as liar: ...  liar.port
-    cut: after so many bytes of the n-th RETR both connections are reset; greeting, replies: other words.
+    cut: after so many bytes of the n-th transfer both connections are gone; greeting, replies: other words.
 """
 import socket
 import struct
@@ -43,7 +43,12 @@ class Liar:
                 verb, _, word = line.rstrip(b'\r\n').partition(b' ')
                 verb = verb.upper().decode()
                 self.commands.append((verb, word.decode('utf-8', 'surrogateescape')))
-                if verb in self.replies:
+                if isinstance(self.replies.get(verb), list):    # one a time, then as usual
+                    told = self.replies[verb].pop(0)
+                    if not self.replies[verb]:
+                        del self.replies[verb]
+                    conn.sendall(told)
+                elif verb in self.replies:
                     conn.sendall(self.replies[verb])
                 elif not self._answer(conn, self_state, verb, word.decode('utf-8', 'surrogateescape')):
                     return
@@ -73,7 +78,8 @@ class Liar:
             state['rest'] = int(word)
             say('350 from there')
         elif verb == 'SIZE':
-            say(f'213 {len(self.files[name])}' if name in self.files else '550 none')
+            body = self.stored.get(name, self.files.get(name))
+            say('550 none' if body is None else f'213 {len(body)}')
         elif verb == 'PASV':
             state['data'] = socket.create_server(('127.0.0.1', 0))
             port = state['data'].getsockname()[1]
@@ -91,9 +97,13 @@ class Liar:
         elif verb == 'STOR':
             say('150 come')
             data, _ = state['data'].accept()
+            cut = self.cut.pop(0) if self.cut else None
             with data, data.makefile('rb') as f:
-                self.stored[name] = self.stored.get(name, b'')[:state['rest']] + f.read()
+                self.stored[name] = self.stored.get(name, b'')[:state['rest']] + f.read(-1 if cut is None else cut)
             state['rest'] = 0
+            if cut is not None:
+                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                return False
             say('226 kept')
         elif verb == 'QUIT':
             say('221 bye')

@@ -335,3 +335,19 @@ def test_a_mirror_goes_on_after_cuts(tmp_path):
     with Liar(files, mlsd=mlsd, cut=[None, 5000, None, None, 0, 19_999]) as liar:
         ftp(tmp_path, 'mirror', '-P', '2', liar.url(), tmp_path / 'back')
     assert tree(tmp_path / 'back') == {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
+
+
+def test_an_upload_goes_on_after_cuts(tmp_path):
+    body = noise('up', 3_000_000)
+    (tmp_path / 'file').write_bytes(body)
+    with Liar(cut=[1_000_000, 10]) as liar:
+        ftp(tmp_path, 'put', 'file', liar.url('there'))
+        assert liar.stored['there'] == body
+        assert [int(word) for verb, word in liar.commands if verb == 'REST'] == [1_000_000, 1_000_010]
+
+
+def test_a_session_that_was_idle_too_long_is_opened_again(tmp_path):
+    with Liar({'file': b'abc'}, replies={'CWD': [b'421 Timeout.\r\n'], 'MKD': b'257 made\r\n', 'PASV': [b'421 Timeout.\r\n']}) as liar:
+        said = ftp(tmp_path, '-nv', '127.0.0.1', liar.port, input='user a b\nmkdir d\ncd d\nget file\n')
+        assert liar.sessions == 3 and said.count('opening it again') == 2
+    assert (tmp_path / 'file').read_bytes() == b'abc'
