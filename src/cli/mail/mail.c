@@ -273,24 +273,15 @@ static const struct order {
         bool copy;            /* an account's letters are needed */
         int (*run)(struct command *c);
 } orders[] = {
-        { "", 0, 0, true, mail_screen },
-        { "accounts", 0, 0, false, mail_accounts },
-        { "add", 1, 1, false, mail_add },
-        { "remove", 1, 1, false, mail_remove },
-        { "sync", 0, 1000, true, mail_sync },
-        { "folders", 0, 0, true, mail_folders },
-        { "list", 0, 2, true, mail_list },
-        { "search", 1, 2, true, mail_search },
-        { "read", 1, 2, true, mail_read },
-        { "save", 1, 3, true, mail_save },
-        { "reply", 1, 2, true, mail_reply },
-        { "forward", 1, 2, true, mail_forward },
-        { "send", 0, 0, true, mail_send },
-        { "outbox", 0, 1, true, mail_outbox },
-        { "flag", 2, 50, true, mail_flag },
-        { "move", 2, 3, true, mail_move },
-        { "delete", 1, 2, true, mail_delete },
-        { 0 },
+        { "", 0, 0, true, mail_screen },       { "accounts", 0, 0, false, mail_accounts },
+        { "add", 1, 1, false, mail_add },      { "remove", 1, 1, false, mail_remove },
+        { "sync", 0, 1000, true, mail_sync },  { "folders", 0, 0, true, mail_folders },
+        { "list", 0, 2, true, mail_list },     { "search", 1, 2, true, mail_search },
+        { "read", 1, 2, true, mail_read },     { "save", 1, 3, true, mail_save },
+        { "reply", 1, 2, true, mail_reply },   { "forward", 1, 2, true, mail_forward },
+        { "send", 0, 0, true, mail_send },     { "outbox", 0, 1, true, mail_outbox },
+        { "flag", 2, 50, true, mail_flag },    { "move", 2, 3, true, mail_move },
+        { "delete", 1, 2, true, mail_delete }, { 0 },
 };
 
 /* Takes "--to ADDRESS" and those like it, which may stand several times, out of the line. */
