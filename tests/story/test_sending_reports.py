@@ -245,4 +245,4 @@ def test_atrn(world, crepes):
         [letter] = sink.letters
     assert letter.to == ['boss@office.example'] and letter.subject() == 'when you call'
     dial.wait_empty('office.example')
-    dial.kill()
+    dial.stop()
