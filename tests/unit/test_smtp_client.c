@@ -1,5 +1,6 @@
 /* The SMTP client against a peer that plays a script: "S:" is what the peer says, "C:" what it must hear. */
 #include "unit.h"
+#include "base/codec.h"
 #include "base/mem.h"
 #include "mail/downcode.h"
 #include "net/conn.h"
@@ -39,6 +40,15 @@ static void hear(struct conn *c, const struct transcript_line *want)
                     (int)got);
 }
 
+/* "550 5.7.1 e with an accent, again and again": one line of so many bytes. */
+static void long_line(struct conn *c, unsigned bytes)
+{
+        conn_put(c, S("550 5.7.1 "));
+        for (unsigned i = 10; i < bytes; i += 2)
+                conn_put(c, S("\xC3\xA9"));
+        conn_put(c, S("\r\n"));
+}
+
 static void peer(void *arg)
 {
         struct conn *c = arg;
@@ -58,6 +68,10 @@ static void peer(void *arg)
                         conn_printf(c, PRS "\r\n", STR(lines[i].text));
                 else if (str_eq(lines[i].text, S("hang up")))
                         break;
+                else if (str_eq(lines[i].text, S("long")))
+                        long_line(c, 65000);
+                else if (str_eq(lines[i].text, S("too long")))
+                        long_line(c, 66000);
                 else if (str_eq(lines[i].text, S("endless")))
                         for (int k = 0; k < 3000; k++)
                                 conn_put(c, S("250-and so on and so forth and so on and so forth\r\n"));
@@ -109,6 +123,8 @@ static void send_one(struct smtp_client *c, const struct play *p)
         char got[200] = "";
         int rc = smtp_client_send(c, &l, answers);
 
+        for (unsigned i = 0; i < p->count; i++)
+                must(answers[i].text.n <= 1024 && utf8_valid(answers[i].text));
         for (unsigned i = 0; i < p->count; i++)
                 snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%u %s", i ? ", " : "",
                          answers[i].code, answers[i].status);
@@ -210,6 +226,13 @@ static void talks(void *arg)
                   .answers = "421 4.3.2, 421 4.3.2" },
                 { PLAIN MAIL2 "S: 25 what\nhang up\n", .count = 1, .sent = -1, .answers = "0 4.4.2" },
                 { PLAIN MAIL2 "endless\n", .count = 1, .sent = -1, .answers = "0 4.4.2" },
+                /* of a line of any length the first part is kept, and the conversation goes on; 64 KB is the end */
+                { PLAIN MAIL2
+                  "S: 250 ok\nC: RCPT TO:*\nlong\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\n" BODY
+                  "S: 250 2.0.0 thanks\n",
+                  .count = 2, .answers = "550 5.7.1, 250 2.0.0" },
+                { PLAIN MAIL2 "S: 250 ok\nC: RCPT TO:*\ntoo long\nhang up\n", .count = 1, .sent = -1,
+                  .answers = "0 4.4.2" },
                 { PLAIN MAIL2 "S: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 250 strange\nhang up\n",
                   .count = 1, .sent = -1, .answers = "0 4.3.0" },
                 { "S: 554 no mail here\nhang up\n", .opened = -1 },

@@ -17,6 +17,7 @@ enum {
         WAY_NAME = 800,
         ARENA_MOST = 32 << 20,
         CONVERSATION_MOST = 16 * 1024,
+        CONVERSATION_LINE_MOST = 1024, /* a reply may be a line of 64 KB */
         RETURN_PATH_MOST = 1024,
         TURN = 32 /* letters, then those have theirs who wait for a place at this host */
 };
@@ -99,7 +100,8 @@ static void heard(struct conn_tap *t, char from, struct str line, uint64_t bytes
         if (!line.p)
                 line = str_from(number, (size_t)snprintf(number, sizeof(number), "(%llu octets)",
                                                          (unsigned long long)bytes));
-        transcript_write(&c->conversation, from == 'C' ? TRANSCRIPT_CLIENT : TRANSCRIPT_SERVER, 1, line);
+        transcript_write(&c->conversation, from == 'C' ? TRANSCRIPT_CLIENT : TRANSCRIPT_SERVER, 1,
+                         str_sub(line, 0, CONVERSATION_LINE_MOST));
 }
 
 bool relay_password(const struct dispatch *d, struct str host, struct str *user, struct str *password)
