@@ -26,8 +26,10 @@ void outbox_close(struct outbox **o);
 void outbox_segments(struct outbox *o, bool (*exists)(void *context, uint64_t segment), void *context);
 
 /* ---- in: intake ---- */
+#define OUTBOX_RECEIPT (UINT64_C(1) << 62)
 struct outbox_put {
-        uint64_t segment, sequence; /* 0: none */
+        uint64_t segment,
+            sequence; /* 0: none. What it is put once by; of a report on it: with OUTBOX_RECEIPT */
         const struct envelope *envelope;
         const struct action *const *actions; /* its ACTION_SEND and ACTION_REPLY actions */
         unsigned count;
@@ -129,6 +131,8 @@ struct outbox_report {
         struct str text;
         struct str letter; /* the session of the letter's envelope: the history is one */
 };
+/* As what a report is put: e and to point into it. */
+void outbox_report_envelope(struct envelope *e, struct action *to, const struct outbox_report *r, int64_t at);
 enum { OUTBOX_CONVERSATION_MOST = 16 * 1024 };
 struct outbox_done {
         uint64_t letter, destination;

@@ -74,25 +74,32 @@ static int keep_conversation(struct db *d, const struct outbox_done *done)
         return db_exec(&q);
 }
 
+void outbox_report_envelope(struct envelope *e, struct action *to, const struct outbox_report *r, int64_t at)
+{
+        *e = (struct envelope){ .null_sender = true,
+                                .received = at,
+                                .size = r->text.n,
+                                .protocol = S("report"),
+                                .eight_bit = !ascii_only(r->text),
+                                .utf8 = !ascii_only(r->recipient) ||
+                                        !ascii_only(str_sub(r->text, 0, header_size(r->text))),
+                                .session = r->letter };
+        *to = (struct action){ .kind = ACTION_SEND,
+                               .address = r->recipient,
+                               .original = r->recipient,
+                               .parameters = S("NOTIFY=NEVER") };
+}
+
 static int report(struct db *d, const struct outbox_report *r, int64_t at)
 {
-        struct envelope e = { .null_sender = true,
-                              .received = at,
-                              .size = r->text.n,
-                              .protocol = S("report"),
-                              .eight_bit = !ascii_only(r->text),
-                              .utf8 = !ascii_only(r->recipient) ||
-                                      !ascii_only(str_sub(r->text, 0, header_size(r->text))),
-                              .session = r->letter };
-        struct action to = { .kind = ACTION_SEND,
-                             .address = r->recipient,
-                             .original = r->recipient,
-                             .parameters = S("NOTIFY=NEVER") };
+        struct envelope e;
+        struct action to;
         const struct action *const actions[] = { &to };
         struct outbox_put p = { .envelope = &e, .actions = actions, .count = 1, .text = r->text };
         uint64_t letter;
         int rc = outbox_number(d, &letter);
 
+        outbox_report_envelope(&e, &to, r, at);
         if (rc >= 0)
                 rc = outbox_letter_add(d, letter, &p);
         return rc < 0 ? rc : outbox_number_write(d, letter + 1);
