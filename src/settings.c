@@ -85,6 +85,8 @@ const struct setting settings_table[] = {
         { "mta-sts", FLAG, AT(mta_sts), "yes", 0, 0, "MTA-STS policies are fetched and obeyed (RFC 8461)" },
         { "sender-connections", NUMBER, AT(sender_connections), "500", 1, 20000, "to other servers at once" },
         { "sender-connections-per-domain", NUMBER, AT(sender_connections_per_domain), "20", 1, 1000, "and to those of one domain" },
+        { "sender-reply-timeout", TIME, AT(sender_reply_timeout), "5m", 1, DAY,
+          "waiting for another server's greeting or reply; DNS and connecting have it too, at most 30s and 1m; an answer to DATA two fifths of it, to a whole letter twice" },
         { "retry-first", TIME, AT(retry_first), "5m", 1, DAY, "a letter that was put off is tried again so long after, then half as long again each time" },
         { "retry-most", TIME, AT(retry_most), "4h", 1, 7 * DAY, "and never later than this" },
         { "max-queue-time", TIME, AT(max_queue_time), "5d", 1, 365 * DAY, "then it is given up, and its sender told" },

@@ -1,12 +1,11 @@
 """Sending: where a letter goes, as DNS says: MX in order and the next one when one fails, none, null, ourselves, CNAME, and DNS that fails or lies."""
 import re
-import socket
 
 import pytest
 
 from pail import until
 from sending_dns import LyingDns
-from sending_sink import DROP, Sink
+from sending_sink import DROP, STALL, Silence, Sink
 
 
 @pytest.fixture(scope='module')
@@ -48,6 +47,32 @@ def test_the_next_mx_when_one_fails(world, crepes, how):
         crepes.mail('alice', f'x@{domain}')
         second.wait()
         assert not first.letters
+
+
+@pytest.mark.parametrize('how', ['takes no connection', 'takes it and says nothing', 'greets and says no more'])
+def test_the_next_mx_when_one_is_silent(world, crepes, how):
+    """It has sender-reply-timeout; then the next one's turn has come, and the letters after that do not wait for it again."""
+    domain = how.replace(' ', '-') + '.example'
+    stage = {'takes it and says nothing': 'connect', 'greets and says no more': 'ehlo'}.get(how)
+    crepes.change(sender_reply_timeout='3s')
+    try:
+        with Sink(world.far, answer=lambda s, _: STALL if s == stage else None) as first, Sink(world.far) as second:
+            silence = None if stage else Silence(world.far, world.far.another())
+            where = first.address if stage else silence.address
+            world.dns.publish(domain, '@ MX 10 first', '@ MX 20 second', f'first A {where}', f'second A {second.address}')
+            crepes.mail('alice', f'x@{domain}')
+            second.wait()
+            crepes.wait_empty(domain)
+            for session in second.sessions:     # the next one needs a connection of its own
+                session.hang_up()
+            crepes.mail('alice', f'y@{domain}')
+            second.wait(2)
+            assert len(first.sessions) == (1 if stage else 0) and not first.said('MAIL')
+            if silence:
+                silence.close()
+    finally:
+        crepes.change(sender_reply_timeout='5m')
+    assert not [m for m in crepes.reports('alice') if domain in m.as_string()]
 
 
 def test_without_mx_the_domain_itself(world, crepes):
@@ -150,8 +175,10 @@ def test_dns_that_fails(world, crepes, mode):
     lying = LyingDns(world.far, server, mode)
     with Sink(world.far) as sink:
         world.dns.publish(domain, server=server)
+        crepes.change(sender_reply_timeout='3s' if mode == 'silent' else '5m')
         crepes.mail('alice', f'x@{domain}')
         crepes.event('rests', f'destination={domain}')
+        crepes.change(sender_reply_timeout='5m')
         assert lying.asked
         assert not [m for m in crepes.reports('alice') if domain in m.as_string()]
         assert f'x@{domain}' in crepes.queued()
@@ -193,10 +220,6 @@ def test_mx_of_one_preference_share(world, crepes):
             crepes.mail('alice', 'x@shared.example')
             sent += 1
             until('it went', lambda: sum(len(sink.letters) for sink in many) >= sent)
-            for sink in many:       # the next needs a connection of its own
-                for session in sink.sessions:
-                    try:
-                        session.connection.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass
+            for session in (*many[0].sessions, *many[1].sessions):      # the next needs a connection of its own
+                session.hang_up()
             assert sent < 60

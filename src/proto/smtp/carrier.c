@@ -143,7 +143,7 @@ static int dial_host(struct carrying *c, const struct way *w, struct conn **conn
         }
         buf_init(&words, 4096);
         host_opened(d, places[0]); /* others ask for a place meanwhile */
-        rc = dial_any(&dial, in_seconds(DIAL_PATIENCE), conn, &which, &words);
+        rc = dial_any(&dial, step_deadline(d, DIAL_PATIENCE), conn, &which, &words);
         if (rc == 0) {
                 c->at = places[which];
                 host_opened(d, c->at);
@@ -157,6 +157,13 @@ static int dial_host(struct carrying *c, const struct way *w, struct conn **conn
         return rc;
 }
 
+/* It took the connection and then said nothing, or hung up. */
+static bool is_silent(const struct smtp_answer *a)
+{
+        return !a->code && a->stage &&
+               (str_eq(str_of(a->stage), S("greeting")) || str_eq(str_of(a->stage), S("EHLO")));
+}
+
 static int open_client(struct carrying *c, const struct way *w, bool clear, struct smtp_answer *answer,
                        struct str *why)
 {
@@ -165,6 +172,7 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
                                        .lmtp = w->route.kind == ROUTE_LMTP,
                                        .tls = clear || w->route.kind == ROUTE_SELF ? TLS_NEVER : w->tls,
                                        .want = &c->way.want,
+                                       .patience = d->how.settings->sender_reply_timeout,
                                        .tap = &c->tap };
         struct conn *conn;
         int rc = dial_host(c, w, &conn, why);
@@ -178,6 +186,8 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
         if (rc < 0) {
                 host_closed(d, c->at);
                 c->lane->connected--;
+                if (c->at.family && is_silent(answer))
+                        host_state(d, c->at)->down_until = now() + DOWN_FOR;
         }
         if (rc < 0)
                 *why = arena_printf(&c->arena, PRS " (%s): %u %s " PRS, STR(w->name), answer->stage,

@@ -40,6 +40,8 @@ struct smtp_client_how {
         const struct tls_wanted *want; /* for the handshake; NULL: TRUST_NOTHING */
         struct str user,
             password; /* a relay's; user empty: no AUTH. Like all above, for smtp_client_open only */
+        /* Seconds for a greeting and for a reply to most commands, the others in proportion; 0: RFC 5321's 300. */
+        long patience;
         struct conn_tap *
             tap; /* the conversation: 'C' is us, 'S' the peer; secrets masked, bodies by number; NULL: none */
 };

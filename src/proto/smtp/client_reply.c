@@ -137,6 +137,12 @@ int client_reply_lines(struct smtp_client *c, const char *stage, nsec deadline, 
         return 0;
 }
 
+nsec client_in(const struct smtp_client *c, unsigned seconds)
+{
+        return now() +
+               seconds * SECOND * (c->how.patience ? c->how.patience : SECONDS_COMMAND) / SECONDS_COMMAND;
+}
+
 int client_reply(struct smtp_client *c, const char *stage, nsec deadline, struct arena *a,
                  struct smtp_answer *answer)
 {
@@ -151,5 +157,5 @@ int client_say(struct smtp_client *c, const char *stage, struct arena *a, struct
         va_start(args, format);
         conn_vprintf(c->conn, format, args);
         va_end(args);
-        return client_reply(c, stage, in_seconds(SECONDS_COMMAND), a, answer);
+        return client_reply(c, stage, client_in(c, SECONDS_COMMAND), a, answer);
 }

@@ -93,6 +93,10 @@ void carrier(void *lane);         /* the fiber */
 void carry_turned(struct lane *l,
                   struct smtp_client *c); /* until the lane has nothing more, or the connection ends */
 
+/* ---- ways.c ---- */
+/* Of a question to DNS, of connecting: in so many seconds, or in the setting's if those are fewer. */
+nsec step_deadline(const struct dispatch *d, long seconds);
+
 /* ---- hosts.c ---- */
 struct host_state *host_state(struct dispatch *d, struct addr at); /* not to be kept over a wait */
 bool host_has_place(struct dispatch *d, struct addr at);
