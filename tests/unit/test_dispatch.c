@@ -457,6 +457,29 @@ static void the_end_does_not_wait_for_silent_peers(void **state)
         in_world(silent);
 }
 
+/* It takes connections and says nothing: that is a peer that is down, and one carrier waits there, whatever else is for it. */
+static void one_probe(void *arg)
+{
+        (void)arg;
+        peer.silent = true;
+        engine_start();
+        put("crepes.fr", 5, 1);
+        while (!peer.open)
+                must(fiber_sleep(now() + 2 * MSECOND) == 0);
+        put("crepes.fr", 5, 1);
+        put("hill.com", 5, 1);
+        for (unsigned i = 0; i < 20; i++) {
+                dispatch_bell(engine);
+                must(fiber_sleep(now() + 10 * MSECOND) == 0);
+        }
+        must(peer.connections == 1);
+}
+static void a_host_that_does_not_greet_sees_one_probe(void **state)
+{
+        (void)state;
+        in_world(one_probe);
+}
+
 static void held(void *arg)
 {
         (void)arg;
@@ -486,6 +509,7 @@ int main(void)
                 cmocka_unit_test(a_closed_connection_is_replaced),
                 cmocka_unit_test(a_refusal_becomes_one_report),
                 cmocka_unit_test(the_end_does_not_wait_for_silent_peers),
+                cmocka_unit_test(a_host_that_does_not_greet_sees_one_probe),
                 cmocka_unit_test(what_has_no_route_is_held),
         };
 

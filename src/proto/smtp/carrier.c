@@ -149,8 +149,10 @@ static int dial_host(struct carrying *c, const struct way *w, struct conn **conn
                 host_opened(d, c->at);
         }
         host_closed(d, places[0]);
-        for (unsigned i = 0; i < dial.count && rc < 0 && rc != -ECANCELED; i++)
+        for (unsigned i = 0; i < dial.count && rc < 0 && rc != -ECANCELED; i++) {
+                host_met(d, places[i], false);
                 host_state(d, places[i])->down_until = now() + DOWN_FOR;
+        }
         if (rc < 0)
                 *why = arena_printf(&c->arena, PRS ": " PRS, STR(w->name),
                                     STR(words.n ? buf_str(&words) : str_of(strerrordesc_np(-rc))));
@@ -181,13 +183,14 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
                 return rc;
         if (w->route.kind == ROUTE_RELAY)
                 (void)relay_password(d, w->name, &how.user, &how.password);
-        c->lane->connected++;
         rc = smtp_client_open(&c->client, conn, &how, &c->arena, answer);
+        host_met(d, c->at, rc == 0);
         if (rc < 0) {
                 host_closed(d, c->at);
-                c->lane->connected--;
                 if (c->at.family && is_silent(answer))
                         host_state(d, c->at)->down_until = now() + DOWN_FOR;
+        } else {
+                c->lane->connected++;
         }
         if (rc < 0)
                 *why = arena_printf(&c->arena, PRS " (%s): %u %s " PRS, STR(w->name), answer->stage,

@@ -15,7 +15,7 @@ struct lane {
         char *name;
         unsigned carriers, limit; /* at work; how many may be */
         unsigned
-            connected; /* of the carriers; until one is, there is no second: a peer that is down sees one probe */
+            connected; /* of the carriers, greetings done; until one is, there is no second: a peer that is down sees one probe */
         nsec pause_until;  /* no carrier begins before */
         nsec grows_at;     /* nor is the limit raised: the peer would not have one more */
         uint32_t failures; /* of the host as a whole, in a row */
@@ -35,6 +35,7 @@ struct host_state {
         nsec clear_until; /* TLS fails there: in clear, where that is allowed */
         nsec grows_at;
         unsigned open, limit; /* connections, of all lanes and the idle ones; how many may be */
+        bool met;             /* the last one was greeted well; if not, there is one at a time */
 };
 enum { HOSTS = 4096, HOSTS_NEAR = 8, LIMIT_FIRST = 2 };
 
@@ -103,6 +104,7 @@ bool host_has_place(struct dispatch *d, struct addr at);
 void host_opened(struct dispatch *d,
                  struct addr at); /* a connection; at of no family: to ourselves, not counted */
 void host_closed(struct dispatch *d, struct addr at);
+void host_met(struct dispatch *d, struct addr at, bool well); /* a new connection there works, or not */
 void host_grows(struct dispatch *d,
                 struct addr at); /* a letter went well: one more connection may be made there */
 void host_shrinks(struct dispatch *d, struct addr at);

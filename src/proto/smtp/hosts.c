@@ -30,7 +30,8 @@ bool host_has_place(struct dispatch *d, struct addr at)
 {
         const struct host_state *h = host_state(d, at);
 
-        return (h->open < h->limit && h->open < (unsigned)d->how.settings->sender_connections_per_domain) ||
+        return (h->open < (h->met ? h->limit : 1) &&
+                h->open < (unsigned)d->how.settings->sender_connections_per_domain) ||
                h == &d->nowhere;
 }
 
@@ -53,10 +54,25 @@ void host_closed(struct dispatch *d, struct addr at)
                 place_free(d, at);
 }
 
+void host_met(struct dispatch *d, struct addr at, bool well)
+{
+        struct host_state *h;
+        bool news;
+
+        if (!at.family)
+                return;
+        h = host_state(d, at);
+        news = well && !h->met;
+        h->met = well;
+        if (news && host_has_place(d, at))
+                place_free(d, at);
+}
+
 void host_grows(struct dispatch *d, struct addr at)
 {
         struct host_state *h = host_state(d, at);
 
+        h->met = true;
         if (h->limit < (unsigned)d->how.settings->sender_connections_per_domain && h->grows_at <= now()) {
                 h->limit++;
                 place_free(d, at);
