@@ -95,6 +95,7 @@ static int read_text(void *context, uint64_t at, size_t n, struct buf *out)
 
 static const struct smtp_rcpt two[] = { { S("jill@hill.com"), S("NOTIFY=NEVER ORCPT=rfc822;j@h") },
                                         { S("bob@hill.com"), S("") } };
+static const struct smtp_rcpt international[] = { { S("j\xc3\xbcrgen@hill.com"), S("") } };
 
 struct play {
         const char *script;
@@ -102,6 +103,7 @@ struct play {
         unsigned count;   /* recipients; 0: only opened */
         const char *text; /* NULL: the one above */
         bool eight_bit, utf8, require_tls, twice;
+        bool international;  /* the recipient's address */
         int opened, sent;    /* 0, or that it fails (-1) */
         const char *answers; /* code and status of each, in the last letter */
 };
@@ -109,7 +111,7 @@ struct play {
 static void send_one(struct smtp_client *c, const struct play *p)
 {
         struct smtp_letter l = { .sender = S("jack@town.com"),
-                                 .recipients = two,
+                                 .recipients = p->international ? international : two,
                                  .count = p->count,
                                  .eight_bit = p->eight_bit,
                                  .utf8 = p->utf8,
@@ -204,7 +206,14 @@ static void talks(void *arg)
                   .count = 1, .twice = true, .answers = "554 5.7.1" },
                 /* too long for it */
                 { HELLO "S: 250-hill.com\nS: 250 SIZE 10\n", .count = 1, .answers = "0 5.3.4" },
-                { PLAIN, .count = 1, .utf8 = true, .answers = "0 5.6.7" },
+                /* SMTPUTF8: where something needs it, said or not */
+                { PLAIN, .count = 1, .utf8 = true, .eight_bit = true, .answers = "0 5.6.7" },
+                { PLAIN, .count = 1, .international = true, .answers = "0 5.6.7" },
+                { HELLO "S: 250-hill.com\nS: 250 SMTPUTF8\nC: MAIL FROM:<jack@town.com> SMTPUTF8\nS: 250 ok\n"
+                        "C: RCPT TO:<j\xc3\xbcrgen@hill.com>\nS: 550 no\n",
+                  .count = 1, .international = true, .answers = "550 5.0.0" },
+                { PLAIN "C: MAIL FROM:<jack@town.com>\nS: 250 ok\nC: RCPT TO:*\nS: 550 no\n", .count = 1,
+                  .utf8 = true, .answers = "550 5.0.0" },
                 { PLAIN, .count = 1, .require_tls = true, .answers = "0 5.7.30" },
                 /* no smuggling: a CR or LF alone becomes a line end */
                 { PLAIN MAIL2 "S: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\nC: a\nC: ..\nC: b\nC: "

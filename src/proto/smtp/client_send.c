@@ -41,16 +41,15 @@ static void ours_all(struct sending *s, const char *status, const char *text)
 
 /* ---- what the peer can take ---- */
 
+/* RFC 6531 §3.2: an address, whatever the letter was marked with (an alias may lead to one); and a header that is not ASCII, which only letters
+ * that were marked may have. Programs mark what is plain ASCII too. */
 static bool needs_utf8(const struct smtp_letter *l)
 {
-        if (!l->utf8)
-                return false;
-        if (!ascii_only(l->sender))
-                return true;
+        bool ascii = ascii_only(l->sender);
+
         for (unsigned i = 0; i < l->count; i++)
-                if (!ascii_only(l->recipients[i].address))
-                        return true;
-        return l->utf8; /* its header may have it: RFC 6532 letters are marked as such */
+                ascii &= ascii_only(l->recipients[i].address);
+        return !ascii || (l->utf8 && l->eight_bit);
 }
 
 static int read_whole(void *context, uint64_t at, size_t n, struct buf *out)
