@@ -385,6 +385,8 @@ static int set_up(void **state)
         buf_init(&why, 1000);
         assert_int_equal(settings_set(&settings, S("host-name"), S("hill.com"), &why), 0);
         settings.max_letter_size = 65536;
+        mem_free(settings.relay_for);
+        settings.relay_for = mem_string(S("all.example some.example:joe,jack"));
         settings.max_recipients = 100;
         settings.max_received = 2;
         server.settings = &settings;

@@ -23,13 +23,14 @@ enum { TURNED_PIECE = 64 * 1024 };
 /* A stranger may ask for domains that we are backup MX for: it is their mail, and goes to nobody but their MX. */
 static bool may_ask(struct session *s, struct str domain)
 {
-        struct str rest = str_of(s->server->settings->relay_for), one;
+        struct str rest = str_of(s->server->settings->relay_for), one, of;
 
         if (smtp_trusted(s) || s->account.n)
                 return true;
         while (rest.n) {
                 str_cut(&rest, ' ', &one);
-                if (str_ieq(one, domain))
+                str_cut(&one, ':', &of); /* "example.net:jack,jill" */
+                if (str_ieq(of, domain))
                         return true;
         }
         return false;
