@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pail import until
-from sending_sink import ALL, Sink
+from sending_sink import ALL, DROP, Sink
 from sending_tls import Authority
 
 
@@ -56,11 +56,13 @@ def test_opportunistic_without(world, crepes):
         assert not sink.wait()[0].tls
 
 
-def test_opportunistic_broken(world, crepes):
+@pytest.mark.parametrize('how', ['nonsense', 'hangs-up'])
+def test_opportunistic_broken(world, crepes, how):
     """STARTTLS is offered and does not work: in clear, rather than never."""
-    with Sink(world.far, broken_tls=True) as sink:
-        world.dns.publish('broken.example', '@ MX 10 mx', f'mx A {sink.address}')
-        crepes.mail('alice', 'x@broken.example')
+    domain = f'broken-{how}.example'
+    with Sink(world.far, broken_tls=True, answer=lambda stage, _: DROP if stage == 'starttls' and how == 'hangs-up' else None) as sink:
+        world.dns.publish(domain, '@ MX 10 mx', f'mx A {sink.address}')
+        crepes.mail('alice', f'x@{domain}')
         assert not sink.wait()[0].tls
 
 

@@ -198,6 +198,12 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
         return rc;
 }
 
+/* The handshake, or who hangs up when he hears the word. */
+static bool is_tls_trouble(const struct smtp_answer *a)
+{
+        return a->stage && (!strcmp(a->stage, "TLS") || (!strcmp(a->stage, "STARTTLS") && !a->code));
+}
+
 /* Opportunistic TLS that fails is tried again without (RFC 7435), where nothing asks for it. */
 static int open_way(struct carrying *c, const struct way *w, struct str *why)
 {
@@ -212,7 +218,7 @@ static int open_way(struct carrying *c, const struct way *w, struct str *why)
                 return 0;
         buf_clear(&c->conversation);
         rc = open_client(c, w, clear, &answer, why);
-        if (rc < 0 && w->tls == TLS_MAY && !clear && answer.stage && !strcmp(answer.stage, "TLS")) {
+        if (rc < 0 && w->tls == TLS_MAY && !clear && is_tls_trouble(&answer)) {
                 host_state(d, w->addresses[0])->clear_until = now() + CLEAR_FOR;
                 rc = open_client(c, w, true, &answer, why);
         }
