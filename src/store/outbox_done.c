@@ -157,7 +157,7 @@ int outbox_wake(struct db *d, uint64_t letter, int64_t next)
 static int one_done(struct db *d, struct outbox_waiting *w)
 {
         struct outbox_done *done = w->done;
-        bool deferred = false, told = false;
+        bool deferred = false, told = false, news = false;
         int64_t next = NEVER;
         int rc = 0;
 
@@ -165,6 +165,7 @@ static int one_done(struct db *d, struct outbox_waiting *w)
                 const struct outbox_result *r = &done->results[i];
 
                 rc = one_result(d, done->letter, r);
+                news |= rc >= 0 && (r->outcome == SENT || r->outcome == FAILED) && db_changes(d);
                 deferred |= r->outcome == DEFERRED;
                 told |= r->outcome == NOTIFIED;
                 if (r->outcome == NOTIFIED)
@@ -172,13 +173,16 @@ static int one_done(struct db *d, struct outbox_waiting *w)
                 if (r->outcome == DEFERRED && r->next < next)
                         next = r->next;
         }
-        if (rc >= 0 && told)
+        if (rc >= 0 && told) {
                 rc = tell(d, done->letter);
+                news |= rc >= 0 && db_changes(d);
+        }
         if (rc >= 0 && deferred && done->conversation.n)
                 rc = keep_conversation(d, done);
         if (rc >= 0 && next != NEVER)
                 rc = outbox_wake(d, done->letter, next);
-        for (unsigned i = 0; i < done->report_count && rc >= 0; i++)
+        /* No news: it was written before, the sync failed, and it is said again. */
+        for (unsigned i = 0; news && i < done->report_count && rc >= 0; i++)
                 rc = report(d, &done->reports[i], done->at);
         if (rc >= 0)
                 rc = outbox_letter_end(d, done->letter);

@@ -53,7 +53,7 @@ static const char *const statements[OUTBOX_STATEMENTS] = {
         [LETTER_ADD] = "INSERT INTO letter(letter, sender, received, size, envelope, text) "
                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         [LETTER_READ] = "SELECT envelope, size, received, text FROM letter WHERE letter = ?1",
-        [LETTER_TOLD] = "UPDATE letter SET told = ?2 WHERE letter = ?1",
+        [LETTER_TOLD] = "UPDATE letter SET told = ?2 WHERE letter = ?1 AND told <> ?2",
         [LETTER_EMPTY] = "SELECT 1 FROM recipient WHERE letter = ?1 LIMIT 1",
         [LETTER_DROP] = "DELETE FROM letter WHERE letter = ?1",
         [RECIPIENT_ADD] = "INSERT INTO recipient(letter, number, kind, address, original, parameters, "
