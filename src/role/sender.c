@@ -114,6 +114,7 @@ static void begin(void)
         how.self = self;
         front_must(dispatch_start(&engine, &how), "outbox/");
         if (!str_eq(str_of(how.settings->resolver), S("recursive")) && *how.settings->trust_anchors &&
+            !how.settings->hold_unrouted && /* then nobody is asked, but where a route says "direct" */
             fiber_spawn("DNS check", check_dns, NULL) == 0)
                 front.busy++; /* the end waits for it */
 }
