@@ -159,6 +159,13 @@ class Server(Pail):
         with self.smtp(who=who) as s:
             s.sendmail(sender, to, text, options, rcpt_options)
 
+    def mail_many(self, who, to):
+        """A letter each, over one connection."""
+        sender = f'{who}@{self.domain}'
+        with self.smtp(who=who) as s:
+            for i, address in enumerate(to):
+                s.sendmail(sender, [address], f'From: {sender}\r\nSubject: {i}\r\n\r\nnumber {i}\r\n')
+
     def pop3(self, who, password=None, address=None):
         with self.host:
             p = Pop3(address or self.host.ip, 110, timeout=PATIENCE)
