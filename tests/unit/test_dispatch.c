@@ -480,14 +480,29 @@ static void a_host_that_does_not_greet_sees_one_probe(void **state)
         in_world(one_probe);
 }
 
+/* Two letters are, both to that domain. */
+static bool held_because(const struct outbox_filter *f, const char *domain)
+{
+        struct outbox_letter list[10];
+        size_t n = 10;
+
+        must(outbox_list(outbox, f, 0, &arena, list, &n) == 0);
+        return n == 2 && str_search(list[0].recipients, str_of(domain)) != STR_NONE &&
+               str_search(list[1].recipients, str_of(domain)) != STR_NONE;
+}
+
 static void held(void *arg)
 {
         (void)arg;
         settings.hold_unrouted = true;
         engine_start();
         put("nowhere.example", 2, 1);
-        while (numbers().held != 2)
+        put("town.com", 2, 1);
+        while (numbers().held != 4)
                 must(fiber_sleep(now() + 2 * MSECOND) == 0);
+        must(
+            held_because(&(struct outbox_filter){ .reason = S("no route leads there") }, "@nowhere.example"));
+        must(held_because(&(struct outbox_filter){ .reason = S("its route is \"hold\"") }, "@town.com"));
         must(destination("nowhere.example").id == 0 || destination("nowhere.example").failures == 0);
 }
 static void what_has_no_route_is_held(void **state)

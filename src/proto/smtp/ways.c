@@ -217,7 +217,9 @@ enum found ways_find(struct lane *l, struct arena *a, struct way **list, unsigne
         switch (r.kind) {
         case ROUTE_HOLD:
                 *status = "4.0.0";
-                *why = S("no route leads there, and nothing leaves this machine without one");
+                *why = r.ruled ? S("its route is \"hold\": until another stands and it is released, or its "
+                                   "host fetches it (ATRN)")
+                               : S("no route leads there, and nothing leaves this machine without one");
                 return WAY_HELD;
         case ROUTE_RELAY:
         case ROUTE_LMTP: return relay(d, &r, a, list, n, status, why);
