@@ -88,7 +88,7 @@ def test_kill_at_random_moments(world, kill):
         for turn in range(ROUNDS):
             more = turn * LETTERS + like.randrange(LETTERS)
             until(f'{more} letters of {len(wanted)}, has {len(sink.letters)}', lambda: len(sink.letters) >= more)
-            kill(mortal)
+            (kill if turn % 6 < 5 else kill_everything)(mortal)     # a role that dies again and again is started more and more slowly
         mortal.wait_empty(name)
         found = Counted(sink)
     mortal.stop()
