@@ -1,8 +1,10 @@
 """Sending: what TLS a peer must have: whatever it offers, DANE (RFC 7672), MTA-STS (RFC 8461), a relay with a password, REQUIRETLS (RFC 8689); and
 certificates that are wrong in each way."""
 import http.server
+import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -194,6 +196,31 @@ def test_mta_sts_that_cannot_be_fetched(world, crepes, certificates):
         crepes.mail('alice', 'x@sts-https.example')
         assert sink.wait()[0].tls
         assert not policy.asked
+
+
+def test_mta_sts_servers_that_stall(world):
+    """They take the connection and say nothing. A large letter to somebody else, whose bytes are read by the same workers, does not wait; nor does the
+    end of the server."""
+    town = world.pail('town.com', 'jack', mta_sts='yes')
+    address = world.far.another()
+    with world.far:
+        silent = socket.create_server((address, 443), backlog=64)
+    names = [f'stalls-{i}.example' for i in range(8)]
+    with silent, Sink(world.far) as sink, Sink(world.far) as other:
+        for name in names:
+            world.dns.publish(name, '@ MX 10 mx', f'mx A {sink.address}', '_mta-sts TXT "v=STSv1; id=1"', f'mta-sts A {address}', signed=False)
+        world.dns.publish('quick.example', '@ MX 10 mx', f'mx A {other.address}')
+        for name in names:
+            town.mail('jack', f'x@{name}')
+        peers = [silent.accept()[0] for _ in range(2)]
+        town.mail('jack', 'x@quick.example', text='From: jack@town.com\r\n\r\n' + 'a line of a large letter\r\n' * 10000)
+        other.wait()
+        assert not town.events('mta-sts') and not sink.letters      # all of those still wait
+        before = time.monotonic()
+        town.stop()
+        assert time.monotonic() - before < 15       # half of what a fetch may take
+        for peer in peers:
+            peer.close()
 
 
 @pytest.mark.parametrize('what', ['good', *WRONG])

@@ -466,6 +466,7 @@ void dispatch_stop(struct dispatch **dp)
         d->stopping = true;
         wake_all(&d->news);
         idles_end(d, NEVER);
+        sts_stop(d->sts);
         while (d->fibers) {
                 for (struct work *w = d->work; w; w = w->next)
                         if (!w->sending || now() >= patience)

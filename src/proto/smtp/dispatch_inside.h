@@ -152,6 +152,7 @@ int way_policy(struct dispatch *d, struct str domain, const struct mx *mx, const
 /* ---- sts.c ---- */
 /* The domain's policy, fetched if need be. false: none. Waits. */
 bool sts_policy(struct dispatch *d, struct str domain, struct arena *a, struct sts_policy *out);
+void sts_stop(struct sts *s); /* what is fetched just now need not come to its end; s may be NULL */
 void sts_free(struct sts **s);
 
 /* ---- verdict.c ---- */
