@@ -3,6 +3,7 @@
 #include "store/body.h"
 #include "store/outbox_inside.h"
 #include <errno.h>
+#include <sqlite3.h>
 
 static char folder[] = "/tmp/pail-outbox-XXXXXX";
 static struct outbox *outbox;
@@ -439,6 +440,63 @@ static void obeys_orders(void **state)
         healthy(0);
 }
 
+/* How many steps it takes to walk over what is held: by the rows that are, not by all. */
+static int walk_held(struct db *d, void *arg)
+{
+        struct db_row q = db_query(d, LETTERS_HELD);
+        int *steps = arg;
+
+        db_bind_u64(&q, 1, 0);
+        while (db_next(&q))
+                ;
+        *steps = sqlite3_stmt_status(q.stmt, SQLITE_STMTSTATUS_VM_STEP, 1);
+        return db_end(&q);
+}
+
+/* Among many that are not; a letter once, however many of its recipients are; by pages. */
+static void lists_what_is_held(void **state)
+{
+        struct outbox_filter f = { .state = RECIPIENT_HELD };
+        struct outbox_letter list[2];
+        uint64_t first, after = 0, n;
+        unsigned seen = 0;
+        size_t page;
+        int steps = 0;
+
+        (void)state;
+        for (unsigned i = 1; i <= 40; i++)
+                put(i, 2, S("text"), NULL);
+        first = letters(40)->id;
+        for (unsigned i = 0; i < 40; i += 8)
+                assert_int_equal(order(ORDER_HOLD, first + i), 2);
+        for (page = 2; page == 2;) {
+                assert_int_equal(outbox_list(outbox, &f, after, &arena, list, &page), 0);
+                for (size_t i = 0; i < page; i++, seen++) {
+                        assert_int_equal(list[i].id, first + 8 * seen);
+                        assert_int_equal(list[i].waiting, 2);
+                        after = list[i].id;
+                }
+        }
+        assert_int_equal(seen, 5);
+        assert_int_equal(db_transact(outbox->db, "walk", walk_held, &steps, DB_READ), 0);
+        assert_in_range(steps, 1, 40 * 10);
+        f.domain = S("crepes.fr");
+        page = 2;
+        assert_int_equal(outbox_list(outbox, &f, first, &arena, list, &page), 0);
+        assert_int_equal(page, 2);
+        assert_int_equal(list[0].id, first + 8);
+        f = (struct outbox_filter){ .state = RECIPIENT_HELD, .letter = first + 1 }; /* that one is not */
+        assert_int_equal(outbox_order(outbox, ORDER_RELEASE, &f, &n), 0);
+        assert_int_equal(n, 0);
+        f.letter = 0;
+        assert_int_equal(outbox_order(outbox, ORDER_RELEASE, &f, &n), 0);
+        assert_int_equal(n, 10);
+        page = 2;
+        assert_int_equal(outbox_list(outbox, &f, 0, &arena, list, &page), 0);
+        assert_int_equal(page, 0);
+        healthy(0);
+}
+
 static void keeps_conversations(void **state)
 {
         struct outbox_attempt *attempts;
@@ -588,6 +646,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(failure_and_its_report_are_one, begin, end),
                 cmocka_unit_test_setup_teardown(the_old_is_told_and_given_up, begin, end),
                 cmocka_unit_test_setup_teardown(obeys_orders, begin, end),
+                cmocka_unit_test_setup_teardown(lists_what_is_held, begin, end),
                 cmocka_unit_test_setup_teardown(keeps_conversations, begin, end),
                 cmocka_unit_test_setup_teardown(nothing_due_is_forgotten, begin, end),
                 cmocka_unit_test_setup_teardown(the_longest_waiting_is_first, begin, end),
