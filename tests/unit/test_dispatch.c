@@ -511,6 +511,37 @@ static void what_has_no_route_is_held(void **state)
         in_world(held);
 }
 
+static void dials_in(void)
+{
+        int fds[2];
+
+        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+        accepted(conn_new(fds[1], (struct addr){ 0 }, (struct addr){ 0 }), NULL);
+        dispatch_turned(engine, conn_new(fds[0], (struct addr){ 0 }, (struct addr){ 0 }), S("town.com"));
+        while (peer.open)
+                must(fiber_sleep(now() + 2 * MSECOND) == 0);
+}
+
+/* ATRN, by a host that hangs up after each letter: what it did not take is there when it dials in again. */
+static void turned(void *arg)
+{
+        (void)arg;
+        peer.letters_each = 1;
+        engine_start();
+        put("town.com", 3, 1);
+        while (numbers().held != 3)
+                must(fiber_sleep(now() + 2 * MSECOND) == 0);
+        for (unsigned i = 1; i <= 3; i++) {
+                dials_in();
+                must(peer.letters == i && numbers().letters == 3 - i);
+        }
+}
+static void who_dials_in_takes_held_letters(void **state)
+{
+        (void)state;
+        in_world(turned);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -526,6 +557,7 @@ int main(void)
                 cmocka_unit_test(the_end_does_not_wait_for_silent_peers),
                 cmocka_unit_test(a_host_that_does_not_greet_sees_one_probe),
                 cmocka_unit_test(what_has_no_route_is_held),
+                cmocka_unit_test(who_dials_in_takes_held_letters),
         };
 
         log_quiet = true;

@@ -301,8 +301,10 @@ static void describe_peer(struct carrying *c)
         const struct tls_found *tls = smtp_client_tls(c->client);
 
         snprintf(c->peer, sizeof(c->peer), PRS " [%s]%s%s%s", STR(c->way.name),
-                 c->at.family ? addr_text(c->at).z : "self", tls ? " " : "", tls ? tls->version : "",
-                 tls && tls->verified ? " verified" : "");
+                 c->at.family      ? addr_text(c->at).z
+                 : c->lane->turned ? "it dialled in"
+                                   : "self",
+                 tls ? " " : "", tls ? tls->version : "", tls && tls->verified ? " verified" : "");
 }
 
 /* The peer closed a connection that was in use before, without a look at this letter: another one will do. */
@@ -458,6 +460,8 @@ static bool has_place(struct carrying *c)
 /* false: it makes way for a lane that waits for a place at this host. */
 static bool may_stay(struct carrying *c)
 {
+        if (c->lane->turned) /* its host has dialled in, and waits */
+                return false;
         if (++c->turn % TURN || !place_wanted(c->lane->dispatch, c->at))
                 return true;
         if (c->lane->connected == 1)
@@ -523,7 +527,10 @@ void carry_turned(struct lane *l, struct smtp_client *client)
         buf_init(&c.conversation, CONVERSATION_MOST);
         while (rc == 0 && !l->dispatch->stopping && lane_next(l, &job)) {
                 rc = send_job(&c, &job, &stale, &host, &why);
-                outbox_job_free(&job);
+                if (stale)
+                        lane_return(l, &job); /* for the next time it dials in */
+                else
+                        outbox_job_free(&job);
                 arena_reset(&c.letter);
         }
         buf_free(&c.conversation);
