@@ -7,9 +7,15 @@ import pytest
 from pail import until
 from sending_hosts import PASSWORD, Postfix
 
+
+class Hosts(dict):
+    def __missing__(self, name):
+        pytest.skip('Postfix and Exim have users of their own: needs root')
+
+
 @pytest.fixture(scope='module')
 def hosts(world):
-    """Everybody; each has one person."""
+    """Everybody; each has one person. Without root there are only the pails."""
     passwords = f'{world.folder}/relay-passwords'
     with open(passwords, 'w') as f:
         f.write(f'mx.crepes.fr alice@crepes.fr {PASSWORD}\n')
@@ -18,7 +24,9 @@ def hosts(world):
     hamburger = world.pail('hamburger.edu', 'bob', relay_passwords=passwords)
     for other in ('bob@hamburger.edu', '@town.com'):    # who relays through us signs in, and sends for them
         crepes.verb('account', 'may-send-as', 'alice@crepes.fr', other)
-    found = {'crepes.fr': (crepes, 'alice'), 'hamburger.edu': (hamburger, 'bob')}
+    found = Hosts({'crepes.fr': (crepes, 'alice'), 'hamburger.edu': (hamburger, 'bob')})
+    if os.geteuid():
+        return found
     address = world.host('town.com').ip
     town = Postfix(world, 'town.com', ['jack'], {'mynetworks': f'127.0.0.0/8 {address} {crepes.host.ip}'})
     town.password('[mx.crepes.fr]:587', 'alice@crepes.fr', PASSWORD)
@@ -49,7 +57,7 @@ def hops(letter):
 
 def test_pail_relays_through_postfix(hosts):
     """One server for all, which passes on to the domain's MX."""
-    crepes, hamburger = hosts['crepes.fr'][0], hosts['hamburger.edu'][0]
+    crepes, hamburger, _ = (hosts[name][0] for name in ('crepes.fr', 'hamburger.edu', 'town.com'))
     crepes.change(routes='*=mx.town.com:25')
     try:
         crepes.mail('alice', 'bob@hamburger.edu', subject='by way of Postfix')
