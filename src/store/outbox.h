@@ -73,6 +73,8 @@ struct outbox_destination {
                                      struct outbox_destination *out);
 /* The host failed as a whole (no connection, 421, no DNS): it rests until then. Synced with the next outbox_done. until 0: it works again. */
 [[nodiscard]] int outbox_rest(struct outbox *o, uint64_t destination, int64_t until, struct str reason);
+/* It does not fail, but no connection is to be had just now: it is not due before then, so that those behind it are seen. */
+[[nodiscard]] int outbox_later(struct outbox *o, uint64_t destination, int64_t until);
 
 struct outbox_recipient {
         uint32_t number;

@@ -301,3 +301,20 @@ int outbox_rest(struct outbox *o, uint64_t destination, int64_t until, struct st
 
         return db_transact(o->db, "outbox rest", rest, &r, DB_WRITE);
 }
+
+static int put_off(struct db *d, void *arg)
+{
+        const struct resting *r = arg;
+        struct db_row q = db_query(d, DESTINATION_SERVED);
+
+        db_bind_u64(&q, 1, r->destination);
+        db_bind_u64(&q, 2, (uint64_t)r->until);
+        return db_exec(&q);
+}
+
+int outbox_later(struct outbox *o, uint64_t destination, int64_t until)
+{
+        struct resting r = { destination, until, S("") };
+
+        return db_transact(o->db, "outbox later", put_off, &r, DB_WRITE);
+}

@@ -33,6 +33,7 @@ static struct peer {
         unsigned most_recipients;  /* more get 452 4.5.3 */
         unsigned later;            /* so many RCPT get 450 first */
         bool silent, refuses, slow;
+        struct str talks_at; /* silent or not, at this address it speaks */
         /* what it saw */
         unsigned connections, open, most_open, letters, recipients, fibers;
         char subjects[LETTERS_MOST][40];
@@ -112,7 +113,7 @@ static void serve(void *arg)
                 peer.most_open = peer.open;
         if (peer.most_connections && peer.open > peer.most_connections) {
                 conn_put(c, S("421 4.7.0 too many connections\r\n"));
-        } else if (peer.silent) {
+        } else if (peer.silent && !str_eq(peer.talks_at, str_of(addr_text(conn_local(c)).z))) {
                 struct str line;
 
                 conn_line(c, &line, 100, SOON);
@@ -139,7 +140,7 @@ static void peer_start(void)
         struct addr a;
         int fd;
 
-        must(addr_parse(S("127.0.0.1"), 0, &a));
+        must(addr_parse(S("0.0.0.0"), 0, &a));
         fd = listen_on(a, false, 100);
         must(fd >= 0 && getsockname(fd, (struct sockaddr *)&sa, &n) == 0);
         peer.port = addr_of((struct sockaddr *)&sa).port;
@@ -159,8 +160,9 @@ static void engine_start(void)
         struct dispatch_how how = { .settings = &settings, .outbox = outbox, .relay_passwords = "" };
 
         snprintf(routes, sizeof(routes),
-                 "crepes.fr=127.0.0.1:%u down.example=127.0.0.1:1 hill.com=127.0.0.1:%u town.com=hold",
-                 peer.port, peer.port);
+                 "crepes.fr=127.0.0.1:%u down.example=127.0.0.1:1 hill.com=127.0.0.1:%u town.com=hold "
+                 ".crepes.example=127.0.0.1:%u good.example=127.0.0.2:%u",
+                 peer.port, peer.port, peer.port, peer.port);
         settings.host_name = (char *)(uintptr_t) "town.com";
         settings.host_names = settings.listen = settings.tls_authorities = (char *)(uintptr_t) "";
         settings.routes = routes;
@@ -511,6 +513,36 @@ static void what_has_no_route_is_held(void **state)
         in_world(held);
 }
 
+/* More domains than one look takes in wait for a host that is silent: whoever comes behind them is served. */
+static void many_wait(void *arg)
+{
+        static struct outbox_destination list[400];
+        int64_t next;
+        size_t n;
+
+        (void)arg;
+        peer.silent = true;
+        peer.talks_at = S("127.0.0.2");
+        engine_start();
+        for (unsigned i = 0; i < 300; i++)
+                put(arena_printf(&arena, "d%u.crepes.example", i).p, 1, 1);
+        while (!peer.open)
+                must(fiber_sleep(now() + 2 * MSECOND) == 0);
+        must(fiber_sleep(now() + 100 * MSECOND) == 0);
+        put("good.example", 1, 1);
+        until_letters(300);
+        must(peer.letters == 1 && peer.most_open == 2);
+        n = 400; /* and not one was given up for it */
+        must(outbox_due(outbox, INT64_MAX - 1, &arena, list, &n, &next) == 0 && n >= 300);
+        for (size_t i = 0; i < n; i++)
+                must(list[i].failures == 0);
+}
+static void many_that_wait_for_a_host_keep_nobody(void **state)
+{
+        (void)state;
+        in_world(many_wait);
+}
+
 static void dials_in(void)
 {
         int fds[2];
@@ -557,6 +589,7 @@ int main(void)
                 cmocka_unit_test(the_end_does_not_wait_for_silent_peers),
                 cmocka_unit_test(a_host_that_does_not_greet_sees_one_probe),
                 cmocka_unit_test(what_has_no_route_is_held),
+                cmocka_unit_test(many_that_wait_for_a_host_keep_nobody),
                 cmocka_unit_test(who_dials_in_takes_held_letters),
         };
 

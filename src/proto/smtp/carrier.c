@@ -411,8 +411,13 @@ static void rest(struct carrying *c, struct outbox_job *j, struct str why)
 /* All addresses have as many connections as they may. */
 static void full(struct carrying *c)
 {
-        if (!c->lane->connected)
-                lane_wants(c->lane, c->full_at);
+        struct lane *l = c->lane;
+
+        if (l->connected)
+                return;
+        lane_wants(l, c->full_at);
+        if (outbox_later(l->dispatch->how.outbox, l->destination, wall_usec() + FULL_FOR / 1000) < 0)
+                l->pause_until = now() + FULL_FOR; /* it is looked at in vain meanwhile */
 }
 
 static void went_well(struct carrying *c)

@@ -8,8 +8,7 @@
 #define SWEEP_MOST    60            /* seconds: for what is overdue */
 #define LOOK_AGAIN    (5 * SECOND)  /* after trouble with the outbox */
 #define STOP_PATIENCE (15 * SECOND) /* for letters under way */
-#define FULL_FOR      SECOND        /* then a look of its own whether there is a place */
-enum { DUE_MOST = 256, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
+enum { DUE_MOST = 256, WANTING_MOST = 256, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
 
 /* ---- lanes ---- */
 
@@ -117,6 +116,8 @@ void lane_return(struct lane *l, struct outbox_job *j)
 void lane_wants(struct lane *l, struct addr at)
 {
         wants_no_more(l);
+        if (l->dispatch->wanting >= WANTING_MOST) /* it is forgotten here until it is due again */
+                return;
         l->wants = at;
         l->wants_since = now();
         l->dispatch->wanting++;

@@ -77,7 +77,8 @@ void lane_grows(struct lane *l);     /* a letter went well: another carrier may 
 void lane_give_back(struct lane *l); /* all that is taken and at no carrier's */
 /* One that was not sent after all: another carrier's, or due again. Freed. */
 void lane_return(struct lane *l, struct outbox_job *j);
-/* No connection can be made there now. It waits in a row; what is at hand stays, for its turn comes soon. */
+/* No connection can be made there now. It waits in a row, if that is not too long; what is at hand stays, for its turn comes soon. */
+#define FULL_FOR SECOND /* then a look of its own whether there is a place */
 void lane_wants(struct lane *l, struct addr at);
 /* There is a place: a carrier begins for whoever has waited longest. */
 void place_free(struct dispatch *d, struct addr at);
