@@ -152,10 +152,10 @@ class Dns:
 
 
 class LyingDns:
-    """A name server in Python: mode 'servfail' or 'silent'. self.asked counts."""
+    """A name server in Python: mode 'servfail', 'silent', or 'strip': it asks `behind`, and never for signatures. self.asked counts."""
 
-    def __init__(self, host, address, mode):
-        self.mode, self.asked = mode, 0
+    def __init__(self, host, address, mode, behind=None):
+        self.mode, self.asked, self.host, self.behind = mode, 0, host, behind
         with host:
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, 53))
@@ -168,10 +168,16 @@ class LyingDns:
             except OSError:
                 return
             self.asked += 1
-            if self.mode == 'servfail':
-                end = 12
-                while text[end]:
-                    end += 1 + text[end]
+            end = 12
+            while text[end]:
+                end += 1 + text[end]
+            if self.mode == 'strip':
+                with self.host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                    s.sendto(text[:4] + b'\0\1\0\0\0\0\0\0' + text[12:end + 5], (self.behind, 53))    # without EDNS, and so without its DO
+                    s.settimeout(PATIENCE)
+                    answer = s.recv(4096)
+                self.socket.sendto(answer[:2] + bytes([answer[2], answer[3] | 128]) + answer[4:], who)     # "recursion is available"
+            elif self.mode == 'servfail':
                 self.socket.sendto(text[:2] + b'\x80\x02\0\1\0\0\0\0\0\0' + text[12:end + 5], who)
 
     def close(self):

@@ -209,6 +209,22 @@ def test_resolver_of_the_house(world):
     town.stop()
 
 
+def test_resolver_that_strips_signatures(world):
+    """Found at the start and said; what comes by way of it is never taken for the truth, nor for "no such domain"."""
+    address = world.far.another()
+    lying = LyingDns(world.far, address, 'strip', behind=world.dns.host.ip)
+    town = world.pail('stripped.com', 'jack', resolver=address, stub_zones='')
+    with Sink(world.far) as sink:
+        world.dns.publish('whole.example', '@ MX 10 mx', f'mx A {sink.address}')
+        assert 'DNSSEC cannot be validated' in town.event('dns')
+        town.mail('jack', 'x@whole.example')
+        town.event('rests', 'destination=whole.example')
+        assert lying.asked and not sink.sessions
+        assert not town.reports('jack')
+    town.stop()
+    lying.close()
+
+
 def test_mx_of_one_preference_share(world, crepes):
     """Shuffled: each of four gets something of many connections."""
     many = [Sink(world.far, answer=lambda stage, _: '421 4.3.2 one a connection' if stage == 'mail' and _.heard[-2][:4] != 'EHLO' else None)
