@@ -118,6 +118,15 @@ static void put_of(const struct turn *t, unsigned k, const struct envelope *e, s
                                     .staged_name = l->body };
 }
 
+static bool receipt_of(const struct turn *t, unsigned k, const struct envelope *e, struct arena *m,
+                       struct outbox_put *out)
+{
+        const struct letter *l = t->works[k]->letter;
+        struct receipt_letter r = receipt_letter_of(t->intake, l, t->text[k]);
+
+        return receipt_make(&r, l, e, m, out);
+}
+
 static int put_out(struct turn *t, struct outbox_put *list, struct envelope *envelopes, struct arena *m)
 {
         unsigned index[FILE_AT_ONCE], n = 0;
@@ -135,7 +144,7 @@ static int put_out(struct turn *t, struct outbox_put *list, struct envelope *env
                 }
                 if (!w->receipt)
                         put_of(t, k, e, m, &list[n]);
-                else if (!receipt_make(t->intake, w->letter, e, t->text[k], m, &list[n]))
+                else if (!receipt_of(t, k, e, m, &list[n]))
                         continue;
                 index[n++] = k;
         }

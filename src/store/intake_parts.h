@@ -235,8 +235,16 @@ void filers_wake(struct intake *i);
 bool file_one_batch(struct intake *i); /* false: nothing to do */
 
 /* intake_receipt.c */
-/* The report on the letter, whose envelope is e, as something to put. All in the arena. false: nobody is to be told anything. Waits. */
-bool receipt_make(struct intake *i, const struct letter *l, const struct envelope *e, struct str text,
+struct receipt_letter {
+        uint64_t segment, key; /* what the outbox takes it once by */
+        struct str text;       /* or: */
+        int dir;
+        const char *body;
+};
+struct receipt_letter receipt_letter_of(const struct intake *i, const struct letter *l, struct str text);
+/* The report on the letter, whose envelope is e, as something to put; of its receipts those whose accounts are not put aside, if l is given. All
+ * in the arena. false: nobody is to be told anything. Waits. */
+bool receipt_make(const struct receipt_letter *r, const struct letter *l, const struct envelope *e,
                   struct arena *m, struct outbox_put *out);
 
 /* intake_foreign.c */

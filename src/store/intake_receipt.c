@@ -12,7 +12,7 @@ enum {
         REPORT_EACH = 2 * 1024,    /* recipient */
 };
 
-/* An account whose letter lies in unfiled/ got nothing yet, and nobody knows when it will. */
+/* An account whose letter lies in unfiled/ got nothing yet; its receipt lies there, too. */
 static bool put_aside(const struct letter *l, struct str account)
 {
         for (unsigned k = 0; account.n && k < l->count; k++)
@@ -35,8 +35,7 @@ static struct report_recipient of_action(const struct action *a, struct arena *m
 }
 
 struct head {
-        struct intake *intake;
-        const struct letter *letter;
+        const struct receipt_letter *letter;
         struct buf text;
 };
 
@@ -44,13 +43,13 @@ static int read_head(void *arg)
 {
         struct head *h = arg;
 
-        return body_read(h->intake->dir, h->letter->body, 0, HEADER_PIECE, &h->text);
+        return body_read(h->letter->dir, h->letter->body, 0, HEADER_PIECE, &h->text);
 }
 
 /* Of a long letter as much as its header needs; without it the report says at least what happened. */
-static struct str head_of(struct intake *i, const struct letter *l, struct arena *m)
+static struct str head_of(const struct receipt_letter *r, struct arena *m)
 {
-        struct head h = { .intake = i, .letter = l };
+        struct head h = { .letter = r };
         struct str out;
 
         buf_init(&h.text, HEADER_PIECE);
@@ -61,17 +60,17 @@ static struct str head_of(struct intake *i, const struct letter *l, struct arena
         return out;
 }
 
-static uint64_t chance(const struct letter *l)
+static uint64_t chance(const struct receipt_letter *r)
 {
-        uint64_t r = 0;
+        uint64_t n = 0;
 
-        if (getrandom(&r, sizeof r, 0) != sizeof r)
-                r = l->place.segment + l->place.sequence;
-        return r;
+        if (getrandom(&n, sizeof n, 0) != sizeof n)
+                n = r->segment + r->key;
+        return n;
 }
 
-static void report_put(const struct letter *l, const struct report *r, struct str session, struct str text,
-                       struct arena *m, struct outbox_put *out)
+static void report_put(const struct receipt_letter *l, const struct report *r, struct str session,
+                       struct str text, struct arena *m, struct outbox_put *out)
 {
         struct envelope *e = arena_new(m, struct envelope);
         struct action *to = arena_new(m, struct action);
@@ -79,8 +78,8 @@ static void report_put(const struct letter *l, const struct report *r, struct st
 
         outbox_report_envelope(e, to, &(struct outbox_report){ r->to, text, session }, r->now);
         *actions = to;
-        *out = (struct outbox_put){ .segment = l->place.segment,
-                                    .sequence = l->place.sequence | OUTBOX_RECEIPT,
+        *out = (struct outbox_put){ .segment = l->segment,
+                                    .sequence = l->key,
                                     .envelope = e,
                                     .actions = actions,
                                     .count = 1,
@@ -88,34 +87,43 @@ static void report_put(const struct letter *l, const struct report *r, struct st
                                     .staged_dir = -1 };
 }
 
-bool receipt_make(struct intake *i, const struct letter *l, const struct envelope *e, struct str text,
+struct receipt_letter receipt_letter_of(const struct intake *i, const struct letter *l, struct str text)
+{
+        return (struct receipt_letter){ .segment = l->place.segment,
+                                        .key = l->place.sequence | OUTBOX_RECEIPT,
+                                        .text = text,
+                                        .dir = l->body ? i->dir : -1,
+                                        .body = l->body };
+}
+
+bool receipt_make(const struct receipt_letter *of, const struct letter *l, const struct envelope *e,
                   struct arena *m, struct outbox_put *out)
 {
         struct report_recipient *list = arena_array(m, struct report_recipient, e->count);
-        unsigned long long id = chance(l);
+        unsigned long long id = chance(of);
         struct report r = { .host = e->host.n ? e->host : S("localhost"),
                             .envid = report_plain(m, parameter_of(e->mail_parameters, S("ENVID"))),
-                            .arrived = l->received,
+                            .arrived = e->received,
                             .now = wall_usec(),
                             .to = e->sender,
                             .recipients = list,
                             .full =
-                                !l->body && str_ieq(parameter_of(e->mail_parameters, S("RET")), S("FULL")),
+                                !of->body && str_ieq(parameter_of(e->mail_parameters, S("RET")), S("FULL")),
                             .utf8 = e->utf8 };
         struct buf b;
 
         for (unsigned k = 0; k < e->count; k++)
-                if (e->actions[k].kind == ACTION_RECEIPT && !put_aside(l, e->actions[k].account))
+                if (e->actions[k].kind == ACTION_RECEIPT && !(l && put_aside(l, e->actions[k].account)))
                         list[r.count++] = of_action(&e->actions[k], m);
         if (!r.count || e->null_sender || !e->sender.n)
                 return false;
-        r.letter = l->body ? head_of(i, l, m) : text;
+        r.letter = of->body ? head_of(of, m) : of->text;
         r.message_id = arena_printf(m, "%016llx.report@" PRS, id, STR(r.host));
         r.boundary = arena_printf(m, "=_report_%016llx", id);
         buf_init(&b, REPORT_FIXED + (size_t)r.count * REPORT_EACH);
         report_write(&b, &r);
         if (!b.full)
-                report_put(l, &r, e->session, arena_str(m, buf_str(&b)), m, out);
+                report_put(of, &r, e->session, arena_str(m, buf_str(&b)), m, out);
         buf_free(&b);
         return !b.full;
 }

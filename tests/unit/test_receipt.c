@@ -221,14 +221,27 @@ static void not_told_of_what_was_put_aside(void **state)
         intakes[0] = NULL;
         intake_close(&a);
 
+        a = open_intake(0, 1); /* once it is filed after all, it is told */
+        no_account = NULL;
+        assert_int_equal(send_to(a, "bea", S("a round of the keeper, who tries again")), 0);
+        assert_int_equal(intake_drain(a, in_seconds(60)), 0);
+        assert_int_equal(filed_count, 3);
+        assert_int_equal(in_outbox(), 2);
+        text = report_text(2);
+        assert_true(says(text, "Action: delivered") && !says(text, "Action: expanded"));
+        assert_true(says(text, "Final-Recipient: rfc822; ann@hill.com"));
+        no_account = "ann";
+        intakes[0] = NULL;
+        intake_close(&a);
+
         a = open_intake(1, 2); /* ann is a peer's */
         b = open_intake(0, 2);
         assert_int_equal(send_one(a, false, S("Subject: two\r\n\r\n")), 0);
         assert_int_equal(intake_drain(a, now()), -ETIMEDOUT);
         (void)!intake_drain(b, in_seconds(60));
         assert_int_equal(intake_drain(a, in_seconds(60)), 0);
-        assert_int_equal(in_outbox(), 2);
-        text = report_text(2);
+        assert_int_equal(in_outbox(), 3);
+        text = report_text(3);
         assert_true(says(text, "Action: expanded") && !says(text, "Action: delivered"));
         intake_close(&a);
         intake_close(&b);
