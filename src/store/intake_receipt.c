@@ -9,7 +9,7 @@
 enum {
         HEADER_PIECE = 64 * 1024,
         REPORT_FIXED = 256 * 1024, /* texts and the letter's header, or the letter */
-        REPORT_EACH = 2 * 1024,    /* recipient */
+        REPORT_EACH = 4 * 1024,    /* recipient */
 };
 
 /* An account whose letter lies in unfiled/ got nothing yet; its receipt lies there, too. */
