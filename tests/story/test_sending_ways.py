@@ -209,6 +209,20 @@ def test_resolver_of_the_house(world):
     town.stop()
 
 
+def test_send_from(world, crepes):
+    """From the address that the setting names, as the reverse name and SPF have it."""
+    own = crepes.host.another()
+    with Sink(world.far) as sink:
+        world.dns.publish('from.example', '@ MX 10 mx', f'mx A {sink.address}')
+        crepes.change(send_from=own)
+        try:
+            crepes.mail('alice', 'x@from.example')
+            sink.wait()
+        finally:
+            crepes.change(send_from='')
+        assert [session.connection.getpeername()[0] for session in sink.sessions] == [own]
+
+
 def test_resolver_that_strips_signatures(world):
     """Found at the start and said; what comes by way of it is never taken for the truth, nor for "no such domain"."""
     address = world.far.another()

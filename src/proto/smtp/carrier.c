@@ -123,7 +123,7 @@ bool relay_password(const struct dispatch *d, struct str host, struct str *user,
 static int dial_host(struct carrying *c, const struct way *w, struct conn **conn, struct str *why)
 {
         struct dispatch *d = c->lane->dispatch;
-        struct addr places[MX_ADDRESSES_MOST];
+        struct addr places[MX_ADDRESSES_MOST], own[2];
         struct dial dial = { .to = places };
         auto_buf struct buf words = { 0 };
         unsigned which;
@@ -142,6 +142,8 @@ static int dial_host(struct carrying *c, const struct way *w, struct conn **conn
                 return -EAGAIN;
         }
         buf_init(&words, 4096);
+        (void)!dial_from(&dial, str_of(d->how.settings->send_from),
+                         own);     /* checked when the settings were read */
         host_opened(d, places[0]); /* others ask for a place meanwhile */
         rc = dial_any(&dial, step_deadline(d, DIAL_PATIENCE), conn, &which, &words);
         if (rc == 0) {
@@ -198,12 +200,6 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
         return rc;
 }
 
-/* The handshake, or who hangs up when he hears the word. */
-static bool is_tls_trouble(const struct smtp_answer *a)
-{
-        return a->stage && (!strcmp(a->stage, "TLS") || (!strcmp(a->stage, "STARTTLS") && !a->code));
-}
-
 /* Opportunistic TLS that fails is tried again without (RFC 7435), where nothing asks for it. */
 static int open_way(struct carrying *c, const struct way *w, struct str *why)
 {
@@ -218,7 +214,7 @@ static int open_way(struct carrying *c, const struct way *w, struct str *why)
                 return 0;
         buf_clear(&c->conversation);
         rc = open_client(c, w, clear, &answer, why);
-        if (rc < 0 && w->tls == TLS_MAY && !clear && is_tls_trouble(&answer)) {
+        if (rc < 0 && w->tls == TLS_MAY && !clear && answer_tls_trouble(&answer)) {
                 host_state(d, w->addresses[0])->clear_until = now() + CLEAR_FOR;
                 rc = open_client(c, w, true, &answer, why);
         }

@@ -108,6 +108,11 @@ static int shake_hands(struct smtp_client *c, struct arena *a, struct smtp_answe
         return rc;
 }
 
+bool answer_tls_trouble(const struct smtp_answer *a)
+{
+        return a->stage && (!strcmp(a->stage, "TLS") || (!strcmp(a->stage, "STARTTLS") && !a->code));
+}
+
 /* What was said before TLS is forgotten (RFC 3207 §4.2). */
 static int start_tls(struct smtp_client *c, struct arena *a, struct smtp_answer *answer)
 {

@@ -56,6 +56,8 @@ static inline bool answer_good(const struct smtp_answer *a)
 {
         return a->code / 100 == 2;
 }
+/* Without TLS it might have gone well: the handshake failed, or the peer hung up when it heard the word. */
+bool answer_tls_trouble(const struct smtp_answer *a);
 /* By us, not by the peer: permanent if `status` begins with 5. */
 void answer_ours(struct smtp_answer *a, const char *status, const char *stage, struct str text);
 
