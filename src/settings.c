@@ -96,7 +96,7 @@ const struct setting settings_table[] = {
         { "atrn-port", NUMBER, AT(atrn_port), "0", 0, 65535, "ATRN, for users that fetch their domain's letters by SMTP; usually 366", AT_START },
         { "relay-for", TEXT, AT(relay_for), "", 0, 0, "domains we are backup MX for: \"example.org example.net:jack,jill\", all addresses or those; their mail is passed on to their better MX" },
         { "history-days", NUMBER, AT(history_days), "30", 0, 3650, "what happened to each letter is kept so long, for pail trace; 0: nothing is written down", AT_START },
-        { "history-size", SIZE, AT(history_size), "1G", 0, LONG_MAX, "and up to this size" },
+        { "history-size", SIZE, AT(history_size), "1G", 0, LONG_MAX, "and up to this size", AT_START },
 
         { "POP3", TITLE },
         { "pop3-command-timeout", TIME, AT(pop3_command_timeout), "10m", 1, DAY,

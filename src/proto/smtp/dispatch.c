@@ -149,12 +149,6 @@ void place_free(struct dispatch *d, struct addr at)
                 begin_carrier(first);
 }
 
-void lane_pause(struct lane *l, nsec how_long)
-{
-        l->pause_until = now() + how_long;
-        lane_give_back(l);
-}
-
 void work_begins(struct dispatch *d, struct work *w)
 {
         w->fiber = fiber_self();

@@ -83,8 +83,6 @@ void lane_wants(struct lane *l, struct addr at);
 /* There is a place: a carrier begins for whoever has waited longest. */
 void place_free(struct dispatch *d, struct addr at);
 bool place_wanted(const struct dispatch *d, struct addr at);
-/* No carrier begins for so long, and what is at hand is given back. */
-void lane_pause(struct lane *l, nsec how_long);
 void work_begins(struct dispatch *d, struct work *w);
 void work_ends(struct dispatch *d, struct work *w);
 void lane_carrier_ends(struct lane *l); /* the last thing a carrier does */
