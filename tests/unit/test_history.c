@@ -2,6 +2,8 @@
 #include "account_fixture.h"
 #include "run/log.h"
 #include "store/history.h"
+#include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static char folder[] = "/tmp/pail-history-XXXXXX";
@@ -236,6 +238,46 @@ static void damage_is_in_nobodys_way(void **state)
         assert_true(has("event=one") && has("event=two") && has("event=three") && !has("event=half"));
 }
 
+/* A death in the middle of a write: the next line is its own. */
+static void half_a_line_is_ended(void **state)
+{
+        struct history *h;
+
+        (void)state;
+        write_file(path_of(0, "mail.0"), S("time=2026-11-19T00:00:00.000Z event=half letter=a.1 to=bo"));
+        h = open_as("mail.0", 30, 1 << 30);
+        history_note(h, S("whole"), "letter=b.1 to=jill@hill.com");
+        history_close(&h);
+        assert_int_equal(find("jill@hill.com", 0), 1);
+        assert_true(str_starts(buf_str(&found), S("time=")) && !has("event=half"));
+}
+
+/* A disk that is full in the middle of a batch: of that nothing, and later lines are whole. */
+static void what_a_full_disk_cuts_is_taken_back(void **state)
+{
+        struct rlimit old, little = { 2000, 2000 };
+        struct history *h = open_as("mail.0", 30, 1 << 30);
+
+        (void)state;
+        history_note(h, S("first"), "letter=a.1 end=yes");
+        history_close(&h);
+        h = open_as("mail.0", 30, 1 << 30);
+        for (unsigned i = 0; i < 100; i++)
+                history_note(h, S("many"), "letter=a.1 end=yes");
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+        little.rlim_max = old.rlim_max;
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+        history_close(&h);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+        h = open_as("mail.0", 30, 1 << 30);
+        history_note(h, S("last"), "letter=a.1 end=yes");
+        history_close(&h);
+        assert_int_equal(find("letter=a.1", 0), 2);
+        assert_int_equal(find(" end=yes", 0), 2);
+        assert_false(has("event=many"));
+}
+
 /* Ten thousand letters are more than anybody reads; the look comes to its end. */
 static void very_many_letters(void **state)
 {
@@ -262,6 +304,8 @@ int main(void)
                 folder_test(old_days_go),
                 folder_test(more_than_the_size_goes),
                 folder_test(damage_is_in_nobodys_way),
+                folder_test(half_a_line_is_ended),
+                folder_test(what_a_full_disk_cuts_is_taken_back),
                 folder_test(very_many_letters),
         };
 
