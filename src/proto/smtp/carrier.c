@@ -411,8 +411,8 @@ static void full(struct carrying *c)
 
         if (l->connected)
                 return;
-        lane_wants(l, c->full_at);
-        if (outbox_later(l->dispatch->how.outbox, l->destination, wall_usec() + FULL_FOR / 1000) < 0)
+        if (!lane_wants(l, c->full_at) &&
+            outbox_later(l->dispatch->how.outbox, l->destination, wall_usec() + 2 * FULL_FOR / 1000) < 0)
                 l->pause_until = now() + FULL_FOR; /* it is looked at in vain meanwhile */
 }
 
@@ -466,7 +466,7 @@ static bool may_stay(struct carrying *c)
         if (++c->turn % TURN || !place_wanted(c->lane->dispatch, c->at))
                 return true;
         if (c->lane->connected == 1)
-                lane_wants(c->lane, c->at);
+                (void)lane_wants(c->lane, c->at);
         return false;
 }
 

@@ -5,23 +5,25 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define SWEEP_MOST    60            /* seconds: for what is overdue */
-#define LOOK_AGAIN    (5 * SECOND)  /* after trouble with the outbox */
+#define SWEEP_MOST    60           /* seconds: for what is overdue */
+#define LOOK_AGAIN    (5 * SECOND) /* after trouble with the outbox */
+#define LOOK_PAUSE    (50 * MSECOND)
 #define STOP_PATIENCE (15 * SECOND) /* for letters under way */
-enum { DUE_MOST = 256, WANTING_MOST = 256, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
+enum { DUE_MOST = 256, WANTING_MOST = 8192, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
 
 /* ---- lanes ---- */
 
 static struct lane *lane_of(struct dispatch *d, const struct outbox_destination *to)
 {
-        struct lane *l = d->lanes;
+        struct lane **home = &d->homes[to->id % LANE_HOMES], *l = *home;
 
         while (l && l->destination != to->id)
-                l = l->next;
+                l = l->same_home;
         if (l)
                 return l;
         l = mem_new(struct lane);
         *l = (struct lane){ .next = d->lanes,
+                            .same_home = *home,
                             .dispatch = d,
                             .destination = to->id,
                             .name = mem_string(to->name),
@@ -30,7 +32,7 @@ static struct lane *lane_of(struct dispatch *d, const struct outbox_destination 
                                     ? 1
                                     : LIMIT_FIRST,
                             .failures = to->failures };
-        d->lanes = l;
+        d->lanes = *home = l;
         d->lane_count++;
         return l;
 }
@@ -43,14 +45,17 @@ static void wants_no_more(struct lane *l)
 
 static void lane_free(struct lane *l)
 {
-        struct lane **at = &l->dispatch->lanes;
+        struct lane **at = &l->dispatch->homes[l->destination % LANE_HOMES];
 
         wants_no_more(l);
-
         while (*at != l)
+                at = &(*at)->same_home;
+        *at = l->same_home;
+        for (at = &l->dispatch->lanes; *at != l;)
                 at = &(*at)->next;
         *at = l->next;
         l->dispatch->lane_count--;
+        mem_free(l->jobs);
         mem_free(l->name);
         mem_free(l);
 }
@@ -113,15 +118,16 @@ void lane_return(struct lane *l, struct outbox_job *j)
         l->drained = false;
 }
 
-void lane_wants(struct lane *l, struct addr at)
+bool lane_wants(struct lane *l, struct addr at)
 {
         wants_no_more(l);
-        if (l->dispatch->wanting >= WANTING_MOST) /* it is forgotten here until it is due again */
-                return;
+        if (l->dispatch->wanting >= WANTING_MOST)
+                return false;
         l->wants = at;
         l->wants_since = now();
         l->dispatch->wanting++;
         l->pause_until = now() + FULL_FOR;
+        return true;
 }
 
 bool place_wanted(const struct dispatch *d, struct addr at)
@@ -190,12 +196,14 @@ void lane_carrier_ends(struct lane *l)
 bool lane_next(struct lane *l, struct outbox_job *out)
 {
         struct dispatch *d = l->dispatch;
-        size_t n = sizeof(l->jobs) / sizeof(*l->jobs);
+        size_t n = LANE_JOBS;
         int rc;
 
         if (lock_take(&l->taking, "letters", in_seconds(600)) < 0)
                 return false;
         if (!l->count && !l->drained) {
+                if (!l->jobs)
+                        l->jobs = mem_array(LANE_JOBS, sizeof(*l->jobs));
                 rc =
                     outbox_take(d->how.outbox, l->destination, wall_usec(), l->jobs, &n, RECIPIENTS_A_LETTER);
                 l->first = 0;
@@ -250,12 +258,13 @@ static int64_t look(struct dispatch *d)
         auto_arena struct arena a = { 0 };
         struct outbox_destination *list;
         int64_t next = INT64_MAX;
-        size_t n = DUE_MOST;
+        size_t n;
         int rc;
 
         drop_lanes(d);
+        n = DUE_MOST + d->wanting; /* those are due, too, and must not hide the others */
         arena_init(&a, 16 << 20);
-        list = arena_array(&a, struct outbox_destination, DUE_MOST);
+        list = arena_array(&a, struct outbox_destination, n);
         rc = outbox_due(d->how.outbox, wall_usec(), &a, list, &n, &next);
         if (rc < 0)
                 return wall_usec() + LOOK_AGAIN / 1000;
@@ -350,6 +359,9 @@ static void engine(void *arg)
                 while (!d->again && !d->stopping && now() < until)
                         if (wait_on(&d->news, "something to send", until) == -ECANCELED)
                                 d->stopping = true;
+                /* places are handed on without a look, which takes long now */
+                if (d->wanting > DUE_MOST && !d->stopping && fiber_sleep(now() + LOOK_PAUSE) == -ECANCELED)
+                        d->stopping = true;
         }
         d->fibers--;
         wake_all(&d->news);

@@ -8,8 +8,9 @@
 #include "run/fiber.h"
 
 struct sts;
+enum { LANE_JOBS = 32 };
 struct lane {
-        struct lane *next;
+        struct lane *next, *same_home;
         struct dispatch *dispatch;
         uint64_t destination;
         char *name;
@@ -24,7 +25,7 @@ struct lane {
         struct addr wants; /* a place there: it has as many connections as it may */
         nsec wants_since;  /* 0: it wants none */
         struct fiber_lock taking;
-        struct outbox_job jobs[32]; /* taken, not yet at a carrier's */
+        struct outbox_job *jobs; /* taken, not yet at a carrier's; LANE_JOBS of them, or NULL: none yet */
         size_t first, count;
 };
 
@@ -55,9 +56,10 @@ struct work {
         bool sending; /* a letter is under way: it has some seconds to come to its end */
 };
 
+enum { LANE_HOMES = 1024 };
 struct dispatch {
         struct dispatch_how how;
-        struct lane *lanes;
+        struct lane *lanes, *homes[LANE_HOMES]; /* all, and by destination */
         unsigned lane_count, carriers;
         unsigned wanting; /* of the lanes: a place at a host that has none */
         struct waitlist news;
@@ -77,9 +79,9 @@ void lane_grows(struct lane *l);     /* a letter went well: another carrier may 
 void lane_give_back(struct lane *l); /* all that is taken and at no carrier's */
 /* One that was not sent after all: another carrier's, or due again. Freed. */
 void lane_return(struct lane *l, struct outbox_job *j);
-/* No connection can be made there now. It waits in a row, if that is not too long; what is at hand stays, for its turn comes soon. */
+/* No connection can be made there now. It waits in a row; what is at hand stays, for its turn comes soon. false: the row is too long. */
 #define FULL_FOR SECOND /* then a look of its own whether there is a place */
-void lane_wants(struct lane *l, struct addr at);
+bool lane_wants(struct lane *l, struct addr at);
 /* There is a place: a carrier begins for whoever has waited longest. */
 void place_free(struct dispatch *d, struct addr at);
 bool place_wanted(const struct dispatch *d, struct addr at);
