@@ -376,7 +376,7 @@ static int send_job(struct carrying *c, struct outbox_job *j, bool *stale, bool 
 /* ---- the fiber ---- */
 
 /* What is taken and was not sent goes back; the destination rests. Unless others have connections there: then this was one too many. */
-static void rest(struct carrying *c, struct outbox_job *j, struct str why)
+static void rest(struct carrying *c, struct outbox_job *j, const char *status, struct str why)
 {
         struct lane *l = c->lane;
         struct dispatch *d = l->dispatch;
@@ -398,7 +398,7 @@ static void rest(struct carrying *c, struct outbox_job *j, struct str why)
                 l->pause_until = now() + (until - wall_usec()) * 1000;
         }
         if (j) {
-                verdict_rests(l, j, why);
+                verdict_rests(l, j, status, why);
                 lane_return(l, j);
         }
         lane_give_back(l);
@@ -482,7 +482,7 @@ static bool carry(struct carrying *c, struct outbox_job *j)
 
         switch (found) {
         case WAY_FOUND: break;
-        case WAY_LATER: rest(c, j, why); return false;
+        case WAY_LATER: rest(c, j, status, why); return false;
         case WAY_FULL:
                 lane_return(l, j);
                 full(c);
@@ -511,7 +511,7 @@ static bool carry(struct carrying *c, struct outbox_job *j)
                 host_shrinks(l->dispatch, c->at);
         l->limit = l->limit > 1 ? l->limit / 2 : 1;
         if (host)
-                rest(c, NULL, why);
+                rest(c, NULL, "", why);
         return !host;
 }
 

@@ -161,7 +161,7 @@ void sts_free(struct sts **s);
 void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *answers, const char *peer,
              unsigned offers, struct str conversation);
 /* The destination rests: this letter was the probe. Only for the history: its recipients stay as they are. */
-void verdict_rests(struct lane *l, const struct outbox_job *j, struct str why);
+void verdict_rests(struct lane *l, const struct outbox_job *j, const char *status, struct str why);
 /* The same answer for all of a job, in words of our own; held: by its route. */
 void verdict_all(struct lane *l, struct outbox_job *j, const char *status, struct str text, bool held);
 void verdict_overdue(struct dispatch *d, struct outbox_job *j, enum overdue what);

@@ -263,10 +263,10 @@ void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *ans
         finish(&g, results, conversation);
 }
 
-void verdict_rests(struct lane *l, const struct outbox_job *j, struct str why)
+void verdict_rests(struct lane *l, const struct outbox_job *j, const char *status, struct str why)
 {
         for (unsigned i = 0; i < j->count; i++)
-                history(l->dispatch, j, &j->recipients[i], "deferred", S("4.4.1"), why, S(""));
+                history(l->dispatch, j, &j->recipients[i], "deferred", str_of(status), why, S(""));
 }
 
 void verdict_all(struct lane *l, struct outbox_job *j, const char *status, struct str text, bool held)
