@@ -40,7 +40,7 @@ def where():
         return [], 'network namespaces'
     if os.geteuid() and namespaces(*USER_NAMESPACE):
         return USER_NAMESPACE, 'network namespaces in a user namespace; Postfix and Exim need root'
-    return ([], 'loopback addresses; no network namespaces here') if loopback() else (None, 'none: neither namespaces nor port 25; they are skipped')
+    return ([], 'loopback addresses; no network namespaces here, so no Postfix and Exim') if loopback() else (None, 'none: neither namespaces nor port 25; they are skipped')
 
 
 def ip(*words):

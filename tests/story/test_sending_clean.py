@@ -20,7 +20,7 @@ EXTENSIONS = {'seven bits': ('PIPELINING',), 'data': ('8BITMIME',), 'bdat': ALL}
 
 @pytest.fixture(scope='module')
 def crepes(world):
-    server = world.pail('crepes.fr', 'alice', 'away', 'lost', 'boxes', bare_lf_mended=world.far.ip)
+    server = world.pail('crepes.fr', 'alice', 'away', 'lost', 'boxes', bare_lf_mended=f'{world.far.ip} 127.0.0.1')     # where hosts are loopback addresses, strangers are that
     server.verb('account', 'may-send-as', 'alice@crepes.fr', '@crepes.fr')
     return server
 
