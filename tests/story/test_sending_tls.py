@@ -114,11 +114,15 @@ def test_tlsa_of_an_unsigned_zone(world, crepes, certificates):
 class Policy:
     """https://mta-sts.DOMAIN/.well-known/mta-sts.txt"""
 
-    def __init__(self, world, domain, mode, mx, certificate=None):
+    def __init__(self, world, domain, mode, mx, certificate=None, hostile=None):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(handler):
+                if hostile and handler.path == '/.well-known/mta-sts.txt':
+                    self.asked += 1
+                    hostile(handler, f'https://{handler.headers["Host"]}/elsewhere')
+                    return
                 text = f'version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n'.encode()
-                handler.send_response(200 if handler.path == '/.well-known/mta-sts.txt' else 404)
+                handler.send_response(200 if hostile or handler.path == '/.well-known/mta-sts.txt' else 404)
                 handler.send_header('Content-Length', str(len(text)))
                 handler.end_headers()
                 handler.wfile.write(text)
@@ -144,9 +148,9 @@ class Policy:
         self.server.server_close()
 
 
-def with_policy(world, crepes, domain, mode, certificate, mx=None, https=None, extensions=ALL):
+def with_policy(world, crepes, domain, mode, certificate, mx=None, https=None, extensions=ALL, hostile=None):
     """The sink and the policy of a domain that is not signed, and a letter on its way there."""
-    policy = Policy(world, domain, mode, mx or f'mx.{domain}', https)
+    policy = Policy(world, domain, mode, mx or f'mx.{domain}', https, hostile)
     sink = Sink(world.far, certificate=certificate, extensions=extensions)
     world.dns.publish(domain, '@ MX 10 mx', f'mx A {sink.address}', *policy.records, signed=False)
     return policy, sink
@@ -196,6 +200,46 @@ def test_mta_sts_that_cannot_be_fetched(world, crepes, certificates):
         crepes.mail('alice', 'x@sts-https.example')
         assert sink.wait()[0].tls
         assert not policy.asked
+
+
+def redirects(handler, there):
+    """Where a good policy is; but RFC 8461 section 3.3 lets nobody follow."""
+    handler.send_response(301)
+    handler.send_header('Location', there)
+    handler.end_headers()
+
+
+def never_ends(handler, _):
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        while True:
+            handler.wfile.write(b'version: STSv1\r\nmode: enforce\r\nmax_age: 86400\r\nmx: mx.elsewhere.example\r\n' * 1000)
+    except OSError:
+        pass
+
+
+def breaks_off(handler, _):
+    handler.send_response(200)
+    handler.send_header('Content-Length', '500')
+    handler.end_headers()
+    handler.wfile.write(b'version: STSv1\r\nmode: enforce\r\nmax_age: 86400\r\nmx: mx.elsewhere.example\r\n')
+
+
+def is_no_http(handler, _):
+    handler.wfile.write(b'version: STSv1\r\nmode: enforce\r\nmax_age: 86400\r\nmx: mx.elsewhere.example\r\n\0\r\n' * 10)
+
+
+@pytest.mark.parametrize('how', [redirects, never_ends, breaks_off, is_no_http])
+def test_mta_sts_servers_that_lie(world, crepes, certificates, how):
+    """What is no whole policy is none: the letter goes as if there were none, and the log tells."""
+    domain = f'sts-{how.__name__.replace("_", "-")}.example'
+    policy, sink = with_policy(world, crepes, domain, 'enforce', certificates['self-signed'](f'mx.{domain}'), hostile=how)
+    with policy, sink:
+        crepes.mail('alice', f'x@{domain}')
+        assert sink.wait()[0].tls
+        assert policy.asked == 1
+        crepes.event('mta-sts', f'domain={domain}', 'why=')
 
 
 def test_mta_sts_servers_that_stall(world):
