@@ -134,7 +134,7 @@ bool place_wanted(const struct dispatch *d, struct addr at)
 {
         const struct lane *l = d->wanting ? d->lanes : NULL;
 
-        while (l && !(l->wants_since && addr_same_host(l->wants, at)))
+        while (l && !(l->wants_since && host_same(l->wants, at)))
                 l = l->next;
         return l != NULL;
 }
@@ -144,7 +144,7 @@ void place_free(struct dispatch *d, struct addr at)
         struct lane *first = NULL;
 
         for (struct lane *l = d->wanting ? d->lanes : NULL; l; l = l->next)
-                if (l->wants_since && (l->count || !l->drained) && addr_same_host(l->wants, at) &&
+                if (l->wants_since && (l->count || !l->drained) && host_same(l->wants, at) &&
                     (!first || l->wants_since < first->wants_since))
                         first = l;
         if (!first)

@@ -29,7 +29,7 @@ struct lane {
         size_t first, count;
 };
 
-/* What is known of hosts' addresses; the oldest of some that fall together gives way, but none that has connections. */
+/* What is known of hosts' addresses and ports: a relay may have several servers; the oldest of some that fall together gives way, but none that has connections. */
 struct host_state {
         struct addr at;
         nsec down_until;  /* it did not answer */
@@ -100,6 +100,7 @@ void carry_turned(struct lane *l,
 nsec step_deadline(const struct dispatch *d, long seconds);
 
 /* ---- hosts.c ---- */
+bool host_same(struct addr a, struct addr b);
 struct host_state *host_state(struct dispatch *d, struct addr at); /* not to be kept over a wait */
 bool host_has_place(struct dispatch *d, struct addr at);
 void host_opened(struct dispatch *d,
