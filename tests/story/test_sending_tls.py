@@ -270,6 +270,8 @@ def test_mta_sts_servers_that_stall(world):
 @pytest.mark.parametrize('what', ['good', *WRONG])
 def test_a_relay_with_a_password(world, crepes, certificates, what):
     """The password goes to nobody but the right one."""
+    if not world.net.apart and what != 'good':
+        pytest.skip('it never leaves this machine: no TLS is asked for')
     domain = f'relay-{what.replace(" ", "-")}.example'
     with Sink(world.far, port=587, certificate=certificates[what]('mx.relayed.example'), extensions=[*ALL, 'AUTH PLAIN']) as sink:
         world.dns.publish('relayed.example', f'mx A {sink.address}')
