@@ -71,7 +71,7 @@ static void addresses(void *arg)
         mem_free(w->settings.ftp_public_address);
         w->settings.ftp_public_address = mem_string(S("203.0.113.5"));
         c = sign_in_at(w, far, here);
-        talk(c, S("C: PASV\nS: 227 Entering Passive Mode (203,0,113,5,91,*)\nC: PORT 198,51,100,7,8,0\nS: "
+        talk(c, S("C: PASV\nS: 227 Entering Passive Mode (203,0,113,5,*)\nC: PORT 198,51,100,7,8,0\nS: "
                   "200 *\n"
                   "C: PORT 127,0,0,1,8,0\nS: 504 *"));
         w->settings.ftp_foreign_data = true;
