@@ -73,7 +73,8 @@ const struct setting settings_table[] = {
         { "Sending", TITLE },
         { "routes", TEXT, AT(routes), "", 0, 0,
           "where a domain's mail goes, the first rule that fits: \"hamburger.edu=127.0.0.4:20025 .example.org=hold *=relay.example.net:587\"; "
-          "without a rule: to its MX" },
+          "HOST[:PORT] (by TLS if it can), smtp+tls:HOST (by verified TLS only), smtps:HOST (TLS from the start), lmtp:HOST, direct (its MX), hold; "
+          "without a rule: direct" },
         { "hold-unrouted", FLAG, AT(hold_unrouted), "no", 0, 0, "letters to domains without a rule are held, not sent" },
         { "relay-passwords", TEXT, AT(relay_passwords), "", 0, 0, "a file of lines: HOST USER PASSWORD, for relays that want a sign-in", AT_START },
         { "resolver", TEXT, AT(resolver), "recursive", 0, 0,

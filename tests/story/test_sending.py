@@ -67,13 +67,14 @@ def test_pail_relays_through_postfix(hosts):
     assert hops(got) == ['mx.hamburger.edu', 'mx.town.com', 'mx.crepes.fr']
 
 
-def test_pail_relays_through_pail(hosts):
+@pytest.mark.parametrize('route', ['mx.crepes.fr:587', 'smtp+tls:mx.crepes.fr:587', 'smtps:mx.crepes.fr'])
+def test_pail_relays_through_pail(hosts, route):
     """With a password, which goes by verified TLS only."""
     crepes, hamburger, town = (hosts[name][0] for name in ('crepes.fr', 'hamburger.edu', 'town.com'))
-    hamburger.change(routes='*=mx.crepes.fr:587')
+    hamburger.change(routes=f'*={route}')
     try:
-        hamburger.mail('bob', 'jack@town.com', subject='by way of pail')
-        [got] = town.wait_for('jack', 'by way of pail')
+        hamburger.mail('bob', 'jack@town.com', subject=f'by way of {route}')
+        [got] = town.wait_for('jack', f'by way of {route}')
     finally:
         hamburger.change(routes='')
     assert hops(got) == ['mx.town.com', 'mx.crepes.fr', 'mx.hamburger.edu']
