@@ -5,6 +5,7 @@
 #include "mail/downcode.h"
 #include "net/conn.h"
 #include "proto/smtp/client.h"
+#include "proto/smtp/client_inside.h"
 #include "proto/transcript.h"
 #include "run/fiber.h"
 #include "run/log.h"
@@ -409,11 +410,34 @@ static void recodes(void **state)
         }
 }
 
+/* What a relay may make us compute. */
+static void hashes_so_often_and_no_more(void **state)
+{
+        static const struct {
+                const char *challenge;
+                bool fine;
+        } rows[] = {
+                { "r=abc,s=QSXCR+Q6sek8bf92,i=4096", true },
+                { "r=abc,s=QSXCR+Q6sek8bf92,i=1000000", true },
+                { "r=abc,s=QSXCR+Q6sek8bf92,i=1000001", false },
+                { "r=abc,i=4294967295,s=a", false },
+                { "r=abc,s=a,i=99999999999999999999999", false },
+                { "r=abc,s=a,i=4096,i=-1", false },
+                { "Password:", true },
+                { "", true },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH(rows); i++)
+                assert_int_equal(client_auth_bearable(str_of(rows[i].challenge)), rows[i].fine);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_client_talks),
                 cmocka_unit_test(recodes),
+                cmocka_unit_test(hashes_so_often_and_no_more),
         };
 
         log_quiet = true;

@@ -3,10 +3,11 @@
 #include "base/mem.h"
 #include "net/conn.h"
 #include "proto/smtp/client_inside.h"
+#include "run/offload.h"
 #include <errno.h>
 #include <gsasl.h>
 
-enum { ROUNDS_MOST = 8, TOKEN_MOST = 12 * 1024 };
+enum { ROUNDS_MOST = 8, TOKEN_MOST = 12 * 1024, HASHES_MOST = 1000000 };
 
 static const char *const mechanisms[] = { "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN" };
 
@@ -27,18 +28,46 @@ static const char *choose(const struct smtp_client *c)
         return NULL;
 }
 
-/* The next token, base64; empty tokens are "=" at the start (RFC 4954 §4). */
-static int step(Gsasl_session *g, struct str challenge, struct buf *out)
+/* "r=...,s=...,i=4096" (RFC 5802 §5.1): how often to hash is the relay's to say, and there is an end to what we do for it. */
+bool client_auth_bearable(struct str challenge)
 {
+        struct str word;
+        uint64_t n;
+
+        while (challenge.n) {
+                str_cut(&challenge, ',', &word);
+                if (str_starts(word, S("i=")) && (!str_u64(str_from_at(word, 2), &n) || n > HASHES_MOST))
+                        return false;
+        }
+        return true;
+}
+
+struct stepping {
+        Gsasl_session *session;
+        struct str challenge;
+        struct buf *out;
+};
+
+/* The next token, base64; empty tokens are "=" at the start (RFC 4954 §4). */
+static int step_now(void *arg)
+{
+        struct stepping *s = arg;
         char *token = NULL;
         size_t n = 0;
-        int rc = gsasl_step(g, challenge.p, challenge.n, &token, &n);
+        int rc = gsasl_step(s->session, s->challenge.p, s->challenge.n, &token, &n);
 
-        buf_clear(out);
+        buf_clear(s->out);
         if (rc == GSASL_OK || rc == GSASL_NEEDS_MORE)
-                base64_put(out, str_from(token, n));
+                base64_put(s->out, str_from(token, n));
         gsasl_free(token);
         return rc;
+}
+
+static int step(Gsasl_session *g, struct str challenge, struct buf *out)
+{
+        struct stepping s = { g, challenge, out };
+
+        return client_auth_bearable(challenge) ? offload(LONG, step_now, &s) : GSASL_MECHANISM_PARSE_ERROR;
 }
 
 /* LOGIN has no initial response: its first token answers the first question, whatever that is. */

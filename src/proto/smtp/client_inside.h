@@ -37,6 +37,7 @@ int client_broken(struct smtp_client *c, const char *stage, struct arena *a, str
                   struct str why);
 
 int client_auth(struct smtp_client *c, struct arena *a, struct smtp_answer *answer);
+bool client_auth_bearable(struct str challenge); /* SCRAM: not more hashing than anybody needs */
 
 /* client_body.c: line ends made right on the way. */
 struct client_filter {
