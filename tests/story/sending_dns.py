@@ -110,15 +110,13 @@ class Dns:
             if self.process:
                 self.restart()
 
-    def ask(self, name, kind):
-        """The bare answer; None: there was none."""
-        with self.host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(1)
-            try:
-                s.sendto(question(name, kind), (self.host.ip, 53))
-                return s.recv(4096)
-            except OSError:
-                return None
+    def answers(self, s):
+        """Asked once more: has any question been answered?"""
+        try:
+            s.sendto(question('.', 6), (self.host.ip, 53))
+            return s.recv(4096)
+        except OSError:
+            return None
 
     def restart(self):
         self.stop()
@@ -127,7 +125,11 @@ class Dns:
         with self.host, open(f'{self.folder}/nsd.log', 'a') as log:
             self.process = subprocess.Popen([program, '-d', '-c', f'{self.folder}/nsd.conf'], env=environment, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, start_new_session=True)
-        until('NSD answers', lambda: self.process.poll() is not None or self.ask('.', 6))
+        with self.host:
+            asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with asking as s:
+            s.settimeout(0.01)      # what comes while it starts is lost
+            until('NSD answers', lambda: self.process.poll() is not None or self.answers(s))
         assert self.process.poll() is None, open(f'{self.folder}/nsd.log').read()
 
     def stop(self):
