@@ -74,8 +74,9 @@ struct str srs_forward(struct arena *a, struct str key, struct str sender, struc
         struct str rest;
         struct path p;
 
-        if (!address_parse(a, sender, &p) || str_ieq(p.domain, our_domain))
-                return sender;
+        if (!address_parse(a, sender, &p) || str_ieq(p.domain, our_domain) ||
+            str_find(p.domain, '=') != STR_NONE)
+                return sender;      /* "=" is in literals only: "[tag:a=b]" */
         if (is_srs(p.local, '0')) { /* the first forwarder's: it comes back by way of him */
                 rest = arena_printf(a, PRS "=" PRS, STR(p.domain), STR(str_from_at(p.local, 4)));
         } else if (is_srs(p.local, '1')) { /* the host between is left out; its hash goes too */
@@ -123,6 +124,8 @@ struct str verp_write(struct arena *a, struct str list, struct str member)
         if (!address_parse(a, list, &l) || !address_parse(a, member, &m))
                 return list;
         bounces = arena_printf(a, PRS "-bounces", STR(l.local));
+        if (str_find(m.domain, '=') != STR_NONE)
+                return address_write(a, bounces, l.domain);
         return address_made(a,
                             arena_printf(a, PRS "+" PRS "=" PRS, STR(bounces), STR(m.local), STR(m.domain)),
                             l.domain, address_write(a, bounces, l.domain));

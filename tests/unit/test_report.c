@@ -198,6 +198,7 @@ static void forwards_and_comes_back(void **state)
         }
         assert_str(srs_forward(&arena, key, S("jill@hill.com"), S("hill.com"), 0), S("jill@hill.com"));
         assert_str(srs_forward(&arena, key, S(""), S("hill.com"), 0), S(""));
+        assert_str(srs_forward(&arena, key, S("jack@[tag:a=b]"), S("hill.com"), 0), S("jack@[tag:a=b]"));
         there = S("jack@" TWENTY TWENTY TWENTY "." TWENTY TWENTY TWENTY "." TWENTY TWENTY TWENTY
                   "." TWENTY TWENTY ".com");
         assert_str(srs_forward(&arena, key, there, S("hill.com"), 0),
@@ -222,6 +223,8 @@ static void names_the_member_in_the_bounce_address(void **state)
         assert_false(verp_read(&arena, S("friends-bounces+a"), S("hill.com"), &list, &member));
         there = verp_write(&arena, S("friends@hill.com"), S("\"odd one\"@crepes.fr"));
         assert_str(there, S("\"friends-bounces+odd one=crepes.fr\"@hill.com"));
+        assert_str(verp_write(&arena, S("friends@hill.com"), S("jack@[tag:a=b]")),
+                   S("friends-bounces@hill.com"));
         assert_true(verp_read(&arena, local_of(there), S("hill.com"), &list, &member));
         assert_str(member, S("\"odd one\"@crepes.fr"));
         assert_str(verp_write(&arena, S("friends@hill.com"),
