@@ -164,23 +164,29 @@ class LyingDns:
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
-        while True:
-            try:
-                text, who = self.socket.recvfrom(4096)
-            except OSError:
-                return
-            self.asked += 1
-            end = 12
-            while text[end]:
-                end += 1 + text[end]
-            if self.mode == 'strip':
-                with self.host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-                    s.sendto(text[:4] + b'\0\1\0\0\0\0\0\0' + text[12:end + 5], (self.behind, 53))    # without EDNS, and so without its DO
-                    s.settimeout(PATIENCE)
-                    answer = s.recv(4096)
-                self.socket.sendto(answer[:2] + bytes([answer[2], answer[3] | 128]) + answer[4:], who)     # "recursion is available"
-            elif self.mode == 'servfail':
-                self.socket.sendto(text[:2] + b'\x80\x02\0\1\0\0\0\0\0\0' + text[12:end + 5], who)
+        try:
+            while (got := self.socket.recvfrom(4096))[0]:       # nothing: shut down
+                self.answer(*got)
+        except OSError:
+            pass
+
+    def answer(self, text, who):
+        self.asked += 1
+        end = 12
+        while text[end]:
+            end += 1 + text[end]
+        if self.mode == 'strip':
+            with self.host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.sendto(text[:4] + b'\0\1\0\0\0\0\0\0' + text[12:end + 5], (self.behind, 53))    # without EDNS, and so without its DO
+                s.settimeout(PATIENCE)
+                answer = s.recv(4096)
+            self.socket.sendto(answer[:2] + bytes([answer[2], answer[3] | 128]) + answer[4:], who)     # "recursion is available"
+        elif self.mode == 'servfail':
+            self.socket.sendto(text[:2] + b'\x80\x02\0\1\0\0\0\0\0\0' + text[12:end + 5], who)
 
     def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)      # whoever waits in it wakes
+        except OSError:
+            pass
         self.socket.close()
