@@ -127,5 +127,7 @@ def test_it_cannot_be_known_now(folder):
 
 def test_beside_a_demo(demo):
     """Its routes are no settings of a file: what the verb cannot know it says."""
-    said = demo.verb('mx', 'far.example', '--resolver', '127.0.0.1@9', check=False).stdout
+    dns = Dns()
+    said = demo.verb('mx', 'far.broken.example', '--resolver', f'127.0.0.1@{dns.port}', check=False).stdout
+    dns.socket.close()
     assert 'would hold it' in said and '--route of the demo' in said
