@@ -1,16 +1,18 @@
 # The verbs people type; Meson does the work. `make help` lists them.
 PREFIX ?= /usr/local
 DESTDIR ?=
+BUILD ?= build
+SENDMAIL ?=
 FUZZ_SECONDS ?= 60
 export FUZZ_SECONDS
 
-all: build/build.ninja ## build build/pail
-	@ninja -C build --quiet
+all: $(BUILD)/build.ninja ## build build/pail
+	@ninja -C $(BUILD) --quiet
 
-build/build.ninja:
-	@mkdir -p build
+$(BUILD)/build.ninja:
+	@mkdir -p $(BUILD)
 	@command -v meson >/dev/null || { echo "meson is missing; tools/setup build installs what building needs"; exit 1; }
-	@meson setup build >build/setup.log 2>&1 || { cat build/setup.log; exit 1; }
+	@meson setup $(BUILD) >$(BUILD)/setup.log 2>&1 || { cat $(BUILD)/setup.log; exit 1; }
 
 demo: ## install what building needs and is missing, build, run the whole server on loopback
 	@tools/setup build
@@ -43,14 +45,21 @@ soak: ## the long stories
 	@$(MAKE) --no-print-directory all
 	@tests/soak/run build $(ARGS)
 
-build/pail.1: all
-	@build/pail manual >$@
+$(BUILD)/pail.1: all
+	@$(BUILD)/pail manual >$@
 
-install: all build/pail.1 ## the binary and its manual page, to PREFIX (/usr/local) under DESTDIR
-	install -D build/pail $(DESTDIR)$(PREFIX)/bin/pail
-	install -D -m 644 build/pail.1 $(DESTDIR)$(PREFIX)/share/man/man1/pail.1
+# What programs look for: links to pail, made only with SENDMAIL=yes, and in nobody's place.
+SENDMAIL_LINKS = sbin/sendmail=../bin/pail lib/sendmail=../sbin/sendmail bin/mailq=pail bin/newaliases=pail
+
+install: all $(BUILD)/pail.1 ## the binary and its manual page, to PREFIX (/usr/local) under DESTDIR; SENDMAIL=yes: also as sendmail
+	install -D $(BUILD)/pail $(DESTDIR)$(PREFIX)/bin/pail
+	install -D -m 644 $(BUILD)/pail.1 $(DESTDIR)$(PREFIX)/share/man/man1/pail.1
+	@[ "$(SENDMAIL)" = yes ] || exit 0; cd $(DESTDIR)$(PREFIX) && mkdir -p sbin lib && for l in $(SENDMAIL_LINKS); do \
+	  [ "$$(readlink $${l%=*})" = $${l#*=} ] || ln -sv $${l#*=} $${l%=*} || exit 1; done
 
 uninstall: ## take them away again
+	@cd $(DESTDIR)$(PREFIX) 2>/dev/null || exit 0; for l in $(SENDMAIL_LINKS); do \
+	  [ "$$(readlink $${l%=*})" != $${l#*=} ] || rm -v $${l%=*}; done
 	rm -f $(DESTDIR)$(PREFIX)/bin/pail $(DESTDIR)$(PREFIX)/share/man/man1/pail.1
 
 clean: ## remove everything that was built

@@ -17,7 +17,7 @@ static void normal_stays(struct arena *m, const struct path *p)
         struct str normal, again, key, local, domain;
         struct path back;
 
-        must(p->null || (p->local.n && p->local.n <= LOCAL_MAX), "path: local part empty or too long");
+        must(p->null || (p->local.n && p->local.n <= ADDRESS_MAX), "path: local part empty or too long");
         must(p->local.n + p->domain.n < ADDRESS_MAX, "path: too long");
         must(utf8_valid(p->text) && p->utf8 == !ascii_only(p->text), "path: UTF-8");
         if (!address_normal(m, p, &normal) || p->null || !p->domain.n)

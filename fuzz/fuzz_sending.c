@@ -1,6 +1,7 @@
 /* What sending reads from others, one parser for each first byte: records of DNS, routes, MTA-STS, reports that come back, and the addresses we
  * wrote for them (SRS, VERP). */
 #include "base/mem.h"
+#include "mail/address.h"
 #include "mail/report.h"
 #include "mail/srs.h"
 #include "net/dns.h"
@@ -57,14 +58,18 @@ static void policy(struct arena *a, struct str text)
 /* Whatever stands before @ comes back, if it is one of ours; and nothing else does. */
 static void rewritten(struct arena *a, struct str sender)
 {
-        struct str out = srs_forward(a, KEY, sender, S("forward.example"), AT), local, list, member;
-        size_t at = str_rfind(out, '@');
+        struct str out = srs_forward(a, KEY, sender, S("forward.example"), AT), normal, list, member;
+        struct path from, to;
 
-        if (str_has_control(sender)) /* it was checked when it came in */
-                return;
-        local = str_sub(out, 0, at == STR_NONE ? out.n : at);
-        if (!str_eq(out, sender) && str_istarts(local, S("SRS0=")))
-                must(str_eq(srs_reverse(a, KEY, local, AT), sender), "SRS does not come back");
+        if (!str_eq(out, sender) && address_parse(a, sender, &from) && address_normal(a, &from, &normal) &&
+            str_eq(normal, sender)) {
+                must(address_parse(a, out, &to), "SRS makes what is no address");
+                if (str_starts(to.local, S("SRS0=")))
+                        must(str_eq(srs_reverse(a, KEY, to.local, AT), sender), "SRS does not come back");
+        }
+        if (address_parse(a, verp_write(a, S("friends@hill.com"), sender), &to) && to.local.n > 17)
+                must(verp_read(a, to.local, to.domain, &list, &member) && str_eq(list, S("friends@hill.com")),
+                     "VERP does not come back");
         must(!srs_reverse(a, KEY, sender, AT).p, "SRS by a stranger"); /* 40 bits would have to be guessed */
         (void)verp_read(a, sender, S("hill.com"), &list, &member);
 }

@@ -62,7 +62,7 @@ int incoming_commit(struct incoming *in, const struct envelope *e, uint64_t *id)
         must(e->count > 0, "a letter for nobody");
         for (unsigned i = 0; i < e->count; i++) {
                 must(e->actions[i].number == i, "actions out of order");
-                must(e->actions[i].kind == ACTION_FILE || e->user.n ||
+                must(e->actions[i].kind == ACTION_FILE || e->actions[i].kind == ACTION_RECEIPT || e->user.n ||
                          str_ends(e->actions[i].address, S("@hamburger.edu")), /* relay-for */
                      "a stranger relays");
                 for (unsigned j = 0; j < i; j++)

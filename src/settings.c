@@ -73,7 +73,8 @@ const struct setting settings_table[] = {
         { "Sending", TITLE },
         { "routes", TEXT, AT(routes), "", 0, 0,
           "where a domain's mail goes, the first rule that fits: \"hamburger.edu=127.0.0.4:20025 .example.org=hold *=relay.example.net:587\"; "
-          "without a rule: to its MX" },
+          "HOST[:PORT] (by TLS if it can), smtp+tls:HOST (by verified TLS only), smtps:HOST (TLS from the start), lmtp:HOST, direct (its MX), hold; "
+          "without a rule: direct" },
         { "hold-unrouted", FLAG, AT(hold_unrouted), "no", 0, 0, "letters to domains without a rule are held, not sent" },
         { "relay-passwords", TEXT, AT(relay_passwords), "", 0, 0, "a file of lines: HOST USER PASSWORD, for relays that want a sign-in", AT_START },
         { "resolver", TEXT, AT(resolver), "recursive", 0, 0,
@@ -85,6 +86,8 @@ const struct setting settings_table[] = {
         { "mta-sts", FLAG, AT(mta_sts), "yes", 0, 0, "MTA-STS policies are fetched and obeyed (RFC 8461)" },
         { "sender-connections", NUMBER, AT(sender_connections), "500", 1, 20000, "to other servers at once" },
         { "sender-connections-per-domain", NUMBER, AT(sender_connections_per_domain), "20", 1, 1000, "and to those of one domain" },
+        { "sender-reply-timeout", TIME, AT(sender_reply_timeout), "5m", 1, DAY,
+          "waiting for another server's greeting or reply; DNS and connecting have it too, at most 30s and 1m; an answer to DATA two fifths of it, to a whole letter twice" },
         { "retry-first", TIME, AT(retry_first), "5m", 1, DAY, "a letter that was put off is tried again so long after, then half as long again each time" },
         { "retry-most", TIME, AT(retry_most), "4h", 1, 7 * DAY, "and never later than this" },
         { "max-queue-time", TIME, AT(max_queue_time), "5d", 1, 365 * DAY, "then it is given up, and its sender told" },
@@ -94,7 +97,7 @@ const struct setting settings_table[] = {
         { "atrn-port", NUMBER, AT(atrn_port), "0", 0, 65535, "ATRN, for users that fetch their domain's letters by SMTP; usually 366", AT_START },
         { "relay-for", TEXT, AT(relay_for), "", 0, 0, "domains we are backup MX for: \"example.org example.net:jack,jill\", all addresses or those; their mail is passed on to their better MX" },
         { "history-days", NUMBER, AT(history_days), "30", 0, 3650, "what happened to each letter is kept so long, for pail trace; 0: nothing is written down", AT_START },
-        { "history-size", SIZE, AT(history_size), "1G", 0, LONG_MAX, "and up to this size" },
+        { "history-size", SIZE, AT(history_size), "1G", 0, LONG_MAX, "and up to this size", AT_START },
 
         { "POP3", TITLE },
         { "pop3-command-timeout", TIME, AT(pop3_command_timeout), "10m", 1, DAY,

@@ -49,6 +49,7 @@ struct settings {
         bool dane, mta_sts;
         long sender_connections; /* at once, all together */
         long sender_connections_per_domain;
+        long sender_reply_timeout;
         long retry_first, retry_most; /* between attempts */
         long max_queue_time;          /* then it is given up */
         long delay_notice_after;      /* 0: no notices */

@@ -210,6 +210,12 @@ static void print_table(void *context)
                "FTPS         127.0.0.1:%-8ld curl -sS --cacert %s/ca.pem ftps://localhost:%ld/reports/ -u "
                "forouzan:lecture\n",
                n + 21, n + 21, n + 990, d->path, n + 990);
+        if (d->settings.lmtp_port)
+                printf("LMTP         127.0.0.1:%-8ld telnet 127.0.0.1 %ld\n", d->settings.lmtp_port,
+                       d->settings.lmtp_port);
+        if (d->settings.atrn_port)
+                printf("ATRN         127.0.0.1:%-8ld telnet 127.0.0.1 %ld\n", d->settings.atrn_port,
+                       d->settings.atrn_port);
         printf("people       jack@town.com crown, jill@hill.com tumbling, alice@crepes.fr rabbit, "
                "bob@hamburger.edu "
                "hungry,\n             forouzanb@adelphia.net lecture, srinivas.narayana@rutgers.edu goodbye; "

@@ -131,6 +131,9 @@ static int show(struct tool *t)
                         his = str_ieq(back[k].member, rows[i].value) ? &back[k] : NULL;
                 show_member(t, rows[i].value, his);
         }
+        for (size_t k = 0; k < back_count; k++) /* to ADDRESS-bounces@, without a member's name */
+                if (!back[k].member.n)
+                        show_member(t, S("(not said whose)"), &back[k]);
         json_close(&t->out, ']');
         json_close(&t->out, '}');
         return EX_OK;

@@ -20,6 +20,7 @@ struct looking {
         struct dispatch *dispatch;
         struct str domain;
         int rc;
+        bool demo; /* its settings are not in a file */
 };
 
 static struct str hexadecimal(struct arena *a, struct str bytes)
@@ -229,6 +230,8 @@ static int show_ways(struct looking *g)
                        : found == WAY_NEVER ? "would bounce it at once"
                                             : "would try again later",
                        STR(why));
+        if (!t->json && found == WAY_HELD && g->demo)
+                printf("             (where a --route of the demo leads is known to the demo alone)\n");
         return found == WAY_NEVER ? EX_NOHOST : found == WAY_LATER ? EX_TEMPFAIL : EX_OK;
 }
 
@@ -256,7 +259,7 @@ static void look(void *arg)
 /* ---- the verb ---- */
 
 /* Settings and directory, as far as they are there and we may read them. */
-static int enter(struct tool *t)
+static int enter(struct tool *t, struct looking *g)
 {
         const char *path;
         struct stat st;
@@ -265,7 +268,8 @@ static int enter(struct tool *t)
         if (rc || !path || (geteuid() != 0 && (stat(path, &st) < 0 || st.st_uid != geteuid())))
                 return rc;
         rc = tool_enter(t, path);
-        if (rc == 0 && !t->config) /* a demo's: its routes are known to it alone */
+        g->demo = rc == 0 && !t->config;
+        if (g->demo)
                 t->settings.hold_unrouted = 1;
         return rc ? rc : tool_directory(t);
 }
@@ -304,7 +308,7 @@ int verb_mx(int argc, char **argv)
                 rc = tool_usage(&t);
         if (rc == 0 && !domain_normal(&t.arena, t.words[0], &g.domain))
                 rc = tool_fail(&t, -EINVAL, t.words[0], "no domain");
-        rc = rc ? rc : enter(&t);
+        rc = rc ? rc : enter(&t, &g);
         if (rc == 0) {
                 g.dispatch = mem_new(struct dispatch);
                 rc = run(&t, &g, resolver);

@@ -103,18 +103,21 @@ static int to_host(struct going *g, struct str name, const struct addr *to, unsi
                    struct smtp_client_how how, const size_t *which, unsigned n, struct smtp_answer *why)
 {
         struct buf auto_buf words = { 0 };
+        struct dial dial = { .to = to, .count = count };
+        struct addr own[2];
         struct conn *conn;
         unsigned at;
         int rc = -EAGAIN;
 
         buf_init(&words, 4096);
+        if (g->send->tool.settings.send_from)
+                (void)!dial_from(&dial, str_of(g->send->tool.settings.send_from), own);
         for (int clear = 0; clear < 2 && rc < 0; clear++) {
-                if (clear && (how.tls != TLS_MAY || !why->stage || strcmp(why->stage, "TLS") != 0))
+                if (clear && (how.tls != TLS_MAY || !answer_tls_trouble(why)))
                         break;
                 if (clear)
                         how.tls = TLS_NEVER;
-                rc = dial_any(&(struct dial){ .to = to, .count = count }, in_seconds(DIAL_PATIENCE), &conn,
-                              &at, &words);
+                rc = dial_any(&dial, in_seconds(DIAL_PATIENCE), &conn, &at, &words);
                 if (rc < 0) {
                         answer_ours(
                             why, "4.4.1", "connect",

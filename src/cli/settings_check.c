@@ -1,8 +1,10 @@
 #include "cli/settings_check.h"
 
 #include "net/addr.h"
+#include "net/dial.h"
 #include "proto/ftp/coder.h"
 #include "proto/imap/capability.h"
+#include "proto/smtp/route.h"
 #include "role/supervisor.h"
 
 static bool capabilities(const struct settings *s, struct buf *why)
@@ -51,7 +53,25 @@ static bool code_page(const struct settings *s, struct buf *why)
         return false;
 }
 
+static bool sending(const struct settings *s, struct buf *why)
+{
+        struct addr room[2];
+        struct dial dial;
+        struct str bad;
+
+        if (!routes_valid(str_of(s->routes), &bad)) {
+                buf_printf(why, "routes: " PRS " is not DOMAIN=direct, hold, HOST[:PORT] or lmtp:HOST[:PORT]",
+                           STR(bad));
+                return false;
+        }
+        if (dial_from(&dial, str_of(s->send_from), room))
+                return true;
+        buf_printf(why, "send-from: %s is not one IPv4 address, one IPv6 address or both", s->send_from);
+        return false;
+}
+
 bool settings_check(const struct settings *s, struct buf *why)
 {
-        return capabilities(s, why) && passive_ports(s, why) && public_address(s, why) && code_page(s, why);
+        return capabilities(s, why) && passive_ports(s, why) && public_address(s, why) && code_page(s, why) &&
+               sending(s, why);
 }

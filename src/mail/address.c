@@ -101,7 +101,7 @@ static bool in_dot_string(unsigned char c)
 /* Quoted-string = DQUOTE *( qtextSMTP / "\" %d32-126 ) DQUOTE */
 static struct str scan_quoted(struct scan *a, struct arena *m)
 {
-        char value[LOCAL_MAX];
+        char value[ADDRESS_MAX];
         size_t n = 0;
         int c;
 
@@ -114,7 +114,7 @@ static struct str scan_quoted(struct scan *a, struct arena *m)
                 if (c < 32 || c == 127)
                         scan_fail(a, "a quoted local part does not end, or holds a control character");
                 else if (n == sizeof value)
-                        scan_fail(a, "the local part is longer than 64");
+                        scan_fail(a, "the address is longer than 254");
                 else {
                         value[n++] = (char)c;
                         a->at++;
@@ -135,8 +135,6 @@ static struct str scan_local(struct scan *a, struct arena *m)
         s = scan_while(a, in_dot_string);
         if (!dot_string(s))
                 scan_fail(a, "a local part is words with single dots between");
-        else if (s.n > LOCAL_MAX)
-                scan_fail(a, "the local part is longer than 64");
         return a->bad ? S("") : s;
 }
 

@@ -16,7 +16,8 @@
 #include "base/buf.h"
 #include "base/scan.h"
 
-/* RFC 5321 §4.5.3.1.1-3; 254 is what is left of a path of 256 without its angle brackets. */
+/* RFC 5321 §4.5.3.1.1-3; 254 is what is left of a path of 256 without its angle brackets. A local part longer than 64 is nobody's name, but what
+ * servers make (SRS, VERP) often is, and comes back to them: it is read up to what the address may have. */
 #define LOCAL_MAX   64
 #define DOMAIN_MAX  255
 #define ADDRESS_MAX 254

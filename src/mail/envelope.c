@@ -60,7 +60,7 @@ static void unpack_action(struct action *a, unsigned texts, struct unpack *u)
         a->flags = unpack_u32(u);
         for (unsigned i = 0; i < texts; i++)
                 *action_text(a, i) = unpack_str(u);
-        if (kind < ACTION_FILE || kind > ACTION_DISCARD)
+        if (kind < ACTION_FILE || kind > ACTION_RECEIPT)
                 u->bad = true;
         a->kind = (enum action_kind)kind;
 }

@@ -7,10 +7,20 @@
 
 #define ENVELOPE_ACTIONS_MAX 100000
 
-enum action_kind { ACTION_FILE = 1, ACTION_SEND, ACTION_REPLY, ACTION_DISCARD };
+enum action_kind {
+        ACTION_FILE = 1,
+        ACTION_SEND,
+        ACTION_REPLY,
+        ACTION_DISCARD,
+        ACTION_RECEIPT /* its sender asked to be told (NOTIFY=SUCCESS): a report, once all others are carried out. `account`: where
+                          it is filed, or empty; `address`, `original`, `parameters`: what he said */
+};
 
 /* flags of an ACTION_SEND */
 #define ACTION_HELD 1u /* waits in the outbox until somebody releases it: a moderated list's */
+/* of an ACTION_RECEIPT */
+#define ACTION_EXPANDED \
+        1u /* it went on to several (RFC 3461 §5.2.7.3), who report what becomes of it; else it is delivered */
 
 struct action {
         uint32_t number; /* with the intake id: the action's id */

@@ -1,6 +1,7 @@
 #include "mail/report.h"
 #include "base/codec.h"
 #include "base/scan.h"
+#include "mail/address.h"
 #include "mail/date.h"
 #include "mail/header.h"
 #include "mail/mime.h"
@@ -238,6 +239,14 @@ struct str parameter_of(struct str parameters, struct str name)
                         return value;
         }
         return (struct str){ 0 };
+}
+
+struct str report_plain(struct arena *a, struct str xtext)
+{
+        struct buf auto_buf text = { 0 };
+
+        buf_init(&text, 1024);
+        return xtext.n && xtext_get(&text, xtext) ? arena_str(a, buf_str(&text)) : xtext;
 }
 
 unsigned notify_of(struct str parameters)

@@ -30,6 +30,8 @@ enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 
 unsigned notify_of(struct str parameters);
 struct str parameter_of(struct str parameters,
                         struct str name); /* "ORCPT" -> "rfc822;a@b"; p NULL: not there */
+/* In commands ENVID and ORCPT are xtext; in a report they are what it stands for (RFC 3461 §6.3). */
+struct str report_plain(struct arena *a, struct str xtext);
 /* The failed and delayed recipients that a report names. false: it is no report. At most 1000. */
 struct report_read {
         struct str final;

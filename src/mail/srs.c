@@ -1,9 +1,10 @@
 #include "mail/srs.h"
 #include "base/codec.h"
 #include "base/scan.h"
+#include "mail/address.h"
 #include <sodium.h>
 
-enum { HASH_CHARACTERS = 8, DAYS_KEPT = 21, DAYS_ROUND = 1024, LOCAL_MOST = 200 };
+enum { HASH_CHARACTERS = 8, DAYS_KEPT = 21, DAYS_ROUND = 1024 };
 
 static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -59,37 +60,41 @@ static bool is_srs(struct str local, char which)
                (local.p[4] == '=' || local.p[4] == '+' || local.p[4] == '-');
 }
 
+/* What is put together may have to be quoted; what is longer than an address may be is as good as none. */
+static struct str address_made(struct arena *a, struct str local, struct str domain, struct str otherwise)
+{
+        struct str made = address_write(a, local, domain);
+
+        return local.n + 1 + domain.n <= ADDRESS_MAX ? made : otherwise;
+}
+
 struct str srs_forward(struct arena *a, struct str key, struct str sender, struct str our_domain, int64_t now)
 {
-        size_t at = str_rfind(sender, '@');
-        struct str local, domain, rest;
         char day[3], hash[HASH_CHARACTERS + 1];
+        struct str rest;
+        struct path p;
 
-        if (!sender.n || at == STR_NONE)
-                return sender;
-        local = str_sub(sender, 0, at);
-        domain = str_from_at(sender, at + 1);
-        if (!local.n || !domain.n || str_ieq(domain, our_domain) || local.n > LOCAL_MOST ||
-            str_find(domain, '=') != STR_NONE)
-                return sender;
-        if (is_srs(local, '0')) { /* the first forwarder's: it comes back by way of him */
-                rest = arena_printf(a, PRS "=" PRS, STR(domain), STR(str_from_at(local, 4)));
-                hash_put(hash, a, key, rest);
-                return arena_printf(a, "SRS1=%s=" PRS "@" PRS, hash, STR(rest), STR(our_domain));
-        }
-        if (is_srs(local, '1')) { /* the host between is left out; its hash goes too */
+        if (!address_parse(a, sender, &p) || str_ieq(p.domain, our_domain) ||
+            str_find(p.domain, '=') != STR_NONE)
+                return sender;      /* "=" is in literals only: "[tag:a=b]" */
+        if (is_srs(p.local, '0')) { /* the first forwarder's: it comes back by way of him */
+                rest = arena_printf(a, PRS "=" PRS, STR(p.domain), STR(str_from_at(p.local, 4)));
+        } else if (is_srs(p.local, '1')) { /* the host between is left out; its hash goes too */
                 struct str first;
 
-                rest = str_from_at(local, 5);
+                rest = str_from_at(p.local, 5);
                 if (!str_cut(&rest, '=', &first))
                         return sender;
-                hash_put(hash, a, key, rest);
-                return arena_printf(a, "SRS1=%s=" PRS "@" PRS, hash, STR(rest), STR(our_domain));
+        } else {
+                day_put(day, now);
+                rest = arena_printf(a, "%s=" PRS "=" PRS, day, STR(p.domain), STR(p.local));
         }
-        day_put(day, now);
-        rest = arena_printf(a, "%s=" PRS "=" PRS, day, STR(domain), STR(local));
         hash_put(hash, a, key, rest);
-        return arena_printf(a, "SRS0=%s=" PRS "@" PRS, hash, STR(rest), STR(our_domain));
+        return address_made(a,
+                            arena_printf(a, "SRS%c=%s=" PRS,
+                                         is_srs(p.local, '0') || is_srs(p.local, '1') ? '1' : '0', hash,
+                                         STR(rest)),
+                            our_domain, sender);
 }
 
 struct str srs_reverse(struct arena *a, struct str key, struct str local, int64_t now)
@@ -101,25 +106,29 @@ struct str srs_reverse(struct arena *a, struct str key, struct str local, int64_
                 return none;
         if (!first) /* domain, then the separator and the rest of its SRS0 */
                 return str_cut(&rest, '=', &domain) && rest.n
-                           ? arena_printf(a, "SRS0" PRS "@" PRS, STR(rest), STR(domain))
+                           ? address_write(a, arena_printf(a, "SRS0" PRS, STR(rest)), domain)
                            : none;
         if (!str_cut(&rest, '=', &day) || !day_good(day, now) || !str_cut(&rest, '=', &domain) || !rest.n ||
             !domain.n)
                 return none;
-        return arena_printf(a, PRS "@" PRS, STR(rest), STR(domain));
+        return address_write(a, rest, domain);
 }
 
 /* ---- list-bounces+local=domain@list's ---- */
 
 struct str verp_write(struct arena *a, struct str list, struct str member)
 {
-        size_t at = str_rfind(list, '@'), to = str_rfind(member, '@');
+        struct path l, m;
+        struct str bounces;
 
-        if (at == STR_NONE || to == STR_NONE)
+        if (!address_parse(a, list, &l) || !address_parse(a, member, &m))
                 return list;
-        return arena_printf(a, PRS "-bounces+" PRS "=" PRS PRS, STR(str_sub(list, 0, at)),
-                            STR(str_sub(member, 0, to)), STR(str_from_at(member, to + 1)),
-                            STR(str_from_at(list, at)));
+        bounces = arena_printf(a, PRS "-bounces", STR(l.local));
+        if (str_find(m.domain, '=') != STR_NONE)
+                return address_write(a, bounces, l.domain);
+        return address_made(a,
+                            arena_printf(a, PRS "+" PRS "=" PRS, STR(bounces), STR(m.local), STR(m.domain)),
+                            l.domain, address_write(a, bounces, l.domain));
 }
 
 bool verp_read(struct arena *a, struct str local, struct str domain, struct str *list, struct str *member)
@@ -130,7 +139,7 @@ bool verp_read(struct arena *a, struct str local, struct str domain, struct str 
 
         if (at == STR_NONE || !at)
                 return false;
-        *list = arena_printf(a, PRS "@" PRS, STR(str_sub(local, 0, at)), STR(domain));
+        *list = address_write(a, str_sub(local, 0, at), domain);
         *member = S("");
         rest = str_from_at(local, at + 8);
         if (!rest.n)
@@ -138,6 +147,6 @@ bool verp_read(struct arena *a, struct str local, struct str domain, struct str 
         to = str_rfind(rest, '=');
         if (rest.p[0] != '+' || to == STR_NONE || to < 2)
                 return false;
-        *member = arena_printf(a, PRS "@" PRS, STR(str_sub(rest, 1, to - 1)), STR(str_from_at(rest, to + 1)));
+        *member = address_write(a, str_sub(rest, 1, to - 1), str_from_at(rest, to + 1));
         return true;
 }

@@ -1,6 +1,8 @@
 /* The sender of a forwarded letter, so that SPF holds at the next host: SRS0=HHHH=TT=domain=local@forwarder, SRS1 for what was rewritten
  * already (Shevek's scheme, as postsrsd and libsrs2 have it). The hash keeps strangers from relaying bounces through us. Pure.
- * And VERP: list-bounces+local=domain@list's domain. */
+ * And VERP: list-bounces+local=domain@list's domain; without the member where that would be longer than an address may be.
+ *
+ * Addresses are normal ones (mail/address.h), and what is made of one that is quoted is quoted as a whole. A `local` to be read is its value. */
 #pragma once
 #include "base/arena.h"
 struct str srs_forward(struct arena *a, struct str key, struct str sender, struct str our_domain,

@@ -45,13 +45,34 @@ static void lost(struct race *r, unsigned i, int error)
                    strerrordesc_np(-error));
 }
 
-static int own_address(int fd, const struct addr *from)
+bool dial_from(struct dial *d, struct str own, struct addr room[static 2])
+{
+        struct str word;
+
+        d->from4 = d->from6 = NULL;
+        while (own.n) {
+                struct addr a;
+
+                str_cut(&own, ' ', &word);
+                if (!word.n)
+                        continue;
+                if (!addr_parse(word, 0, &a) || a.port || addr_any(a) ||
+                    (a.family == 4 ? d->from4 : d->from6))
+                        return false;
+                room[a.family == 6] = a;
+                *(a.family == 6 ? &d->from6 : &d->from4) = &room[a.family == 6];
+        }
+        return true;
+}
+
+/* Who listens on this machine only trusts its own addresses: to those we come from one. */
+static int own_address(int fd, const struct addr *from, struct addr to)
 {
         struct sockaddr_storage sa;
         struct addr any_port;
         socklen_t n;
 
-        if (!from)
+        if (!from || (addr_loopback(to) && !addr_loopback(*from)))
                 return 0;
         any_port = *from;
         any_port.port = 0;
@@ -78,7 +99,7 @@ static void begin(struct race *r)
                 lost(r, i, -errno);
                 return;
         }
-        rc = own_address(t->watch.fd, to.family == 6 ? r->dial->from6 : r->dial->from4);
+        rc = own_address(t->watch.fd, to.family == 6 ? r->dial->from6 : r->dial->from4, to);
         if (rc == 0 && connect(t->watch.fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
                 rc = -errno;
         if (rc == 0)

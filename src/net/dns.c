@@ -2,8 +2,10 @@
 #include "base/mem.h"
 #include "run/fiber.h"
 #include "run/loop.h"
+#include "run/offload.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unbound.h>
 #include <unistd.h>
@@ -21,6 +23,41 @@ static void answers_came(struct watch *w, uint32_t events)
 
         (void)events;
         ub_process(d->ctx);
+}
+
+/* ---- a stack that is large enough ---- */
+
+struct call {
+        int (*fn)(void *arg);
+        void *arg;
+        int rc;
+};
+
+static void *called(void *arg)
+{
+        struct call *c = arg;
+
+        c->rc = c->fn(c->arg);
+        return NULL;
+}
+
+static int on_thread(void *arg)
+{
+        struct call *c = arg;
+        pthread_t t;
+
+        if (pthread_create(&t, NULL, called, c))
+                return -EAGAIN;
+        pthread_join(t, NULL);
+        return c->rc;
+}
+
+/* libunbound reads its files into arrays on the stack that are larger than a fiber's. */
+static int on_large_stack(int (*fn)(void *arg), void *arg)
+{
+        struct call c = { .fn = fn, .arg = arg };
+
+        return fiber_self() ? offload(LONG, on_thread, &c) : fn(arg);
 }
 
 /* ---- set up ---- */
@@ -100,24 +137,46 @@ static void read_now(struct ub_ctx *ctx)
                 ub_resolve_free(result);
 }
 
-int dns_open(struct dns **out, const struct dns_how *how, struct buf *why)
+struct opening {
+        struct ub_ctx *ctx;
+        const struct dns_how *how;
+        struct buf *why;
+};
+
+static int open_context(void *arg)
 {
-        struct dns *d = mem_new(struct dns);
+        struct opening *o = arg;
         int rc;
 
-        *out = NULL;
-        d->watch.fd = -1;
-        d->ctx = ub_ctx_create();
-        rc = d->ctx ? set_up(d->ctx, how, why) : -ENOMEM;
+        o->ctx = ub_ctx_create();
+        rc = o->ctx ? set_up(o->ctx, o->how, o->why) : -ENOMEM;
         if (rc == 0 &&
-            ub_ctx_async(d->ctx, 1)) /* a thread, not a process; can be said before the first question only */
+            ub_ctx_async(o->ctx, 1)) /* a thread, not a process; can be said before the first question only */
                 rc = -EINVAL;
         if (rc == 0)
-                read_now(d->ctx);
+                read_now(o->ctx);
+        return rc;
+}
+
+int dns_open(struct dns **out, const struct dns_how *how, struct buf *why)
+{
+        struct opening o = { .how = how, .why = why };
+        struct dns *d = mem_new(struct dns);
+        int rc = on_large_stack(open_context, &o);
+
+        d->watch.fd = -1;
+        d->ctx = o.ctx;
         if (rc)
                 dns_close(&d);
         *out = d;
         return rc;
+}
+
+/* Waits for libunbound's thread, which leaves what is under way. */
+static int close_context(void *arg)
+{
+        ub_ctx_delete(arg);
+        return 0;
 }
 
 void dns_close(struct dns **d)
@@ -129,8 +188,8 @@ void dns_close(struct dns **d)
                 return;
         if (old->watch.fd >= 0)
                 watch_remove(&old->watch); /* the descriptor is libunbound's */
-        if (old->ctx)
-                ub_ctx_delete(old->ctx);
+        if (old->ctx && on_large_stack(close_context, old->ctx) < 0)
+                close_context(old->ctx); /* no thread could be had */
         mem_free(old);
 }
 

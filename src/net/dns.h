@@ -5,7 +5,8 @@
  *      rc = dns_ask(d, S("example.org"), DNS_MX, deadline, &arena, &answer);  -- waits in a fiber; many at once
  *
  * libunbound works in a thread of its own, begun by the first question; its answers come by a descriptor in our loop. Outside fibers a
- * question simply blocks. Names are A-labels, without the last dot. */
+ * question simply blocks. Names are A-labels, without the last dot. In a fiber dns_open and dns_close run on a thread with a stack of its own,
+ * for libunbound needs more than a fiber has. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"

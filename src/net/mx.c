@@ -49,9 +49,8 @@ static void leave_out(struct mx *m, mx_self_fn *self, void *context)
 
 static void take_hosts(struct mx *m, const struct dns_answer *answer, struct arena *a)
 {
-        m->hosts =
-            arena_array(a, struct mx_host, answer->count < MX_HOSTS_MOST ? answer->count : MX_HOSTS_MOST);
-        for (unsigned i = 0; i < answer->count && m->count < MX_HOSTS_MOST; i++) {
+        m->hosts = arena_array(a, struct mx_host, answer->count);
+        for (unsigned i = 0; i < answer->count; i++) {
                 struct str data = answer->data[i], name;
                 uint16_t preference;
 
@@ -114,6 +113,8 @@ int mx_find(struct dns *d, struct str domain, mx_self_fn *self, void *context, n
                 out->hosts->name = domain;
         }
         leave_out(out, self, context);
+        if (out->count > MX_HOSTS_MOST) /* the best of them */
+                out->count = MX_HOSTS_MOST;
         if (out->count || out->null || out->myself)
                 return 0;
         *why = arena_printf(a, "the MX records of " PRS " make no sense", STR(domain));

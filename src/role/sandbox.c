@@ -216,9 +216,7 @@ static const int allowed[] = {
         SCMP_SYS(umask),
         SCMP_SYS(utimensat),
         SCMP_SYS(copy_file_range),
-        /* sockets that exist already, and new connections taken from listeners */
-        SCMP_SYS(accept),
-        SCMP_SYS(accept4),
+        /* sockets that exist already */
         SCMP_SYS(recvfrom),
         SCMP_SYS(sendto),
         SCMP_SYS(recvmsg),
@@ -228,7 +226,6 @@ static const int allowed[] = {
         SCMP_SYS(getpeername),
         SCMP_SYS(setsockopt),
         SCMP_SYS(getsockopt),
-        SCMP_SYS(listen),
         SCMP_SYS(arch_prctl),
 };
 
@@ -291,6 +288,17 @@ static int add_requests(scmp_filter_ctx f, int call, const unsigned *requests, s
         for (size_t i = 0; i < n; i++)
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1,
                                         SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, requests[i]));
+        return bad;
+}
+
+/* New connections, taken from listeners that it was given. */
+static int add_listening(scmp_filter_ctx f)
+{
+        static const int calls[] = { SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4) };
+        int bad = 0;
+
+        for (size_t i = 0; i < COUNT(calls); i++)
+                bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
         return bad;
 }
 
@@ -357,8 +365,7 @@ static bool add_rules(scmp_filter_ctx f, unsigned also)
         bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_VMA));
         if (also & SANDBOX_CONNECT)
                 bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
-        if (also & SANDBOX_DIAL)
-                bad |= add_dialling(f);
+        bad |= also & SANDBOX_DIAL ? add_dialling(f) : add_listening(f);
         if (also & SANDBOX_FILE_SERVER)
                 bad |= add_file_server(f);
         if (SANITIZED) { /* what the sanitizers' own runtime asks for */

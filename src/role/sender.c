@@ -20,6 +20,7 @@ enum { PASSWORDS_MOST = 256 * 1024 };
 
 static struct dispatch_how how;
 static struct dispatch *engine;
+static struct fiber *checking; /* check_dns's, while it is at work */
 
 /* ---- before the sandbox ---- */
 
@@ -93,7 +94,9 @@ static void check_dns(void *arg)
 
         (void)arg;
         arena_init(&a, 1 << 20);
-        rc = dns_check(how.dns, in_seconds(DNS_CHECK), &a, &why);
+        checking = fiber_self();
+        rc = front.server.stopping ? -ECANCELED : dns_check(how.dns, in_seconds(DNS_CHECK), &a, &why);
+        checking = NULL;
         if (rc < 0 && rc != -ECANCELED)
                 log_warn("dns",
                          "why=%s what=\"by way of this resolver DNSSEC cannot be validated: mail to signed "
@@ -112,6 +115,7 @@ static void begin(void)
         how.self = self;
         front_must(dispatch_start(&engine, &how), "outbox/");
         if (!str_eq(str_of(how.settings->resolver), S("recursive")) && *how.settings->trust_anchors &&
+            !how.settings->hold_unrouted && /* then nobody is asked, but where a route says "direct" */
             fiber_spawn("DNS check", check_dns, NULL) == 0)
                 front.busy++; /* the end waits for it */
 }
@@ -155,6 +159,8 @@ static void tidy(void)
 
 static void stop(void)
 {
+        if (checking)
+                fiber_cancel(checking);
         dispatch_stop(&engine);
 }
 

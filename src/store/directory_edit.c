@@ -52,7 +52,8 @@ bool edit_address(struct edit *e, struct str text, struct str *key, struct str *
         struct str local;
         struct path p;
 
-        if (address_parse(&e->m, text, &p) && !p.literal && address_key(&e->m, &p, key)) {
+        if (address_parse(&e->m, text, &p) && !p.literal && p.local.n <= LOCAL_MAX &&
+            address_key(&e->m, &p, key)) {
                 address_split(*key, &local, domain);
                 return true;
         }

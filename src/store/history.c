@@ -124,23 +124,39 @@ static void drop_old(struct history *h)
 
 /* ---- writing ---- */
 
+/* Whole lines: what a full disk cuts is taken back, and what a death cut is ended. */
+static int append(int fd, struct str lines)
+{
+        off_t size = lseek(fd, 0, SEEK_END);
+        char last = '\n';
+        ssize_t n;
+
+        if (size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n' && write(fd, "\n", 1) == 1)
+                size++;
+        n = write(fd, lines.p, lines.n);
+        if (n == (ssize_t)lines.n)
+                return 0;
+        if (n > 0 && size >= 0 && ftruncate(fd, size) < 0)
+                return -errno;
+        return n < 0 ? -errno : -ENOSPC;
+}
+
 static int write_lines(void *arg)
 {
         struct history *h = arg;
-        int day = day_of(wall_usec()), fd;
+        int day = day_of(wall_usec()), fd, rc;
         char name[40];
-        ssize_t n;
 
         if (day != h->today)
                 drop_old(h);
         h->today = day;
         snprintf(name, sizeof(name), "%d.%s", day, h->writer);
-        fd = openat(h->dir, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+        fd = openat(h->dir, name, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
-        n = write(fd, h->writing.p, h->writing.n);
+        rc = append(fd, buf_str(&h->writing));
         close(fd);
-        return n < 0 ? -errno : 0;
+        return rc;
 }
 
 static void flush(struct history *h)

@@ -24,11 +24,12 @@
 struct intake;
 struct incoming;
 
+#define INTAKE_ASIDE (1u << 31)
 struct intake_place {
         uint64_t segment, sequence;
         uint64_t offset;
         uint32_t length;
-        uint32_t number; /* of the action */
+        uint32_t number; /* of the action; when it is done, with INTAKE_ASIDE if it lies in unfiled/ now */
         uint32_t owner;  /* the process whose segment it is */
 };
 struct intake_hooks {

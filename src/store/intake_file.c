@@ -98,36 +98,55 @@ static void file_letters(struct turn *t)
         mem_free(list);
 }
 
+static void put_of(const struct turn *t, unsigned k, const struct envelope *e, struct arena *m,
+                   struct outbox_put *out)
+{
+        const struct letter *l = t->works[k]->letter;
+        const struct action **actions = arena_array(m, const struct action *, e->count);
+        unsigned count = 0;
+
+        for (unsigned j = 0; j < e->count; j++)
+                if (e->actions[j].kind == ACTION_SEND || e->actions[j].kind == ACTION_REPLY)
+                        actions[count++] = &e->actions[j];
+        *out = (struct outbox_put){ .segment = l->place.segment,
+                                    .sequence = l->place.sequence,
+                                    .envelope = e,
+                                    .actions = actions,
+                                    .count = count,
+                                    .text = t->text[k],
+                                    .staged_dir = l->body ? t->intake->dir : -1,
+                                    .staged_name = l->body };
+}
+
+static bool receipt_of(const struct turn *t, unsigned k, const struct envelope *e, struct arena *m,
+                       struct outbox_put *out)
+{
+        const struct letter *l = t->works[k]->letter;
+        struct receipt_letter r = receipt_letter_of(t->intake, l, t->text[k]);
+
+        return receipt_make(&r, l, e, m, out);
+}
+
 static int put_out(struct turn *t, struct outbox_put *list, struct envelope *envelopes, struct arena *m)
 {
         unsigned index[FILE_AT_ONCE], n = 0;
         int rc;
 
         for (unsigned k = 0; k < t->n; k++) {
-                const struct letter *l = t->works[k]->letter;
+                const struct work *w = t->works[k];
                 struct envelope *e = &envelopes[n];
-                const struct action **actions;
-                unsigned count = 0;
 
                 if (t->errors[k])
                         continue;
-                if (!envelope_unpack(e, m, buf_str(&l->envelope))) {
+                if (!envelope_unpack(e, m, buf_str(&w->letter->envelope))) {
                         t->errors[k] = -EBADMSG;
                         continue;
                 }
-                actions = arena_array(m, const struct action *, e->count);
-                for (unsigned j = 0; j < e->count; j++)
-                        if (e->actions[j].kind == ACTION_SEND || e->actions[j].kind == ACTION_REPLY)
-                                actions[count++] = &e->actions[j];
-                index[n] = k;
-                list[n++] = (struct outbox_put){ .segment = l->place.segment,
-                                                 .sequence = l->place.sequence,
-                                                 .envelope = e,
-                                                 .actions = actions,
-                                                 .count = count,
-                                                 .text = t->text[k],
-                                                 .staged_dir = l->body ? t->intake->dir : -1,
-                                                 .staged_name = l->body };
+                if (!w->receipt)
+                        put_of(t, k, e, m, &list[n]);
+                else if (!receipt_of(t, k, e, m, &list[n]))
+                        continue;
+                index[n++] = k;
         }
         rc = n ? outbox_put(t->intake->outbox, list, n) : 0;
         for (unsigned k = 0; rc >= 0 && k < n; k++)
@@ -182,6 +201,8 @@ static bool set_aside(struct turn *t, unsigned k, nsec at)
         w->error = t->errors[k];
         if (!w->failing)
                 w->failing = at;
+        if (w->receipt) /* nothing of it is worth to be looked at by people: it is tried until it can be put */
+                return w->error == -EBADMSG || w->error == -ENOENT;
         if (w->error != -ENOENT && at - w->failing < patience)
                 return false;
         rc = offload(LONG, to_unfiled, &u);
@@ -190,6 +211,7 @@ static bool set_aside(struct turn *t, unsigned k, nsec at)
                          strerrordesc_np(-rc));
                 return false;
         }
+        w->aside = true;
         i->numbers.unfiled++;
         keeper_wake(i, at + UNFILED_AGAIN);
         if (i->unfiled_next == NEVER)

@@ -195,7 +195,7 @@ void foreign_done(struct intake *i, const struct letter *l, const struct work *w
 {
         struct intake_place place = l->place;
 
-        place.number = w->number;
+        place.number = w->number | (w->aside ? INTAKE_ASIDE : 0);
         l->foreign->references--;
         tell_done(i, &place);
 }
@@ -258,11 +258,13 @@ void intake_done_by_peer(struct intake *i, const struct intake_place *place)
         for (unsigned k = 0; l && k < l->count; k++) {
                 struct work *w = &l->works[k];
 
-                if (w->number != place->number || (w->state != WORK_TOLD && w->state != WORK_UNTOLD))
+                if (w->number != (place->number & ~INTAKE_ASIDE) ||
+                    (w->state != WORK_TOLD && w->state != WORK_UNTOLD))
                         continue;
                 TAILQ_REMOVE(w->state == WORK_TOLD ? &i->peers[w->peer].told : &i->peers[w->peer].untold, w,
                              link);
                 i->numbers.filed++;
+                w->aside = place->number & INTAKE_ASIDE;
                 work_done(i, w);
                 return;
         }

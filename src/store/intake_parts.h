@@ -6,6 +6,7 @@
  *   intake_segment.c   the segments it writes: made, marked, kept for who needs them
  *   intake_queue.c     letters and their actions, in queues: one an account, one the outbox, one a peer
  *   intake_file.c      the filers: empty these queues
+ *   intake_receipt.c   reports of what was delivered
  *   intake_foreign.c   actions that a peer told us: read from its segment, done, told back
  *   intake_unfiled.c   what could not be filed
  *   intake_settle.c    the keeper of the house: closes and settles segments, tries again what failed
@@ -37,9 +38,16 @@
 struct letter;
 struct segment;
 
-enum work_state { WORK_DONE, WORK_QUEUED, WORK_TOLD, WORK_UNTOLD };
+enum work_state {
+        WORK_DONE,
+        WORK_QUEUED,
+        WORK_TOLD,
+        WORK_UNTOLD,
+        WORK_WAITS /* for all others of its letter */
+};
 
-/* One action. All SEND and REPLY actions of a letter are one piece of work for the outbox: `number` is the first's. */
+/* One action. All SEND and REPLY actions of a letter are one piece of work for the outbox, all RECEIPT actions another: `number` is the
+ * first's. */
 struct work {
         TAILQ_ENTRY(work) link; /* of the queue, or of the peer, that state says */
         struct letter *letter;
@@ -50,6 +58,8 @@ struct work {
         unsigned peer; /* WORK_TOLD, WORK_UNTOLD */
         nsec failing;  /* since then; 0: not tried yet */
         int error;     /* the last one */
+        bool receipt;  /* goes into the outbox when all else is done */
+        bool aside;    /* done: it lies in unfiled/ */
 };
 TAILQ_HEAD(works, work);
 
@@ -73,6 +83,7 @@ struct letter {
         int rc;
         unsigned references;
         unsigned open, count;
+        struct work *receipt; /* NULL: none */
         struct work works[];
 };
 
@@ -222,6 +233,19 @@ bool intake_crowded(const struct intake *i);
 /* intake_file.c */
 void filers_wake(struct intake *i);
 bool file_one_batch(struct intake *i); /* false: nothing to do */
+
+/* intake_receipt.c */
+struct receipt_letter {
+        uint64_t segment, key; /* what the outbox takes it once by */
+        struct str text;       /* or: */
+        int dir;
+        const char *body;
+};
+struct receipt_letter receipt_letter_of(const struct intake *i, const struct letter *l, struct str text);
+/* The report on the letter, whose envelope is e, as something to put; of its receipts those whose accounts are not put aside, if l is given. All
+ * in the arena. false: nobody is to be told anything. Waits. */
+bool receipt_make(const struct receipt_letter *r, const struct letter *l, const struct envelope *e,
+                  struct arena *m, struct outbox_put *out);
 
 /* intake_foreign.c */
 bool foreign_read(struct intake *i); /* what peers told; false: nothing to read */

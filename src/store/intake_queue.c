@@ -53,7 +53,7 @@ struct letter *letter_new(const struct envelope *e)
 {
         struct letter *l = mem_alloc(sizeof *l + e->count * sizeof l->works[0]);
         bool *duplicate = e->count > 1 ? mem_array(e->count, sizeof *duplicate) : NULL;
-        bool sends = false;
+        bool sends = false, receipts = false;
 
         if (duplicate)
                 find_duplicates(e, duplicate);
@@ -64,15 +64,20 @@ struct letter *letter_new(const struct envelope *e)
         for (unsigned k = 0; k < e->count; k++) {
                 const struct action *a = &e->actions[k];
                 bool send = a->kind == ACTION_SEND || a->kind == ACTION_REPLY;
+                bool receipt = a->kind == ACTION_RECEIPT, file = a->kind == ACTION_FILE;
                 struct work *w = &l->works[l->count];
 
-                if ((duplicate && duplicate[k]) || (send && sends) || (!send && a->kind != ACTION_FILE))
+                if ((duplicate && duplicate[k]) || (send && sends) || (receipt && receipts) ||
+                    (!send && !receipt && !file))
                         continue;
-                *w = (struct work){ .letter = l, .number = a->number, .flags = a->flags };
-                w->account = mem_string(send ? S("") : a->account);
-                if (!send && a->mailbox.n && !str_ieq(a->mailbox, INBOX))
+                *w = (struct work){ .letter = l, .number = a->number, .flags = a->flags, .receipt = receipt };
+                w->account = mem_string(file ? a->account : S(""));
+                if (file && a->mailbox.n && !str_ieq(a->mailbox, INBOX))
                         w->mailbox = mem_string(a->mailbox);
                 sends |= send;
+                receipts |= receipt;
+                if (receipt)
+                        l->receipt = w;
                 l->count++;
         }
         mem_free(duplicate);
@@ -305,6 +310,17 @@ static void letter_done(struct intake *i, struct letter *l)
         letter_unref(&l);
 }
 
+/* One thing less is to be done. When only the receipt is left its turn has come. */
+static void less(struct intake *i, struct letter *l)
+{
+        if (--l->open == 0) {
+                letter_done(i, l);
+        } else if (l->open == 1 && l->receipt && l->receipt->state == WORK_WAITS) {
+                queue_add(i, l->receipt);
+                filers_wake(i);
+        }
+}
+
 void letter_queue(struct intake *i, struct letter *l)
 {
         l->open = l->count + 1; /* ours, so that it stays until all are queued */
@@ -315,13 +331,14 @@ void letter_queue(struct intake *i, struct letter *l)
                 unsigned home =
                     *w->account ? account_home(str_of(w->account), i->hooks.processes) : i->hooks.self;
 
-                if (home == i->hooks.self || l->foreign || i->hooks.processes < 2)
+                if (w->receipt)
+                        w->state = WORK_WAITS;
+                else if (home == i->hooks.self || l->foreign || i->hooks.processes < 2)
                         queue_add(i, w);
                 else
                         work_tell(i, w, home);
         }
-        if (--l->open == 0)
-                letter_done(i, l);
+        less(i, l);
 }
 
 static void touched(struct segment *s, const char *account)
@@ -353,8 +370,7 @@ void work_done(struct intake *i, struct work *w)
                 touched(l->segment, w->account);
         w->state = WORK_DONE;
         i->open_works--;
-        if (--l->open == 0)
-                letter_done(i, l);
+        less(i, l);
         if (!i->open_works)
                 wake_all(&i->room);
         else if (!intake_crowded(i))

@@ -77,7 +77,7 @@ static bool unfiled_unpack(struct unfiled *u, struct str bytes)
         return unpack_done(&p) && magic == UNFILED_MAGIC && sum == crc32_of(0, str_from_at(bytes, 8));
 }
 
-/* The envelope with only what this is about. */
+/* The envelope with only what this is about: an account's letter, and what its sender is to be told of that; or all that is sent. */
 static bool narrow(const struct work *w, struct buf *out)
 {
         struct arena m;
@@ -90,7 +90,10 @@ static bool narrow(const struct work *w, struct buf *out)
         for (unsigned k = 0; good && k < e.count; k++) {
                 bool send = e.actions[k].kind == ACTION_SEND || e.actions[k].kind == ACTION_REPLY;
 
-                if (*w->account ? e.actions[k].number == w->number : send)
+                bool receipt =
+                    e.actions[k].kind == ACTION_RECEIPT && str_eq(e.actions[k].account, str_of(w->account));
+
+                if (*w->account ? e.actions[k].number == w->number || receipt : send)
                         e.actions[n++] = e.actions[k];
         }
         e.count = n;
@@ -254,6 +257,34 @@ static int again_remove(void *arg)
         return rc < 0 ? rc : disk_sync_dir(g->intake->unfiled_dir);
 }
 
+/* Filed at last. Where that had happened before, its letter's own receipt has told it, or a crash came between. */
+static int again_receipt(struct again *g, const char *body)
+{
+        const struct unfiled *u = &g->letter;
+        struct receipt_letter r = { .segment = u->segment,
+                                    .key = u->sequence | OUTBOX_RECEIPT | (u->number + UINT64_C(1)) << 40,
+                                    .text = u->text,
+                                    .dir = u->staged ? g->intake->unfiled_dir : -1,
+                                    .body = u->staged ? body : NULL };
+        struct outbox_put put;
+        struct arena m;
+        struct envelope e;
+        int rc = 0;
+
+        if (!g->intake->outbox)
+                return 0;
+        arena_init(&m, SIZE_MAX);
+        if (envelope_unpack(&e, &m, u->packed) && receipt_make(&r, NULL, &e, &m, &put)) {
+                rc = outbox_put(g->intake->outbox, &put, 1);
+                if (rc >= 0)
+                        rc = put.error;
+                if (rc >= 0)
+                        rc = outbox_settle(g->intake->outbox);
+        }
+        arena_finish(&m);
+        return rc;
+}
+
 static int again_file(struct again *g, const char *body)
 {
         const struct unfiled *u = &g->letter;
@@ -280,9 +311,15 @@ static int again_file(struct again *g, const char *body)
         account_put(&account);
         if (rc >= 0)
                 rc = f.error;
-        if (rc >= 0 && !f.duplicate && g->intake->hooks.filed)
+        if (rc < 0 || f.duplicate)
+                return rc;
+        if (g->intake->hooks.filed)
                 g->intake->hooks.filed(g->intake->hooks.context, u->account);
-        return rc;
+        rc = again_receipt(g, body);
+        if (rc < 0) /* it is filed: that is what counts */
+                log_warn("unfiled-receipt", "account=%s why=\"%s\"", log_str(u->account),
+                         strerrordesc_np(-rc));
+        return 0;
 }
 
 static int again_send(struct again *g, const char *body)

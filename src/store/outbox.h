@@ -26,8 +26,10 @@ void outbox_close(struct outbox **o);
 void outbox_segments(struct outbox *o, bool (*exists)(void *context, uint64_t segment), void *context);
 
 /* ---- in: intake ---- */
+#define OUTBOX_RECEIPT (UINT64_C(1) << 62)
 struct outbox_put {
-        uint64_t segment, sequence; /* 0: none */
+        uint64_t segment,
+            sequence; /* 0: none. What it is put once by; of a report on it: with OUTBOX_RECEIPT */
         const struct envelope *envelope;
         const struct action *const *actions; /* its ACTION_SEND and ACTION_REPLY actions */
         unsigned count;
@@ -71,6 +73,8 @@ struct outbox_destination {
                                      struct outbox_destination *out);
 /* The host failed as a whole (no connection, 421, no DNS): it rests until then. Synced with the next outbox_done. until 0: it works again. */
 [[nodiscard]] int outbox_rest(struct outbox *o, uint64_t destination, int64_t until, struct str reason);
+/* It does not fail, but no connection is to be had just now: it is not due before then, so that those behind it are seen. */
+[[nodiscard]] int outbox_later(struct outbox *o, uint64_t destination, int64_t until);
 
 struct outbox_recipient {
         uint32_t number;
@@ -129,6 +133,8 @@ struct outbox_report {
         struct str text;
         struct str letter; /* the session of the letter's envelope: the history is one */
 };
+/* As what a report is put: e and to point into it. */
+void outbox_report_envelope(struct envelope *e, struct action *to, const struct outbox_report *r, int64_t at);
 enum { OUTBOX_CONVERSATION_MOST = 16 * 1024 };
 struct outbox_done {
         uint64_t letter, destination;

@@ -74,25 +74,32 @@ static int keep_conversation(struct db *d, const struct outbox_done *done)
         return db_exec(&q);
 }
 
+void outbox_report_envelope(struct envelope *e, struct action *to, const struct outbox_report *r, int64_t at)
+{
+        *e = (struct envelope){ .null_sender = true,
+                                .received = at,
+                                .size = r->text.n,
+                                .protocol = S("report"),
+                                .eight_bit = !ascii_only(r->text),
+                                .utf8 = !ascii_only(r->recipient) ||
+                                        !ascii_only(str_sub(r->text, 0, header_size(r->text))),
+                                .session = r->letter };
+        *to = (struct action){ .kind = ACTION_SEND,
+                               .address = r->recipient,
+                               .original = r->recipient,
+                               .parameters = S("NOTIFY=NEVER") };
+}
+
 static int report(struct db *d, const struct outbox_report *r, int64_t at)
 {
-        struct envelope e = { .null_sender = true,
-                              .received = at,
-                              .size = r->text.n,
-                              .protocol = S("report"),
-                              .eight_bit = !ascii_only(r->text),
-                              .utf8 = !ascii_only(r->recipient) ||
-                                      !ascii_only(str_sub(r->text, 0, header_size(r->text))),
-                              .session = r->letter };
-        struct action to = { .kind = ACTION_SEND,
-                             .address = r->recipient,
-                             .original = r->recipient,
-                             .parameters = S("NOTIFY=NEVER") };
+        struct envelope e;
+        struct action to;
         const struct action *const actions[] = { &to };
         struct outbox_put p = { .envelope = &e, .actions = actions, .count = 1, .text = r->text };
         uint64_t letter;
         int rc = outbox_number(d, &letter);
 
+        outbox_report_envelope(&e, &to, r, at);
         if (rc >= 0)
                 rc = outbox_letter_add(d, letter, &p);
         return rc < 0 ? rc : outbox_number_write(d, letter + 1);
@@ -150,7 +157,7 @@ int outbox_wake(struct db *d, uint64_t letter, int64_t next)
 static int one_done(struct db *d, struct outbox_waiting *w)
 {
         struct outbox_done *done = w->done;
-        bool deferred = false, told = false;
+        bool deferred = false, told = false, news = false;
         int64_t next = NEVER;
         int rc = 0;
 
@@ -158,6 +165,7 @@ static int one_done(struct db *d, struct outbox_waiting *w)
                 const struct outbox_result *r = &done->results[i];
 
                 rc = one_result(d, done->letter, r);
+                news |= rc >= 0 && (r->outcome == SENT || r->outcome == FAILED) && db_changes(d);
                 deferred |= r->outcome == DEFERRED;
                 told |= r->outcome == NOTIFIED;
                 if (r->outcome == NOTIFIED)
@@ -165,13 +173,16 @@ static int one_done(struct db *d, struct outbox_waiting *w)
                 if (r->outcome == DEFERRED && r->next < next)
                         next = r->next;
         }
-        if (rc >= 0 && told)
+        if (rc >= 0 && told) {
                 rc = tell(d, done->letter);
+                news |= rc >= 0 && db_changes(d);
+        }
         if (rc >= 0 && deferred && done->conversation.n)
                 rc = keep_conversation(d, done);
         if (rc >= 0 && next != NEVER)
                 rc = outbox_wake(d, done->letter, next);
-        for (unsigned i = 0; i < done->report_count && rc >= 0; i++)
+        /* No news: it was written before, the sync failed, and it is said again. */
+        for (unsigned i = 0; news && i < done->report_count && rc >= 0; i++)
                 rc = report(d, &done->reports[i], done->at);
         if (rc >= 0)
                 rc = outbox_letter_end(d, done->letter);
@@ -289,4 +300,21 @@ int outbox_rest(struct outbox *o, uint64_t destination, int64_t until, struct st
         struct resting r = { destination, until, reason };
 
         return db_transact(o->db, "outbox rest", rest, &r, DB_WRITE);
+}
+
+static int put_off(struct db *d, void *arg)
+{
+        const struct resting *r = arg;
+        struct db_row q = db_query(d, DESTINATION_SERVED);
+
+        db_bind_u64(&q, 1, r->destination);
+        db_bind_u64(&q, 2, (uint64_t)r->until);
+        return db_exec(&q);
+}
+
+int outbox_later(struct outbox *o, uint64_t destination, int64_t until)
+{
+        struct resting r = { destination, until, S("") };
+
+        return db_transact(o->db, "outbox later", put_off, &r, DB_WRITE);
 }

@@ -85,6 +85,7 @@ enum outbox_statement {
         LETTERS,
         LETTERS_TO,
         LETTERS_TO_FEW,
+        LETTERS_HELD,
         RECIPIENTS_TO,
         LETTER,
         RECIPIENTS,

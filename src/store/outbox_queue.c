@@ -79,10 +79,10 @@ static bool letter_fits(const struct outbox_filter *f, struct db_row *q)
 }
 
 /* The letters behind `after` that the filter may let through, in their order. Those of a domain that has few are found by its
- * recipients, or it would take a walk over a million others; those of one that has many are soon come upon. */
+ * recipients, or it would take a walk over a million others; those of one that has many are soon come upon. What is held has an index. */
 static struct db_row letters_behind(struct db *d, const struct outbox_filter *f, uint64_t after)
 {
-        enum outbox_statement which = LETTERS;
+        enum outbox_statement which = f->state == RECIPIENT_HELD ? LETTERS_HELD : LETTERS;
         struct db_row q;
 
         if (f->domain.n) {

@@ -25,8 +25,9 @@ def demo():
 @pytest.fixture(scope='module')
 def world():
     """Hosts on a network of their own, with DNS, for the sending stories."""
-    if os.geteuid() != 0:
-        pytest.skip('needs root, for hosts of their own')
+    from sending_net import loopback, namespaces
+    if not namespaces() and not loopback():
+        pytest.skip('neither network namespaces nor port 25 here')
     from sending_hosts import World
     with World() as w:
         yield w

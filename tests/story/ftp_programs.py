@@ -1,4 +1,5 @@
 """What the stories of the FTP programs share: odd names, trees and their sums, a wire that is cut in the middle of a file."""
+import ftplib
 import hashlib
 import os
 import random
@@ -8,7 +9,7 @@ import socket
 import threading
 
 from ftp_wire import files_of, noise, reset
-from pail import PATIENCE
+from pail import PATIENCE, until
 
 PASSWORD = 'fetch'      # programs.person()'s
 BIG = 50 * 1024 * 1024
@@ -83,6 +84,20 @@ def place(pail, who, folder, name=None):
 def there(pail, who, *path):
     """Where the account's file is on the server's disk."""
     return os.path.join(files_of(pail, who), *path)
+
+
+def kept(pail, who, name):
+    """Waits until the server has noticed that an upload was cut and keeps what came: SIZE says how much."""
+    def size():
+        with ftplib.FTP() as ftp:
+            ftp.connect('127.0.0.1', pail.port(21))
+            ftp.login(who, 'fetch')
+            ftp.voidcmd('TYPE I')
+            try:
+                return ftp.size(name)
+            except ftplib.error_perm:
+                return None
+    return until(f'{name} is kept', size)
 
 
 class Cut:

@@ -110,15 +110,13 @@ class Dns:
             if self.process:
                 self.restart()
 
-    def ask(self, name, kind):
-        """The bare answer; None: there was none."""
-        with self.host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(1)
-            try:
-                s.sendto(question(name, kind), (self.host.ip, 53))
-                return s.recv(4096)
-            except OSError:
-                return None
+    def answers(self, s):
+        """Asked once more: has any question been answered?"""
+        try:
+            s.sendto(question('.', 6), (self.host.ip, 53))
+            return s.recv(4096)
+        except OSError:
+            return None
 
     def restart(self):
         self.stop()
@@ -127,7 +125,11 @@ class Dns:
         with self.host, open(f'{self.folder}/nsd.log', 'a') as log:
             self.process = subprocess.Popen([program, '-d', '-c', f'{self.folder}/nsd.conf'], env=environment, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, start_new_session=True)
-        until('NSD answers', lambda: self.process.poll() is not None or self.ask('.', 6))
+        with self.host:
+            asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with asking as s:
+            s.settimeout(0.01)      # what comes while it starts is lost
+            until('NSD answers', lambda: self.process.poll() is not None or self.answers(s))
         assert self.process.poll() is None, open(f'{self.folder}/nsd.log').read()
 
     def stop(self):
@@ -152,27 +154,39 @@ class Dns:
 
 
 class LyingDns:
-    """A name server in Python: mode 'servfail' or 'silent'. self.asked counts."""
+    """A name server in Python: mode 'servfail', 'silent', or 'strip': it asks `behind`, and never for signatures. self.asked counts."""
 
-    def __init__(self, host, address, mode):
-        self.mode, self.asked = mode, 0
+    def __init__(self, host, address, mode, behind=None):
+        self.mode, self.asked, self.host, self.behind = mode, 0, host, behind
         with host:
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, 53))
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
-        while True:
-            try:
-                text, who = self.socket.recvfrom(4096)
-            except OSError:
-                return
-            self.asked += 1
-            if self.mode == 'servfail':
-                end = 12
-                while text[end]:
-                    end += 1 + text[end]
-                self.socket.sendto(text[:2] + b'\x80\x02\0\1\0\0\0\0\0\0' + text[12:end + 5], who)
+        try:
+            while (got := self.socket.recvfrom(4096))[0]:       # nothing: shut down
+                self.answer(*got)
+        except OSError:
+            pass
+
+    def answer(self, text, who):
+        self.asked += 1
+        end = 12
+        while text[end]:
+            end += 1 + text[end]
+        if self.mode == 'strip':
+            with self.host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.sendto(text[:4] + b'\0\1\0\0\0\0\0\0' + text[12:end + 5], (self.behind, 53))    # without EDNS, and so without its DO
+                s.settimeout(PATIENCE)
+                answer = s.recv(4096)
+            self.socket.sendto(answer[:2] + bytes([answer[2], answer[3] | 128]) + answer[4:], who)     # "recursion is available"
+        elif self.mode == 'servfail':
+            self.socket.sendto(text[:2] + b'\x80\x02\0\1\0\0\0\0\0\0' + text[12:end + 5], who)
 
     def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)      # whoever waits in it wakes
+        except OSError:
+            pass
         self.socket.close()

@@ -1,5 +1,5 @@
-"""Hosts for the sending stories: each in a network namespace of its own, joined by a bridge, made by root (unshare -n). Where that is not allowed
-the same hosts are addresses 127.77.0.x of this machine."""
+"""Hosts for the sending stories: each in a network namespace of its own, joined by a bridge, made by root or, for others, in a user namespace
+(tests/story/run enters it). Where that is not allowed the same hosts are addresses 127.77.0.x of this machine."""
 import ctypes
 import os
 import signal
@@ -14,10 +14,33 @@ PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def namespaces():
-    """May this process make network namespaces?"""
-    return os.geteuid() == 0 and subprocess.run(['unshare', '-n', 'ip', 'link', 'set', 'lo', 'up'],
-                                                capture_output=True).returncode == 0
+# As unshare -Urn, but who is in it keeps the own name: pail as root would become another user, and there is none.
+USER_NAMESPACE = ['unshare', '--user', '--map-current-user', '--keep-caps', '--net', '--']
+
+
+def namespaces(*prefix):
+    """May this process, or one that is started so, make network namespaces?"""
+    return subprocess.run([*prefix, 'unshare', '-n', 'ip', 'link', 'set', 'lo', 'up'], capture_output=True).returncode == 0
+
+
+def loopback():
+    """May this process listen on the ports of mail and DNS at an address of this machine that nobody uses?"""
+    try:
+        for port in (25, 53):
+            with socket.socket() as s:
+                s.bind(('127.77.255.254', port))
+        return True
+    except OSError:
+        return False
+
+
+def where():
+    """(what to start the stories with, where their hosts are): None instead of the first: nowhere."""
+    if namespaces():
+        return [], 'network namespaces'
+    if os.geteuid() and namespaces(*USER_NAMESPACE):
+        return USER_NAMESPACE, 'network namespaces in a user namespace; Postfix and Exim need root'
+    return ([], 'loopback addresses; no network namespaces here, so no Postfix and Exim') if loopback() else (None, 'none: neither namespaces nor port 25; they are skipped')
 
 
 def ip(*words):

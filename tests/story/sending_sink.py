@@ -6,7 +6,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 
 from pail import until
 
@@ -55,6 +54,12 @@ class Session:
         else:
             self.connection.sendall(wire.encode('utf-8', 'surrogateescape'))
         return not other
+
+    def hang_up(self):
+        try:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
     def line(self):
         line = self.file.readline()
@@ -206,10 +211,7 @@ class Sink:
             pass
         self.listening.close()
         for session in self.sessions:
-            try:
-                session.connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            session.hang_up()
 
     def wait(self, n=1):
         return until(f'{n} letters at {self.name}, has {len(self.letters)}', lambda: len(self.letters) >= n and self.letters)
@@ -239,6 +241,7 @@ class Silence:
     """Takes no connection: a full queue of those that nobody accepts, so that connecting times out."""
 
     def __init__(self, host, address, port=25):
+        self.address = address
         with host:
             self.socket = socket.socket()
             self.socket.bind((address, port))
@@ -252,7 +255,6 @@ class Silence:
                 except BlockingIOError:
                     pass
                 self.fill.append(s)
-        time.sleep(0)
 
     def close(self):
         for s in (*self.fill, self.socket):

@@ -65,7 +65,7 @@ def test_settings_are_replaced_in_the_middle_of_a_letter(pail):
     for n in range(1, 5):       # a role keeps the last ones, not all there ever were
         pail.process.send_signal(signal.SIGHUP)
         until('they are read again', lambda: len(pail.events('reread')) >= n)
-        assert verb_asks(pail, 1)[:2] == struct.pack('=H', 1)
+        assert verb_asks(pail, DIRECTORY_CHANGED)[:2] == struct.pack('=H', DIRECTORY_CHANGED)
     for s in sessions:
         assert s.say(b'Subject: late\r\n\r\nbut whole\r\n.').startswith(b'250')
     until('all are filed', lambda: pail.count('jill@hill.com') == 4)
@@ -73,6 +73,9 @@ def test_settings_are_replaced_in_the_middle_of_a_letter(pail):
 
 
 # ---- who may talk to the supervisor, and who talks nonsense ----
+
+DIRECTORY_CHANGED, _, STATUS, SET_SECRET, SECRETS, BANS, UNBAN = range(1, 8)     # role/control.h
+
 
 def verb(pail):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -96,18 +99,18 @@ def verb_asks(pail, kind, body=b''):
     message(100),               # ROLE_READY, which only roles may say
     message(103, b'\0\0\0\0'),
     b'abc',
-    message(2, b'x' * 20000),
+    message(STATUS, b'x' * 20000),
 ])
 def test_a_verb_that_talks_nonsense_is_hung_up_on(demo, what):
     before = demo.roles()
     with verb(demo) as s:
         s.send(what)
         assert s.recv(100) == b''
-    assert b'keeper pid=' in verb_asks(demo, 2)     # others are served
+    assert b'keeper pid=' in verb_asks(demo, STATUS)     # others are served
     assert demo.roles() == before and not died(demo)
 
 
-@pytest.mark.parametrize('kind', [3, 4, 5, 6])
+@pytest.mark.parametrize('kind', [SET_SECRET, SECRETS, BANS, UNBAN])
 def test_a_question_that_the_keeper_cannot_read_is_answered(demo, kind):
     before = demo.roles()
     assert verb_asks(demo, kind, b'\xff')[:2] == struct.pack('=H', kind)

@@ -39,9 +39,9 @@ def many_sessions(pail, n=16):
 
 def test_as_many_as_there_are_for_mail_and_none_without_a_port():
     with Pail(settings={'workers': 2}) as pail:
-        assert {'mail.0', 'mail.1', 'files.0', 'files.1', 'keeper'} == pail.roles().keys()
+        assert {'mail.0', 'mail.1', 'files.0', 'files.1', 'keeper', 'sender.0'} == pail.roles().keys()
     with Pail(settings={'workers': 2, 'ftp-port': 0, 'ftps-port': 0}) as pail:
-        assert {'mail.0', 'mail.1', 'keeper'} == pail.roles().keys()
+        assert {'mail.0', 'mail.1', 'keeper', 'sender.0'} == pail.roles().keys()
         assert pail.count('bob@hamburger.edu') == 2
 
 

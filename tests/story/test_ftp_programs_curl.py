@@ -4,7 +4,7 @@ import os
 import urllib.parse
 
 import pytest
-from ftp_programs import BIG, HARD_NAMES, PLAIN_NAMES, Cut, content, lines_of, make_many, make_tree, place, sha256, sums, there
+from ftp_programs import BIG, HARD_NAMES, PLAIN_NAMES, Cut, content, kept, lines_of, make_many, make_tree, place, sha256, sums, there
 from programs import ca, person, run
 
 WAYS = {
@@ -116,6 +116,7 @@ def test_what_was_cut_goes_on(demo, tmp_path):
         curl = Curl(demo, who, port=cut.port)
         curl('-T', tmp_path / 'file', curl.at('file'), good=(18, 25, 55, 56))
         assert cut.happened and not os.path.exists(there(demo, who, 'file'))
+        kept(demo, who, 'file')
         curl('-C', '-', '-T', tmp_path / 'file', curl.at('file'))
         assert cut.heard('APPE') and sha256(there(demo, who, 'file')) == sha256(tmp_path / 'file')
     with Cut(demo, 2_000_000, True) as cut:

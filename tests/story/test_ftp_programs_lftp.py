@@ -3,7 +3,7 @@ import os
 import random
 
 import pytest
-from ftp_programs import BIG, HARD_NAMES, PLAIN_NAMES, Cut, content, make_many, make_tree, place, sha256, sums, there
+from ftp_programs import BIG, Cut, HARD_NAMES, PLAIN_NAMES, content, kept, make_many, make_tree, place, sha256, sums, there
 from pail import PATIENCE
 from programs import ca, person, run
 
@@ -130,6 +130,7 @@ def test_reget_and_reput(demo, tmp_path):
         lftp(demo, who, f'set net:max-retries 1; put {tmp_path}/file -o up', port=cut.port, good=(1,))
         assert cut.happened
     assert not os.path.exists(there(demo, who, 'up'))
+    kept(demo, who, 'up')
     said = lftp(demo, who, f'debug 9; reput {tmp_path}/file -o up')
     assert '---> REST' in said and sha256(there(demo, who, 'up')) == sha256(tmp_path / 'file')
 

@@ -123,3 +123,11 @@ def test_what_else_there_is(folder, domain, code, says):
 def test_it_cannot_be_known_now(folder):
     said = ask(folder, 'broken.example', '--json', code=75)
     assert said['result'] == 'later' and said['why'] and said['ways'] == []
+
+
+def test_beside_a_demo(demo):
+    """Its routes are no settings of a file: what the verb cannot know it says."""
+    dns = Dns()
+    said = demo.verb('mx', 'far.broken.example', '--resolver', f'127.0.0.1@{dns.port}', check=False).stdout
+    dns.socket.close()
+    assert 'would hold it' in said and '--route of the demo' in said

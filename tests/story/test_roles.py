@@ -235,3 +235,14 @@ def test_started_again_it_has_everything(pail):
     assert b'letter 0' in pail.letters('jill@hill.com')[0]
     assert open(f'{pail.folder}/ca.pem').read() == ca
     assert pail.count('bob@hamburger.edu') == 2
+
+
+def test_the_end_does_not_wait_for_dns():
+    """A resolver that says nothing is asked whether it passes DNSSEC on, at the start, for seconds: who stops meanwhile is not kept."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(('127.0.0.1', 0))
+        with Pail(settings={'resolver': f'127.0.0.1@{silent.getsockname()[1]}', 'hold-unrouted': 'no'}) as pail:
+            silent.settimeout(PATIENCE)
+            silent.recv(4096)       # it was asked
+            pail.stop()
+            assert not pail.events('dns')

@@ -166,6 +166,18 @@ def test_forwarding(world, crepes, hamburger):
             assert s.rcpt(forged)[0] // 100 == 5    # nobody relays through us
 
 
+def test_a_loop_of_forwarding(crepes, hamburger):
+    """Two people who forward to each other: it ends, and its sender hears of it once, by way of all that was rewritten (SRS1)."""
+    for one, here, there in ((crepes, 'crepes.fr', 'hamburger.edu'), (hamburger, 'hamburger.edu', 'crepes.fr')):
+        one.verb('account', 'add', f'circle@{here}')
+        one.verb('account', 'forward', f'circle@{here}', f'circle@{there}')
+    crepes.mail('alice', 'circle@crepes.fr', subject='a circle')
+    [report] = until('a report', lambda: [m for m in crepes.reports('alice') if 'circle@' in m.as_string()])
+    assert '5.4.6' in report.get_payload()[1].as_string()
+    until('it ended', lambda: 'circle@' not in crepes.queued() + hamburger.queued())
+    assert len([m for m in crepes.reports('alice') if 'circle@' in m.as_string()]) == 1
+
+
 # ---- for those who dial in; LMTP; backup MX ----
 
 def test_lmtp(world, crepes):
@@ -245,4 +257,4 @@ def test_atrn(world, crepes):
         [letter] = sink.letters
     assert letter.to == ['boss@office.example'] and letter.subject() == 'when you call'
     dial.wait_empty('office.example')
-    dial.kill()
+    dial.stop()

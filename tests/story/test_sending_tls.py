@@ -1,13 +1,15 @@
 """Sending: what TLS a peer must have: whatever it offers, DANE (RFC 7672), MTA-STS (RFC 8461), a relay with a password, REQUIRETLS (RFC 8689); and
 certificates that are wrong in each way."""
 import http.server
+import socket
 import ssl
 import threading
+import time
 
 import pytest
 
 from pail import until
-from sending_sink import ALL, Sink
+from sending_sink import ALL, DROP, Sink
 from sending_tls import Authority
 
 
@@ -56,11 +58,13 @@ def test_opportunistic_without(world, crepes):
         assert not sink.wait()[0].tls
 
 
-def test_opportunistic_broken(world, crepes):
+@pytest.mark.parametrize('how', ['nonsense', 'hangs-up'])
+def test_opportunistic_broken(world, crepes, how):
     """STARTTLS is offered and does not work: in clear, rather than never."""
-    with Sink(world.far, broken_tls=True) as sink:
-        world.dns.publish('broken.example', '@ MX 10 mx', f'mx A {sink.address}')
-        crepes.mail('alice', 'x@broken.example')
+    domain = f'broken-{how}.example'
+    with Sink(world.far, broken_tls=True, answer=lambda stage, _: DROP if stage == 'starttls' and how == 'hangs-up' else None) as sink:
+        world.dns.publish(domain, '@ MX 10 mx', f'mx A {sink.address}')
+        crepes.mail('alice', f'x@{domain}')
         assert not sink.wait()[0].tls
 
 
@@ -110,11 +114,15 @@ def test_tlsa_of_an_unsigned_zone(world, crepes, certificates):
 class Policy:
     """https://mta-sts.DOMAIN/.well-known/mta-sts.txt"""
 
-    def __init__(self, world, domain, mode, mx, certificate=None):
+    def __init__(self, world, domain, mode, mx, certificate=None, hostile=None):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(handler):
+                if hostile and handler.path == '/.well-known/mta-sts.txt':
+                    self.asked += 1
+                    hostile(handler, f'https://{handler.headers["Host"]}/elsewhere')
+                    return
                 text = f'version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n'.encode()
-                handler.send_response(200 if handler.path == '/.well-known/mta-sts.txt' else 404)
+                handler.send_response(200 if hostile or handler.path == '/.well-known/mta-sts.txt' else 404)
                 handler.send_header('Content-Length', str(len(text)))
                 handler.end_headers()
                 handler.wfile.write(text)
@@ -140,9 +148,9 @@ class Policy:
         self.server.server_close()
 
 
-def with_policy(world, crepes, domain, mode, certificate, mx=None, https=None, extensions=ALL):
+def with_policy(world, crepes, domain, mode, certificate, mx=None, https=None, extensions=ALL, hostile=None):
     """The sink and the policy of a domain that is not signed, and a letter on its way there."""
-    policy = Policy(world, domain, mode, mx or f'mx.{domain}', https)
+    policy = Policy(world, domain, mode, mx or f'mx.{domain}', https, hostile)
     sink = Sink(world.far, certificate=certificate, extensions=extensions)
     world.dns.publish(domain, '@ MX 10 mx', f'mx A {sink.address}', *policy.records, signed=False)
     return policy, sink
@@ -194,9 +202,76 @@ def test_mta_sts_that_cannot_be_fetched(world, crepes, certificates):
         assert not policy.asked
 
 
+def redirects(handler, there):
+    """Where a good policy is; but RFC 8461 section 3.3 lets nobody follow."""
+    handler.send_response(301)
+    handler.send_header('Location', there)
+    handler.end_headers()
+
+
+def never_ends(handler, _):
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        while True:
+            handler.wfile.write(b'version: STSv1\r\nmode: enforce\r\nmax_age: 86400\r\nmx: mx.elsewhere.example\r\n' * 1000)
+    except OSError:
+        pass
+
+
+def breaks_off(handler, _):
+    handler.send_response(200)
+    handler.send_header('Content-Length', '500')
+    handler.end_headers()
+    handler.wfile.write(b'version: STSv1\r\nmode: enforce\r\nmax_age: 86400\r\nmx: mx.elsewhere.example\r\n')
+
+
+def is_no_http(handler, _):
+    handler.wfile.write(b'version: STSv1\r\nmode: enforce\r\nmax_age: 86400\r\nmx: mx.elsewhere.example\r\n\0\r\n' * 10)
+
+
+@pytest.mark.parametrize('how', [redirects, never_ends, breaks_off, is_no_http])
+def test_mta_sts_servers_that_lie(world, crepes, certificates, how):
+    """What is no whole policy is none: the letter goes as if there were none, and the log tells."""
+    domain = f'sts-{how.__name__.replace("_", "-")}.example'
+    policy, sink = with_policy(world, crepes, domain, 'enforce', certificates['self-signed'](f'mx.{domain}'), hostile=how)
+    with policy, sink:
+        crepes.mail('alice', f'x@{domain}')
+        assert sink.wait()[0].tls
+        assert policy.asked == 1
+        crepes.event('mta-sts', f'domain={domain}', 'why=')
+
+
+def test_mta_sts_servers_that_stall(world):
+    """They take the connection and say nothing. A large letter to somebody else, whose bytes are read by the same workers, does not wait; nor does the
+    end of the server."""
+    town = world.pail('town.com', 'jack', mta_sts='yes')
+    address = world.far.another()
+    with world.far:
+        silent = socket.create_server((address, 443), backlog=64)
+    names = [f'stalls-{i}.example' for i in range(8)]
+    with silent, Sink(world.far) as sink, Sink(world.far) as other:
+        for name in names:
+            world.dns.publish(name, '@ MX 10 mx', f'mx A {sink.address}', '_mta-sts TXT "v=STSv1; id=1"', f'mta-sts A {address}', signed=False)
+        world.dns.publish('quick.example', '@ MX 10 mx', f'mx A {other.address}')
+        for name in names:
+            town.mail('jack', f'x@{name}')
+        peers = [silent.accept()[0] for _ in range(2)]
+        town.mail('jack', 'x@quick.example', text='From: jack@town.com\r\n\r\n' + 'a line of a large letter\r\n' * 10000)
+        other.wait()
+        assert not town.events('mta-sts') and not sink.letters      # all of those still wait
+        before = time.monotonic()
+        town.stop()
+        assert time.monotonic() - before < 15       # half of what a fetch may take
+        for peer in peers:
+            peer.close()
+
+
 @pytest.mark.parametrize('what', ['good', *WRONG])
 def test_a_relay_with_a_password(world, crepes, certificates, what):
     """The password goes to nobody but the right one."""
+    if not world.net.apart and what != 'good':
+        pytest.skip('it never leaves this machine: no TLS is asked for')
     domain = f'relay-{what.replace(" ", "-")}.example'
     with Sink(world.far, port=587, certificate=certificates[what]('mx.relayed.example'), extensions=[*ALL, 'AUTH PLAIN']) as sink:
         world.dns.publish('relayed.example', f'mx A {sink.address}')

@@ -1,12 +1,11 @@
 """Sending: where a letter goes, as DNS says: MX in order and the next one when one fails, none, null, ourselves, CNAME, and DNS that fails or lies."""
 import re
-import socket
 
 import pytest
 
 from pail import until
 from sending_dns import LyingDns
-from sending_sink import DROP, Sink
+from sending_sink import DROP, STALL, Silence, Sink
 
 
 @pytest.fixture(scope='module')
@@ -48,6 +47,32 @@ def test_the_next_mx_when_one_fails(world, crepes, how):
         crepes.mail('alice', f'x@{domain}')
         second.wait()
         assert not first.letters
+
+
+@pytest.mark.parametrize('how', ['takes no connection', 'takes it and says nothing', 'greets and says no more'])
+def test_the_next_mx_when_one_is_silent(world, crepes, how):
+    """It has sender-reply-timeout; then the next one's turn has come, and the letters after that do not wait for it again."""
+    domain = how.replace(' ', '-') + '.example'
+    stage = {'takes it and says nothing': 'connect', 'greets and says no more': 'ehlo'}.get(how)
+    crepes.change(sender_reply_timeout='3s')
+    try:
+        with Sink(world.far, answer=lambda s, _: STALL if s == stage else None) as first, Sink(world.far) as second:
+            silence = None if stage else Silence(world.far, world.far.another())
+            where = first.address if stage else silence.address
+            world.dns.publish(domain, '@ MX 10 first', '@ MX 20 second', f'first A {where}', f'second A {second.address}')
+            crepes.mail('alice', f'x@{domain}')
+            second.wait()
+            crepes.wait_empty(domain)
+            for session in second.sessions:     # the next one needs a connection of its own
+                session.hang_up()
+            crepes.mail('alice', f'y@{domain}')
+            second.wait(2)
+            assert len(first.sessions) == (1 if stage else 0) and not first.said('MAIL')
+            if silence:
+                silence.close()
+    finally:
+        crepes.change(sender_reply_timeout='5m')
+    assert not [m for m in crepes.reports('alice') if domain in m.as_string()]
 
 
 def test_without_mx_the_domain_itself(world, crepes):
@@ -150,8 +175,11 @@ def test_dns_that_fails(world, crepes, mode):
     lying = LyingDns(world.far, server, mode)
     with Sink(world.far) as sink:
         world.dns.publish(domain, server=server)
+        crepes.change(sender_reply_timeout='3s' if mode == 'silent' else '5m')
         crepes.mail('alice', f'x@{domain}')
         crepes.event('rests', f'destination={domain}')
+        crepes.change(sender_reply_timeout='5m')
+        crepes.event('deferred', f'to=x@{domain}', 'status=4.4.3')      # DNS, not the host
         assert lying.asked
         assert not [m for m in crepes.reports('alice') if domain in m.as_string()]
         assert f'x@{domain}' in crepes.queued()
@@ -182,6 +210,36 @@ def test_resolver_of_the_house(world):
     town.stop()
 
 
+def test_send_from(world, crepes):
+    """From the address that the setting names, as the reverse name and SPF have it."""
+    own = crepes.host.another()
+    with Sink(world.far) as sink:
+        world.dns.publish('from.example', '@ MX 10 mx', f'mx A {sink.address}')
+        crepes.change(send_from=own)
+        try:
+            crepes.mail('alice', 'x@from.example')
+            sink.wait()
+        finally:
+            crepes.change(send_from='')
+        assert [session.connection.getpeername()[0] for session in sink.sessions] == [own]
+
+
+def test_resolver_that_strips_signatures(world):
+    """Found at the start and said; what comes by way of it is never taken for the truth, nor for "no such domain"."""
+    address = world.far.another()
+    lying = LyingDns(world.far, address, 'strip', behind=world.dns.host.ip)
+    town = world.pail('stripped.com', 'jack', resolver=address, stub_zones='')
+    with Sink(world.far) as sink:
+        world.dns.publish('whole.example', '@ MX 10 mx', f'mx A {sink.address}')
+        assert 'DNSSEC cannot be validated' in town.event('dns')
+        town.mail('jack', 'x@whole.example')
+        town.event('rests', 'destination=whole.example')
+        assert lying.asked and not sink.sessions
+        assert not town.reports('jack')
+    town.stop()
+    lying.close()
+
+
 def test_mx_of_one_preference_share(world, crepes):
     """Shuffled: each of four gets something of many connections."""
     many = [Sink(world.far, answer=lambda stage, _: '421 4.3.2 one a connection' if stage == 'mail' and _.heard[-2][:4] != 'EHLO' else None)
@@ -193,10 +251,6 @@ def test_mx_of_one_preference_share(world, crepes):
             crepes.mail('alice', 'x@shared.example')
             sent += 1
             until('it went', lambda: sum(len(sink.letters) for sink in many) >= sent)
-            for sink in many:       # the next needs a connection of its own
-                for session in sink.sessions:
-                    try:
-                        session.connection.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass
+            for session in (*many[0].sessions, *many[1].sessions):      # the next needs a connection of its own
+                session.hang_up()
             assert sent < 60

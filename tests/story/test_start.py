@@ -193,18 +193,36 @@ def test_what_the_table_says_to_try_works(pail):
         assert 'printf' in line or wanted in done.stdout, line + done.stdout
 
 
-def test_a_folder_of_an_older_pail_is_brought_up_to_date(pail):
+# what schema N did not have yet: columns of the directory, folders
+NOT_YET = {1: ({'account': ['imap_disable']}, ['sharing']), 2: ({'list': ['title', 'owner', 'max_size', 'moderated']}, ['history'])}
+
+
+@pytest.mark.parametrize('schema', NOT_YET)
+def test_a_folder_of_an_older_pail_is_brought_up_to_date(pail, schema):
     pail.verb('account', 'set', 'jill@hill.com', 'real-name', 'Jill')
     pail.stop()
     path = os.path.join(pail.folder, 'directory', 'directory.db')
-    with sqlite3.connect(path) as db:       # schema 1 had no imap_disable
-        db.execute('ALTER TABLE account DROP COLUMN imap_disable')
-        db.execute('PRAGMA user_version = 1')
+    with sqlite3.connect(path) as db:
+        for later in (s for s in NOT_YET if s >= schema):
+            for table, columns in NOT_YET[later][0].items():
+                for column in columns:
+                    db.execute(f'ALTER TABLE {table} DROP COLUMN {column}')
+        db.execute(f'PRAGMA user_version = {schema}')
     db.close()
-    shutil.rmtree(os.path.join(pail.folder, 'sharing'))
+    folders = [name for later in NOT_YET if later >= schema for name in NOT_YET[later][1]]
+    for name in folders:
+        shutil.rmtree(os.path.join(pail.folder, name))
     since = len(pail.log)
     pail.start()
     assert not pail.events('role-died', since=since)
     assert pail.imap('jill@hill.com').select('INBOX')[0] == 'OK'
     assert 'Jill' in pail.verb('account', 'show', 'jill@hill.com').stdout
-    assert os.path.exists(path + '.schema-1') and os.path.isdir(os.path.join(pail.folder, 'sharing'))
+    assert 'bob@hamburger.edu' in pail.verb('list', 'show', 'friends@hill.com').stdout
+    assert os.path.exists(f'{path}.schema-{schema}') and all(os.path.isdir(os.path.join(pail.folder, name)) for name in folders)
+
+
+def test_the_table_names_what_was_switched_on():
+    base = free_base()
+    with Pail(settings={'lmtp-port': base + 24, 'atrn-port': base + 366}) as p:
+        assert [line.split()[:2] for line in p.table if line.split()[0] in ('LMTP', 'ATRN')] == [['LMTP', f'127.0.0.1:{base + 24}'],
+                                                                                         ['ATRN', f'127.0.0.1:{base + 366}']]

@@ -267,3 +267,21 @@ def test_the_settings_say_where_a_subaddress_begins():
     with Pail(settings={'subaddress-separator': '-'}) as p:
         arrives(p, 'jill-shop@hill.com', 'jill@hill.com')
         assert refused(p, 'jill+shop@hill.com') == 550
+
+
+def test_what_came_back_to_a_list_is_counted(pail):
+    """Per member (VERP), and once for all that do not say whose; the names of strangers are no members."""
+    pail.verb('list', 'add', 'walkers@hill.com', 'jack@town.com', 'far@away.example')
+    with pail.smtp() as s:
+        for to, code in (('walkers-bounces+far=away.example', 250), ('walkers-bounces+FAR=away.example', 250), ('walkers-bounces', 250),
+                         ('walkers-bounces+mallory=away.example', 550)):
+            s.ehlo()
+            s.mail('')
+            assert s.rcpt(f'{to}@hill.com')[0] == code
+            if code == 250:
+                assert s.data('Subject: no\r\n\r\nhe is not here\r\n')[0] == 250
+            s.rset()
+    said = pail.verb('list', 'show', 'walkers@hill.com').stdout.splitlines()
+    assert [line.split(', last')[0] for line in said] == ['far@away.example  2 came back', 'jack@town.com', '(not said whose)  1 came back']
+    shown = json.loads(pail.verb('list', 'show', 'walkers@hill.com', '--json').stdout)
+    assert {m['member']: m['bounces'] for m in shown['members']} == {'far@away.example': 2, 'jack@town.com': 0, '(not said whose)': 1}

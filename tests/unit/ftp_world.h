@@ -20,7 +20,7 @@
 #define must(what) ((what) ? (void)0 : die("%s:%d: not so: %s", __FILE__, __LINE__, #what))
 #define SOON       in_seconds(120) /* reached by no test that passes */
 #define PATIENCE   (120 * SECOND)
-enum { LOW_PORT = 23300, HIGH_PORT = 23319 }; /* below those that connections take by themselves */
+enum { PORTS = 20 };
 
 enum signin_result keeper_password(struct channel *keeper, const struct signin *who, struct str name,
                                    struct str password, struct arena *a, struct str *account)
@@ -41,6 +41,7 @@ struct world {
         struct server server;
         struct settings settings;
         char folder[64];
+        uint16_t low_port;
         int listener; /* at the client's control port, for RFC 959's default data port */
         struct addr client;
 };
@@ -68,6 +69,29 @@ static struct addr local_of(int fd)
 
         must(getsockname(fd, (struct sockaddr *)&is, &n) == 0);
         return addr_of((struct sockaddr *)&is);
+}
+
+/* PORTS of them and one more that are free, below those that connections take by themselves; of runs beside this one each looks elsewhere first. */
+static uint16_t free_ports(void)
+{
+        enum { LOW = 22000, WINDOWS = 480 };
+
+        for (unsigned turn = 0; turn < WINDOWS; turn++) {
+                uint16_t low = (uint16_t)(LOW + ((unsigned)getpid() + turn) % WINDOWS * (PORTS + 1)), i = 0;
+
+                for (; i <= PORTS; i++) {
+                        int fd = bound(NULL, (struct addr){ .ip = { 127, 0, 0, 1 },
+                                                            .family = 4,
+                                                            .port = (uint16_t)(low + i) });
+
+                        if (fd < 0)
+                                break;
+                        close(fd);
+                }
+                if (i > PORTS)
+                        return low;
+        }
+        die("no ports are free");
 }
 
 static int listen_somewhere(void)
@@ -102,7 +126,8 @@ static void open_world(struct world *w)
         w->server.settings = &w->settings;
         w->server.kinds[PROTOCOL_FTP] = &ftp_kind;
         w->server.bound_socket = bound;
-        w->server.passive = passive_new(LOW_PORT, HIGH_PORT, 0, 1, bound, NULL);
+        w->low_port = free_ports();
+        w->server.passive = passive_new(w->low_port, (uint16_t)(w->low_port + PORTS - 1), 0, 1, bound, NULL);
         w->listener = listen_somewhere();
         w->client = local_of(w->listener);
 }

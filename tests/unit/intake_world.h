@@ -162,6 +162,7 @@ unsigned account_home(struct str name, unsigned processes)
 static char folder[32];
 static int folder_fd;
 static struct intake *intakes[2];
+static struct outbox *outbox; /* NULL: none */
 static bool tells_refused, dones_lost;
 
 static int direct_file(void *context, unsigned to, const struct intake_place *place)
@@ -202,7 +203,7 @@ static struct intake *open_intake(unsigned self, unsigned processes)
                                       .filed = ring };
 
         assert_int_equal(
-            intake_open(&intakes[self], dup(folder_fd), (struct accounts *)&fail_rc, NULL, &limits, &hooks),
+            intake_open(&intakes[self], dup(folder_fd), (struct accounts *)&fail_rc, outbox, &limits, &hooks),
             0);
         return intakes[self];
 }
@@ -262,15 +263,28 @@ static unsigned files(const char *end)
         return files_in(folder, end);
 }
 
+static inline int commit_letter(struct intake *i, const struct envelope *e, struct str text)
+{
+        struct incoming *in;
+        uint64_t id;
+        int rc = intake_begin(i, &in);
+
+        if (rc < 0)
+                return rc;
+        for (size_t at = 0; at < text.n && rc == 0; at += 1000)
+                rc = incoming_put(in, str_sub(text, at, 1000));
+        if (rc == 0)
+                rc = incoming_commit(in, e, &id);
+        incoming_free(&in);
+        return rc;
+}
+
 /* A letter to accounts separated by spaces; "name/mailbox" for another mailbox than INBOX. */
 static inline int send_to(struct intake *i, const char *accounts, struct str text)
 {
         struct envelope e = { .sender = S("jack@town.com"), .session = S("s1"), .received = 1 };
         struct action actions[16];
         struct str rest = str_of(accounts), one;
-        struct incoming *in;
-        uint64_t id;
-        int rc;
 
         e.actions = actions;
         while (rest.n) {
@@ -280,19 +294,11 @@ static inline int send_to(struct intake *i, const char *accounts, struct str tex
                 actions[e.count].mailbox = one;
                 e.count++;
         }
-        rc = intake_begin(i, &in);
-        if (rc < 0)
-                return rc;
-        for (size_t at = 0; at < text.n && rc == 0; at += 1000)
-                rc = incoming_put(in, str_sub(text, at, 1000));
-        if (rc == 0)
-                rc = incoming_commit(in, &e, &id);
-        incoming_free(&in);
-        return rc;
+        return commit_letter(i, &e, text);
 }
 
 /* How often the text was filed, in all accounts. */
-static unsigned times(struct str text)
+static inline unsigned times(struct str text)
 {
         unsigned n = 0;
 

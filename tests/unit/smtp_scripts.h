@@ -78,6 +78,18 @@ static const struct {
                "C: MAIL FROM:<jack@town.com> SIZE=1001\nS: 250*\nC: RCPT TO:<full@hill.com>\nS: 552 5.2.2 *\n"
                "C: RCPT TO:<JILL+shop@HILL.com>\nS: 250*\nC: RSET\nS: 250*\n"
                "C: MAIL FROM:<a@b> SIZE=65537\nS: 552 5.3.4 *\nC: MAIL FROM:<a@b> SIZE=99999999999999999999\nS: 5*\n" BYE },
+        { "backup MX", &elsewhere, PROTOCOL_SMTP,
+          EHLO "S: 250 ETRN\nC: ETRN away.example\nS: 459 4.7.1 *\nC: ETRN all.example\nS: 251 2.0.0 *\nC: ETRN Some.example\nS: 251 2.0.0 *\n"
+               "C: ETRN\nS: 501 5.5.4 *\nC: ETRN a b\nS: 501 5.5.4 *\nC: MAIL FROM:<a@b>\nS: 250*\n"
+               "C: RCPT TO:<any@all.example>\nS: 250*\nC: RCPT TO:<Jack@SOME.example>\nS: 250*\n"
+               "C: RCPT TO:<any@some.example>\nS: 550 5.7.1 *\nC: RCPT TO:<any@below.all.example>\nS: 550 5.7.1 *\n"
+               "C: RCPT TO:<jack%some.example@away.example>\nS: 550 5.7.1 *\nC: RSET\nS: 250*\n" BYE },
+        { "back to a list", &elsewhere, PROTOCOL_SMTP,
+          EHLO "S: 250 ETRN\nC: MAIL FROM:<>\nS: 250*\nC: RCPT TO:<friends-bounces+Jack=town.com@hill.com>\nS: 250 2.1.5 *\n"
+               "C: RCPT TO:<friends-bounces+mallory=away.example@hill.com>\nS: 550 5.1.1 *No member*\n"
+               "C: RCPT TO:<friends-bounces@hill.com>\nS: 250 2.1.5 *\nC: RCPT TO:<friends@hill.com>\nS: 550 5.7.1 *\n"
+               "C: RCPT TO:<nobody-bounces+jack=town.com@hill.com>\nS: 550 5.1.1 *\nC: RSET\nS: 250*\nC: MAIL FROM:<a@b>\nS: 250*\n"
+               "C: RCPT TO:<friends-bounces+jack=town.com@hill.com>\nS: 550 5.7.1 *\n" BYE },
         { "help", &elsewhere, PROTOCOL_SMTP,
           EHLO "S: 250 ETRN\nC: HELP\nS: 211-2.0.0 Commands:\nS: 211-*HELO*\nS: 211-*\nS: 211-*\nS: 211-*TURN*\nS: 211 2.0.0 *\n"
                "C: HELP mail\nS: 214 2.0.0 MAIL FROM:*\nC: HELP SMOL\nS: 504 5.5.4 *\nC: HELP me\nS: 504*\n" BYE },

@@ -63,6 +63,7 @@ static void fill_directory(struct directory *d)
         }
         must_be_done(directory_set_account(d, S("jill@hill.com"), S("real-name"), S("Jill Hill"), &why),
                      &why);
+        must_be_done(directory_grant(d, S("jill@hill.com"), S("@office.example"), true, &why), &why);
         must_be_done(
             directory_set_account(d, S("bob@hill.com"), S("forward-to"), S("bob@away.example"), &why), &why);
         must_be_done(directory_set_account(d, S("bob@hill.com"), S("keep-copy"), S("no"), &why), &why);

@@ -77,8 +77,10 @@ static void paths(void **state)
                 { "<jack@XN--Bcher-KVA.de>", "jack@xn--bcher-kva.de", NULL, "", false },
                 { "<j\xc3@town.com>", NULL, NULL, NULL, false },
                 { "<" A64 "@town.com>", A64 "@town.com", NULL, "", true },
-                { "<a" A64 "@town.com>", NULL, NULL, NULL, true },
-                { "<\"a" A64 "\"@town.com>", NULL, NULL, NULL, true },
+                { "<a" A64 "@town.com>", "a" A64 "@town.com", NULL, "", true }, /* SRS and VERP make such */
+                { "<\"a" A64 "\"@town.com>", "a" A64 "@town.com", NULL, "", true },
+                { "<" A64 A64 A64 L60 "@b>", NULL, NULL, NULL, true },
+                { "<\"" A64 A64 A64 A64 "\"@b>", NULL, NULL, NULL, true },
                 { "<a@" L60 L60 L60 L60 "example>", "a@" L60 L60 L60 L60 "example", NULL, "", true },
                 { "<abc@" L60 L60 L60 L60 "example.com>", NULL, NULL, NULL, true },
                 { "<a@" A64 ".com>", NULL, NULL, NULL, true },

@@ -25,8 +25,8 @@ bool directory_is_local(struct directory *d, struct str domain)
 
 enum { LETTERS_MOST = 200 };
 static struct peer {
-        struct listener *listener;
-        uint16_t port;
+        struct listener *listener, *other;
+        uint16_t port, other_port; /* at the other it speaks, silent or not */
         /* how it behaves */
         unsigned most_connections; /* more are greeted with 421; 0: any number */
         unsigned letters_each;     /* then the connection is closed without a word; 0: any number */
@@ -112,7 +112,7 @@ static void serve(void *arg)
                 peer.most_open = peer.open;
         if (peer.most_connections && peer.open > peer.most_connections) {
                 conn_put(c, S("421 4.7.0 too many connections\r\n"));
-        } else if (peer.silent) {
+        } else if (peer.silent && conn_local(c).port != peer.other_port) {
                 struct str line;
 
                 conn_line(c, &line, 100, SOON);
@@ -132,18 +132,24 @@ static void accepted(struct conn *c, void *context)
         peer.fibers++;
 }
 
-static void peer_start(void)
+static struct listener *listen_at(uint16_t *port)
 {
         struct sockaddr_storage sa;
         socklen_t n = sizeof(sa);
         struct addr a;
         int fd;
 
-        must(addr_parse(S("127.0.0.1"), 0, &a));
+        must(addr_parse(S("0.0.0.0"), 0, &a));
         fd = listen_on(a, false, 100);
         must(fd >= 0 && getsockname(fd, (struct sockaddr *)&sa, &n) == 0);
-        peer.port = addr_of((struct sockaddr *)&sa).port;
-        peer.listener = listener_new(fd, accepted, NULL);
+        *port = addr_of((struct sockaddr *)&sa).port;
+        return listener_new(fd, accepted, NULL);
+}
+
+static void peer_start(void)
+{
+        peer.listener = listen_at(&peer.port);
+        peer.other = listen_at(&peer.other_port);
 }
 
 /* ---- the world ---- */
@@ -159,8 +165,9 @@ static void engine_start(void)
         struct dispatch_how how = { .settings = &settings, .outbox = outbox, .relay_passwords = "" };
 
         snprintf(routes, sizeof(routes),
-                 "crepes.fr=127.0.0.1:%u down.example=127.0.0.1:1 hill.com=127.0.0.1:%u town.com=hold",
-                 peer.port, peer.port);
+                 "crepes.fr=127.0.0.1:%u down.example=127.0.0.1:1 hill.com=127.0.0.1:%u town.com=hold "
+                 ".crepes.example=127.0.0.1:%u good.example=127.0.0.2:%u other.example=127.0.0.1:%u",
+                 peer.port, peer.port, peer.port, peer.other_port, peer.other_port);
         settings.host_name = (char *)(uintptr_t) "town.com";
         settings.host_names = settings.listen = settings.tls_authorities = (char *)(uintptr_t) "";
         settings.routes = routes;
@@ -235,6 +242,7 @@ static void run(void *arg)
         dispatch_stop(&engine);
         outbox_close(&outbox);
         listener_free(&peer.listener);
+        listener_free(&peer.other);
         while (peer.fibers)
                 must(fiber_sleep(now() + MSECOND) == 0);
         loop_stop();
@@ -457,20 +465,113 @@ static void the_end_does_not_wait_for_silent_peers(void **state)
         in_world(silent);
 }
 
+/* It takes connections and says nothing: that is a peer that is down, and one carrier waits there, whatever else is for it. */
+static void one_probe(void *arg)
+{
+        (void)arg;
+        peer.silent = true;
+        engine_start();
+        put("crepes.fr", 5, 1);
+        while (!peer.open)
+                must(fiber_sleep(now() + 2 * MSECOND) == 0);
+        put("crepes.fr", 5, 1);
+        put("hill.com", 5, 1);
+        for (unsigned i = 0; i < 20; i++) {
+                dispatch_bell(engine);
+                must(fiber_sleep(now() + 10 * MSECOND) == 0);
+        }
+        must(peer.connections == 1);
+        put("other.example", 1, 1); /* another server there is another */
+        until_letters(15);
+        must(peer.letters == 1);
+}
+static void a_host_that_does_not_greet_sees_one_probe(void **state)
+{
+        (void)state;
+        in_world(one_probe);
+}
+
+/* Two letters are, both to that domain. */
+static bool held_because(const struct outbox_filter *f, const char *domain)
+{
+        struct outbox_letter list[10];
+        size_t n = 10;
+
+        must(outbox_list(outbox, f, 0, &arena, list, &n) == 0);
+        return n == 2 && str_search(list[0].recipients, str_of(domain)) != STR_NONE &&
+               str_search(list[1].recipients, str_of(domain)) != STR_NONE;
+}
+
 static void held(void *arg)
 {
         (void)arg;
         settings.hold_unrouted = true;
         engine_start();
         put("nowhere.example", 2, 1);
-        while (numbers().held != 2)
+        put("town.com", 2, 1);
+        while (numbers().held != 4)
                 must(fiber_sleep(now() + 2 * MSECOND) == 0);
+        must(
+            held_because(&(struct outbox_filter){ .reason = S("no route leads there") }, "@nowhere.example"));
+        must(held_because(&(struct outbox_filter){ .reason = S("its route is \"hold\"") }, "@town.com"));
         must(destination("nowhere.example").id == 0 || destination("nowhere.example").failures == 0);
 }
 static void what_has_no_route_is_held(void **state)
 {
         (void)state;
         in_world(held);
+}
+
+/* More domains than one look takes in wait for a host that is silent: whoever comes behind them is served. */
+static void many_wait(void *arg)
+{
+        (void)arg;
+        peer.silent = true;
+        engine_start();
+        for (unsigned i = 0; i < 300; i++)
+                put(arena_printf(&arena, "d%u.crepes.example", i).p, 1, 1);
+        while (!peer.open)
+                must(fiber_sleep(now() + 2 * MSECOND) == 0);
+        must(fiber_sleep(now() + 100 * MSECOND) == 0);
+        put("good.example", 1, 1);
+        until_letters(300);
+        must(peer.letters == 1 && peer.most_open == 2);
+}
+static void many_that_wait_for_a_host_keep_nobody(void **state)
+{
+        (void)state;
+        in_world(many_wait);
+}
+
+static void dials_in(void)
+{
+        int fds[2];
+
+        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+        accepted(conn_new(fds[1], (struct addr){ 0 }, (struct addr){ 0 }), NULL);
+        dispatch_turned(engine, conn_new(fds[0], (struct addr){ 0 }, (struct addr){ 0 }), S("town.com"));
+        while (peer.open)
+                must(fiber_sleep(now() + 2 * MSECOND) == 0);
+}
+
+/* ATRN, by a host that hangs up after each letter: what it did not take is there when it dials in again. */
+static void turned(void *arg)
+{
+        (void)arg;
+        peer.letters_each = 1;
+        engine_start();
+        put("town.com", 3, 1);
+        while (numbers().held != 3)
+                must(fiber_sleep(now() + 2 * MSECOND) == 0);
+        for (unsigned i = 1; i <= 3; i++) {
+                dials_in();
+                must(peer.letters == i && numbers().letters == 3 - i);
+        }
+}
+static void who_dials_in_takes_held_letters(void **state)
+{
+        (void)state;
+        in_world(turned);
 }
 
 int main(void)
@@ -486,7 +587,10 @@ int main(void)
                 cmocka_unit_test(a_closed_connection_is_replaced),
                 cmocka_unit_test(a_refusal_becomes_one_report),
                 cmocka_unit_test(the_end_does_not_wait_for_silent_peers),
+                cmocka_unit_test(a_host_that_does_not_greet_sees_one_probe),
                 cmocka_unit_test(what_has_no_route_is_held),
+                cmocka_unit_test(many_that_wait_for_a_host_keep_nobody),
+                cmocka_unit_test(who_dials_in_takes_held_letters),
         };
 
         log_quiet = true;

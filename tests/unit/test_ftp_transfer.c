@@ -49,8 +49,8 @@ static void ports(void *arg)
                   "C: EPRT |1|::1|2000|\nS: 501 *\nC: EPRT |2|127.0.0.1|2000|\nS: 501 *\n"
                   "C: EPRT |2|[::1]|2000|\nS: 501 *\nC: EPRT |1|127.0.0.1|2000\nS: 501 *\n"
                   "C: EPRT 1127.0.0.112000\nS: 501 *\nC: EPRT\nS: 501 *"));
-        talk(c, S("C: PASV\nS: 227 Entering Passive Mode (127,0,0,1,91,*)\nC: PASV\nS: 227 *\nC: EPSV\nS: "
-                  "229 * (|||233*|)\n"
+        talk(c, S("C: PASV\nS: 227 Entering Passive Mode (127,0,0,1,*)\nC: PASV\nS: 227 *\nC: EPSV\nS: "
+                  "229 * (|||*|)\n"
                   "C: EPSV 1\nS: 229 *\nC: EPSV 2\nS: 522 *use (1)\nC: EPSV x\nS: 501 *\n"
                   "C: EPSV ALL\nS: 200 *\nC: PASV\nS: 501 *\nC: PORT 127,0,0,1,4,0\nS: 501 *\n"
                   "C: EPRT |1|127.0.0.1|2000|\nS: 501 *\nC: EPSV\nS: 229 *"));
@@ -71,7 +71,7 @@ static void addresses(void *arg)
         mem_free(w->settings.ftp_public_address);
         w->settings.ftp_public_address = mem_string(S("203.0.113.5"));
         c = sign_in_at(w, far, here);
-        talk(c, S("C: PASV\nS: 227 Entering Passive Mode (203,0,113,5,91,*)\nC: PORT 198,51,100,7,8,0\nS: "
+        talk(c, S("C: PASV\nS: 227 Entering Passive Mode (203,0,113,5,*)\nC: PORT 198,51,100,7,8,0\nS: "
                   "200 *\n"
                   "C: PORT 127,0,0,1,8,0\nS: 504 *"));
         w->settings.ftp_foreign_data = true;
@@ -93,7 +93,7 @@ static void addresses(void *arg)
 static void exhaustion(void *arg)
 {
         struct world *w = arg;
-        struct conn *c[HIGH_PORT - LOW_PORT + 1], *more = sign_in(w);
+        struct conn *c[PORTS], *more = sign_in(w);
 
         for (size_t i = 0; i < LENGTH(c); i++) {
                 c[i] = sign_in(w);
@@ -375,12 +375,12 @@ static void active(void *arg)
         auto_buf struct buf got = { 0 };
 
         buf_init(&got, 100);
-        w->settings.ftp_data_port = HIGH_PORT + 1;
+        w->settings.ftp_data_port = w->low_port + PORTS;
         upload(c, "STOR a", S("abc"));
         conn_put(c, S("RETR a\r\n")); /* RFC 959 §3.3: to the control connection's own port */
         talk(c, S("S: 150 *"));
         data = answer(w->listener, &from);
-        must(from.port == HIGH_PORT + 1);
+        must(from.port == w->low_port + PORTS);
         read_all(&data, &got);
         talk(c, S("S: 226 *"));
         for (int again = 0; again < 2;
@@ -388,7 +388,7 @@ static void active(void *arg)
                 conn_printf(c, "PORT 127,0,0,1,%u,%u\r\nRETR a\r\n", port >> 8, port & 255);
                 talk(c, S("S: 200 *\nS: 150 *"));
                 data = answer(listener, &from);
-                must(again || from.port == HIGH_PORT + 1);
+                must(again || from.port == w->low_port + PORTS);
                 read_all(&data, &got);
                 talk(c, S("S: 226 *"));
         }

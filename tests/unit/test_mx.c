@@ -41,11 +41,32 @@ static const struct record {
         { "unsigned.example", DNS_A, .count = 1, .data = { S("\300\0\2\1") } },
 };
 
+enum { CROWD = 200 };
+
+/* The worst first, and ourselves among the last. */
+static void crowd(struct arena *a, struct dns_answer *out)
+{
+        out->exists = true;
+        out->data = arena_array(a, struct str, CROWD);
+        for (unsigned i = 0; i < CROWD; i++) {
+                unsigned preference = CROWD - i;
+                const char *name = preference == 20 ? "\2us" : "\2mx";
+
+                out->data[out->count++] = arena_printf(a, "%c%c%s%c%c", 1, preference, name, 7, 'e');
+                out->data[i] = arena_printf(a, PRS "xample", STR(out->data[i]));
+                out->data[i].n++; /* and the end of the name, which is the NUL */
+        }
+}
+
 int dns_ask(struct dns *d, struct str name, enum dns_type type, nsec deadline, struct arena *a,
             struct dns_answer *out, struct str *why)
 {
         (void)d, (void)deadline;
         *out = (struct dns_answer){ .secure = true, .canonical = name };
+        if (str_eq(name, S("crowd.example")) && type == DNS_MX) {
+                crowd(a, out);
+                return 0;
+        }
         for (size_t i = 0; i < LENGTH(zone); i++) {
                 const struct record *r = &zone[i];
 
@@ -128,6 +149,11 @@ static void the_best_first_and_equals_in_turn(void **state)
                 assert_int_equal(m.hosts[3].preference, 256);
         }
         assert_true(a_first && b_first);
+        assert_int_equal(find("crowd.example"),
+                         0); /* behind ourselves there is no way, wherever we stand in the answer */
+        assert_true(m.myself && m.count == 19);
+        for (unsigned i = 0; i < m.count; i++)
+                assert_int_equal(m.hosts[i].preference, 256 + 1 + i);
 }
 
 static void what_else_dns_may_say(void **state)

@@ -1,102 +1,5 @@
-#include "account_fixture.h"
-#include "run/log.h"
-#include "store/body.h"
-#include "store/outbox_inside.h"
-#include <errno.h>
-
-static char folder[] = "/tmp/pail-outbox-XXXXXX";
-static struct outbox *outbox;
-static struct arena arena;
-
-static int open_folder(const char *name)
-{
-        char path[64];
-
-        snprintf(path, sizeof path, "%s/%s", folder, name);
-        mkdir(path, 0700);
-        return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void reopen(void)
-{
-        outbox_close(&outbox);
-        assert_int_equal(outbox_open(&outbox, open_folder("outbox")), 0);
-}
-
-static int begin(void **state)
-{
-        (void)state;
-        memcpy(folder, "/tmp/pail-outbox-XXXXXX", sizeof folder);
-        assert_non_null(mkdtemp(folder));
-        arena_init(&arena, 1 << 24);
-        reopen();
-        return 0;
-}
-
-static int end(void **state)
-{
-        (void)state;
-        outbox_close(&outbox);
-        arena_finish(&arena);
-        fixture_remove(folder);
-        return 0;
-}
-
-static struct action to_one = { .number = 3,
-                                .kind = ACTION_SEND,
-                                .address = S("alice@crepes.fr"),
-                                .original = S("Alice@Crepes.FR"),
-                                .reason = S("no sending yet") };
-static struct action to_two = {
-        .number = 4, .kind = ACTION_REPLY, .address = S("jack@town.com"), .reason = S("moved")
-};
-static const struct action *const both[] = { &to_one, &to_two };
-
-static int put(uint64_t sequence, unsigned count, struct str text, const char *staged)
-{
-        struct envelope e = { .sender = S("jack@town.com"), .received = 77, .size = text.n };
-        struct outbox_put p = { .segment = sequence ? 5 : 0,
-                                .sequence = sequence,
-                                .envelope = &e,
-                                .actions = both,
-                                .count = count,
-                                .text = staged ? S("") : text,
-                                .staged_dir = -1,
-                                .staged_name = staged,
-                                .error = 99 };
-        int rc;
-
-        if (staged)
-                p.staged_dir = open_folder("intake");
-        rc = outbox_put(outbox, &p, 1);
-        if (staged)
-                close(p.staged_dir);
-        return rc ? rc : p.error;
-}
-
-static struct outbox_letter *letters(size_t want)
-{
-        static struct outbox_letter list[50];
-        static const struct outbox_filter any;
-        size_t n = 50;
-
-        assert_int_equal(outbox_list(outbox, &any, 0, &arena, list, &n), 0);
-        assert_int_equal(n, want);
-        return list;
-}
-
-static void healthy(unsigned want)
-{
-        struct buf words;
-        unsigned wrong = 0;
-
-        buf_init(&words, 10000);
-        assert_int_equal(outbox_check(outbox, &words, &wrong), 0);
-        if (wrong != want)
-                print_error(PRS, STR(buf_str(&words)));
-        assert_int_equal(wrong, want);
-        buf_free(&words);
-}
+/* The outbox: once in, once out, due when it is due, and what failed with its report. */
+#include "outbox_world.h"
 
 static void shows(uint64_t id, struct str want)
 {
@@ -134,15 +37,6 @@ static void keeps_letters_once(void **state)
         shows(l[0].id, S("first\0letter"));
         shows(l[1].id, S("second"));
         healthy(0);
-}
-
-static uint64_t order(enum outbox_order what, uint64_t letter)
-{
-        struct outbox_filter f = { .letter = letter };
-        uint64_t n;
-
-        assert_int_equal(outbox_order(outbox, what, &f, &n), 0);
-        return n;
 }
 
 static void removes(void **state)
@@ -255,48 +149,6 @@ static void forgets_what_the_log_forgot(void **state)
 
 /* ---- out ---- */
 
-static uint64_t due(int64_t now, size_t want, const char *first)
-{
-        struct outbox_destination list[10];
-        int64_t next;
-        size_t n = 10;
-
-        assert_int_equal(outbox_due(outbox, now, &arena, list, &n, &next), 0);
-        assert_int_equal(n, want);
-        if (!n)
-                return 0;
-        assert_str(list[0].name, str_of(first));
-        return list[0].id;
-}
-
-static size_t take(uint64_t destination, int64_t now, struct outbox_job *jobs, size_t most)
-{
-        size_t n = most;
-
-        assert_int_equal(outbox_take(outbox, destination, now, jobs, &n, 100), 0);
-        return n;
-}
-
-static void done(struct outbox_job *j, enum outcome outcome, int64_t next, const struct outbox_report *report)
-{
-        struct outbox_result results[10];
-        struct outbox_done d = { .letter = j->letter,
-                                 .destination = j->destination,
-                                 .results = results,
-                                 .count = j->count,
-                                 .reports = report,
-                                 .report_count = report != NULL,
-                                 .conversation = S("S: 220 mx.crepes.fr\n"),
-                                 .at = 1000 };
-
-        for (unsigned i = 0; i < j->count; i++)
-                results[i] =
-                    (struct outbox_result){ j->recipients[i].number, outcome,          next, S("4.2.0"),
-                                            S("450 later"),          S("mx.crepes.fr") };
-        assert_int_equal(outbox_done(outbox, &d), 0);
-        outbox_job_free(j);
-}
-
 static void gives_out_once_and_again_when_told(void **state)
 {
         struct outbox_job jobs[4];
@@ -408,56 +260,6 @@ static void the_old_is_told_and_given_up(void **state)
         assert_int_equal(n, 1);
         done(&jobs[0], FAILED, 0, NULL);
         letters(0);
-}
-
-static void obeys_orders(void **state)
-{
-        struct outbox_job jobs[3];
-        uint64_t first, crepes;
-        size_t n = 3;
-
-        (void)state;
-        put(1, 1, S("first"), NULL);
-        put(2, 1, S("second"), NULL);
-        first = letters(2)->id;
-        crepes = due(100, 1, "crepes.fr");
-        assert_int_equal(order(ORDER_HOLD, first), 1);
-        assert_str(letters(2)->recipients, S("alice@crepes.fr (held: no sending yet)"));
-        assert_int_equal(take(crepes, 100, jobs, 3), 1);
-        done(&jobs[0], SENT, 0, NULL);
-        assert_int_equal(order(ORDER_RETRY, first), 0); /* held */
-        assert_int_equal(take(crepes, 100, jobs, 3), 0);
-        assert_int_equal(order(ORDER_RELEASE, first), 1);
-        assert_int_equal(take(crepes, 100, jobs, 3), 1);
-        done(&jobs[0], DEFERRED, 5000, NULL);
-        assert_int_equal(order(ORDER_BOUNCE, first), 1);
-        assert_int_equal(take(crepes, 9000, jobs, 3), 0);
-        assert_int_equal(outbox_overdue(outbox, OVERDUE_CONDEMNED, 0, jobs, &n), 0);
-        assert_int_equal(n, 1);
-        done(&jobs[0], FAILED, 0, NULL);
-        letters(0);
-        healthy(0);
-}
-
-static void keeps_conversations(void **state)
-{
-        struct outbox_attempt *attempts;
-        struct outbox_letter l;
-        struct outbox_job job;
-        struct buf text;
-        size_t n;
-
-        (void)state;
-        buf_init(&text, 100);
-        put(1, 1, S("first"), NULL);
-        assert_int_equal(take(due(100, 1, "crepes.fr"), 100, &job, 1), 1);
-        done(&job, DEFERRED, 50, NULL);
-        assert_int_equal(outbox_show(outbox, letters(1)->id, &arena, &l, &attempts, &n, &text), 0);
-        assert_int_equal(n, 1);
-        assert_str(attempts[0].destination, S("crepes.fr"));
-        assert_str(attempts[0].conversation, S("S: 220 mx.crepes.fr\n"));
-        assert_str(l.recipients, S("alice@crepes.fr (queued, 1 attempt: 450 later)"));
-        buf_free(&text);
 }
 
 /* What comes back in the moment between a look and its end is looked at all the same: the row that is taken and due is asked for again. */
@@ -587,8 +389,6 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_resting_destination_is_left_alone, begin, end),
                 cmocka_unit_test_setup_teardown(failure_and_its_report_are_one, begin, end),
                 cmocka_unit_test_setup_teardown(the_old_is_told_and_given_up, begin, end),
-                cmocka_unit_test_setup_teardown(obeys_orders, begin, end),
-                cmocka_unit_test_setup_teardown(keeps_conversations, begin, end),
                 cmocka_unit_test_setup_teardown(nothing_due_is_forgotten, begin, end),
                 cmocka_unit_test_setup_teardown(the_longest_waiting_is_first, begin, end),
                 cmocka_unit_test_setup_teardown(overdue_ones_of_one_sender_go_together, begin, end),

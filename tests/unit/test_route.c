@@ -81,6 +81,10 @@ static void policies(void **state)
                 { S("version: STSv1\nmode: often\nmx: a\nmax_age: 10\n"), false, false, S("") },
                 { S("version: STSv1\nmode: enforce\nmx: a\nmax_age: -1\n"), false, false, S("") },
                 { S("version: STSv1\nmode: enforce\nmx: a\n"), false, false, S("") },
+                { S("version: STSv1\nmode: enforce\nmode: none\nversion: STSv2\nmx: a\nmax_age: 9\nmax_age: "
+                    "x\n"),
+                  true, true, S("a") }, /* the first of each */
+                { S("version: STSv1\nmode: often\nmode: enforce\nmx: a\nmax_age: 9\n"), false, false, S("") },
                 { S("<html>"), false, false, S("") },
                 { S(""), false, false, S("") },
         };
@@ -133,6 +137,8 @@ static void ids(void **state)
                 { 2, { S("\7v=spf1;"), S("\17v=STSv1;id=1;x;") }, S("1") },
                 { 2, { S("\16v=STSv1; id=1;"), S("\16v=STSv1; id=2;") }, S("") }, /* which? */
                 { 1, { S("\12v=STSv1; x") }, S("") },
+                { 1, { S("\24v=STSv1; id=a\"b\x1b[2J") }, S("") },
+                { 1, { S("\55v=STSv1; id=012345678901234567890123456789012") }, S("") }, /* 33 */
                 { 1, { S("\17v=STSv12; id=1;") }, S("") },
                 { 1, { S("\377v=STSv1; id=7") }, S("7") }, /* longer than it is */
                 { 1, { S("") }, S("") },

@@ -131,6 +131,23 @@ static int connects_what_it_was_given(void)
         return result(connect(given, (struct sockaddr *)&listening, sizeof(listening)));
 }
 
+static int opens_a_raw_socket(void)
+{
+        return result(socket(AF_NETLINK, SOCK_RAW, 0));
+}
+
+static int dials(void)
+{
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        return fd < 0 ? errno : result(connect(fd, (struct sockaddr *)&listening, sizeof(listening)));
+}
+
+static int accepts(void)
+{
+        return result(accept(given_to_listen, NULL, NULL));
+}
+
 static int makes_a_link(void)
 {
         return result(symlinkat("inside", AT_FDCWD, link_there));
@@ -189,7 +206,7 @@ static const struct attempt {
         const char *name;
         int (*run)(void);
         int want; /* errno, or -signal */
-        bool by_landlock, not_sanitized, file_server;
+        bool by_landlock, not_sanitized, file_server, sender;
 } attempts[] = {
         { "writes inside", writes_inside, 0 },
         { "reads what it may read", reads_what_it_may_read, 0 },
@@ -223,6 +240,16 @@ static const struct attempt {
         { "a file server makes a link", makes_a_link, 0, .file_server = true },
         { "a file server makes a FIFO", makes_a_device, EPERM, .file_server = true },
         { "a file server executes", executes, -SIGSYS, .file_server = true },
+        { "the sender writes inside", writes_inside, 0, .sender = true },
+        { "the sender reads outside", reads_outside, EACCES, .by_landlock = true, .sender = true },
+        { "the sender dials", dials, 0, .sender = true },
+        { "the sender opens a Unix socket", opens_a_unix_socket, EPERM, .sender = true },
+        { "the sender opens a raw socket", opens_a_raw_socket, EPERM, .sender = true },
+        { "the sender listens", listens_on_what_it_was_given, EPERM, .sender = true },
+        { "the sender accepts", accepts, EPERM, .sender = true },
+        { "the sender makes a link", makes_a_link, EPERM, .sender = true },
+        { "the sender forks", forks, EPERM, .sender = true },
+        { "the sender executes", executes, -SIGSYS, .sender = true },
 };
 
 static int try(const struct attempt *a)
@@ -237,7 +264,9 @@ static int try(const struct attempt *a)
         if (pid == 0) {
                 log_quiet = true;
                 sandbox_enter(paths, LENGTH(paths),
-                              a->file_server ? SANDBOX_CONNECT | SANDBOX_FILE_SERVER : 0);
+                              a->file_server ? SANDBOX_CONNECT | SANDBOX_FILE_SERVER
+                              : a->sender    ? SANDBOX_DIAL
+                                             : 0);
                 _exit(a->run());
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -46,6 +46,16 @@ static void what_must_fit(void **state)
                 { { "ftp-code-page", "ISO-8859-1" },
                   "ftp-code-page: ISO-8859-1 is no EBCDIC that iconv knows here" },
                 { { "ftp-code-page", "" }, "ftp-code-page: \"\" is no EBCDIC that iconv knows here" },
+                { { "routes", "a=direct  .b=hold c=mx.c:587 d=smtps:[::1]:465 *=lmtp:127.0.0.1" }, "" },
+                { { "routes", "a=hold b=mx.b:587:x c=hold" },
+                  "routes: b=mx.b:587:x is not DOMAIN=direct, hold, HOST[:PORT] or lmtp:HOST[:PORT]" },
+                { { "send-from", "2001:db8::7  192.0.2.7" }, "" },
+                { { "send-from", "192.0.2.7 192.0.2.8" },
+                  "send-from: 192.0.2.7 192.0.2.8 is not one IPv4 address, one IPv6 address or both" },
+                { { "send-from", "192.0.2.7:25" },
+                  "send-from: 192.0.2.7:25 is not one IPv4 address, one IPv6 address or both" },
+                { { "send-from", "hill.com" },
+                  "send-from: hill.com is not one IPv4 address, one IPv6 address or both" },
                 { { "imap-disable", "IDLE FROB" }, "imap-disable: FROB: IMAP here has no such capability" },
         };
 

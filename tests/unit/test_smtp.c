@@ -257,6 +257,58 @@ static void what_came(void)
         must(str_search(buf_str(&text), S("\r\nMessage-ID: <")) != STR_NONE);
 }
 
+/* --- ATRN: the sender's end of the connection is the test's --------------------------------------------------- */
+
+static struct conn *sender;
+static int turn(void *context, int fd, struct str domains)
+{
+        (void)context;
+        must(str_eq(domains, S("office.example")));
+        sender = conn_new(fd, here, here);
+        return 0;
+}
+
+enum { LETTER_LINES = 20000 };
+static void say_letter(void *arg)
+{
+        (void)arg;
+        for (unsigned i = 0; i < LETTER_LINES; i++)
+                conn_put(sender, S("a line of a letter that is larger than what sockets take at once\r\n"));
+        must(conn_flush(sender, SOON) == 0);
+}
+
+/* A client that is slow to read, then one that keeps its connection when all is over. What is under way when the server stops comes to its end. */
+static void turned(void)
+{
+        struct conn *c = connect_from(here, PROTOCOL_ATRN);
+        struct str line;
+
+        server.turn = turn;
+        talk_on(c, "turned",
+                EHLO "S: 250-ETRN\nS: 250 AUTH *\n" JILL "C: ATRN town.example\nS: 450 4.7.1 *\n"
+                     "C: ATRN office.example\nS: 250 2.0.0 *\nC: 220 office.example\n");
+        conn_flush(c, SOON);
+        must(conn_line(sender, &line, 100, SOON) == GOT_LINE && str_eq(line, S("220 office.example")));
+        must(fiber_spawn("letter", say_letter, NULL) == 0);
+        must(!fiber_sleep(now() + 50 * MSECOND)); /* now everybody waits for this client */
+        for (unsigned i = 0; i < LETTER_LINES; i++)
+                must(conn_line(c, &line, 100, SOON) == GOT_LINE);
+        sessions_stop(&server);
+        conn_put(sender, S("QUIT\r\n"));
+        conn_flush(sender, SOON);
+        must(conn_line(c, &line, 100, SOON) == GOT_LINE && str_eq(line, S("QUIT")));
+        conn_put(c, S("221 bye\r\n"));
+        conn_flush(c, SOON);
+        must(conn_line(sender, &line, 100, SOON) == GOT_LINE && str_eq(line, S("221 bye")));
+        conn_free(&sender);
+        must(conn_line(c, &line, 100, SOON) == GOT_END);
+        while (server.session_count)
+                fiber_yield();
+        conn_free(&c);
+        server.stopping = false;
+        server.turn = NULL;
+}
+
 static void everything(void *arg)
 {
         (void)arg;
@@ -272,6 +324,7 @@ static void everything(void *arg)
         failed_flush();
         drips_and_silence();
         watched();
+        turned();
         must(dropped == 4); /* two a round */
         what_came();
         settings.plaintext_login = PLAINTEXT_NEVER;
@@ -332,6 +385,8 @@ static int set_up(void **state)
         buf_init(&why, 1000);
         assert_int_equal(settings_set(&settings, S("host-name"), S("hill.com"), &why), 0);
         settings.max_letter_size = 65536;
+        mem_free(settings.relay_for);
+        settings.relay_for = mem_string(S("all.example some.example:joe,jack"));
         settings.max_recipients = 100;
         settings.max_received = 2;
         server.settings = &settings;

@@ -1,9 +1,11 @@
 /* The SMTP client against a peer that plays a script: "S:" is what the peer says, "C:" what it must hear. */
 #include "unit.h"
+#include "base/codec.h"
 #include "base/mem.h"
 #include "mail/downcode.h"
 #include "net/conn.h"
 #include "proto/smtp/client.h"
+#include "proto/smtp/client_inside.h"
 #include "proto/transcript.h"
 #include "run/fiber.h"
 #include "run/log.h"
@@ -39,9 +41,37 @@ static void hear(struct conn *c, const struct transcript_line *want)
                     (int)got);
 }
 
+/* "550 5.7.1 e with an accent, again and again": one line of so many bytes. */
+static void long_line(struct conn *c, unsigned bytes)
+{
+        conn_put(c, S("550 5.7.1 "));
+        for (unsigned i = 10; i < bytes; i += 2)
+                conn_put(c, S("\xC3\xA9"));
+        conn_put(c, S("\r\n"));
+}
+
+/* A byte at a time, and the client looks at each. */
+static void drip(struct conn *c, struct str words)
+{
+        for (size_t i = 0; i < words.n; i++) {
+                conn_put(c, str_sub(words, i, 1));
+                must(conn_flush(c, SOON) == 0);
+                must(fiber_sleep(now()) == 0);
+        }
+}
+
+/* Never a whole line, and never a pause: only whoever looks at the clock gets away. */
+static void drip_for_ever(struct conn *c)
+{
+        do {
+                conn_put(c, S("2"));
+        } while (conn_flush(c, SOON) == 0 && fiber_sleep(now() + 10 * MSECOND) == 0);
+}
+
 static void peer(void *arg)
 {
         struct conn *c = arg;
+        bool drips = false;
         struct transcript_line *lines;
         auto_arena struct arena m;
         auto_buf struct buf why;
@@ -54,16 +84,27 @@ static void peer(void *arg)
         for (size_t i = 0; i < n; i++) {
                 if (lines[i].kind == TRANSCRIPT_CLIENT)
                         hear(c, &lines[i]);
+                else if (lines[i].kind == TRANSCRIPT_SERVER && drips)
+                        drip(c, arena_printf(&m, PRS "\r\n", STR(lines[i].text)));
                 else if (lines[i].kind == TRANSCRIPT_SERVER)
                         conn_printf(c, PRS "\r\n", STR(lines[i].text));
                 else if (str_eq(lines[i].text, S("hang up")))
                         break;
+                else if (str_eq(lines[i].text, S("drip")))
+                        drips = true;
+                else if (str_eq(lines[i].text, S("drip for ever")))
+                        drip_for_ever(c);
+                else if (str_eq(lines[i].text, S("long")))
+                        long_line(c, 65000);
+                else if (str_eq(lines[i].text, S("too long")))
+                        long_line(c, 66000);
                 else if (str_eq(lines[i].text, S("endless")))
                         for (int k = 0; k < 3000; k++)
                                 conn_put(c, S("250-and so on and so forth and so on and so forth\r\n"));
         }
         conn_flush(c, SOON);
-        if (n && !str_eq(lines[n - 1].text, S("hang up")) && !str_eq(lines[n - 1].text, S("endless")))
+        if (n && !str_eq(lines[n - 1].text, S("hang up")) && !str_eq(lines[n - 1].text, S("endless")) &&
+            !str_eq(lines[n - 1].text, S("drip for ever")))
                 must(conn_line(c, &rest, 100, SOON) == GOT_END); /* and not another word */
         conn_free(&c);
         peers--;
@@ -81,6 +122,7 @@ static int read_text(void *context, uint64_t at, size_t n, struct buf *out)
 
 static const struct smtp_rcpt two[] = { { S("jill@hill.com"), S("NOTIFY=NEVER ORCPT=rfc822;j@h") },
                                         { S("bob@hill.com"), S("") } };
+static const struct smtp_rcpt international[] = { { S("j\xc3\xbcrgen@hill.com"), S("") } };
 
 struct play {
         const char *script;
@@ -88,14 +130,17 @@ struct play {
         unsigned count;   /* recipients; 0: only opened */
         const char *text; /* NULL: the one above */
         bool eight_bit, utf8, require_tls, twice;
+        bool international;  /* the recipient's address */
         int opened, sent;    /* 0, or that it fails (-1) */
         const char *answers; /* code and status of each, in the last letter */
+        const char *before;  /* the same of the first of two; NULL: as in the last */
+        bool spent;          /* the connection may not be used again, though nothing went wrong */
 };
 
 static void send_one(struct smtp_client *c, const struct play *p)
 {
         struct smtp_letter l = { .sender = S("jack@town.com"),
-                                 .recipients = two,
+                                 .recipients = p->international ? international : two,
                                  .count = p->count,
                                  .eight_bit = p->eight_bit,
                                  .utf8 = p->utf8,
@@ -109,6 +154,8 @@ static void send_one(struct smtp_client *c, const struct play *p)
         char got[200] = "";
         int rc = smtp_client_send(c, &l, answers);
 
+        for (unsigned i = 0; i < p->count; i++)
+                must(answers[i].text.n <= 1024 && utf8_valid(answers[i].text));
         for (unsigned i = 0; i < p->count; i++)
                 snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%u %s", i ? ", " : "",
                          answers[i].code, answers[i].status);
@@ -134,9 +181,13 @@ static void play(const struct play *p)
                 die("open: %d, %u %s " PRS, rc, answer.code, answer.status, STR(answer.text));
         if (c && p->count) {
                 first.sent = 0;
+                if (p->before)
+                        first.answers = p->before;
                 if (p->twice)
                         send_one(c, &first);
                 send_one(c, p);
+                if (p->sent == 0)
+                        must(smtp_client_alive(c) == !p->spent);
         }
         smtp_client_close(&c, 0);
         while (peers)
@@ -186,9 +237,48 @@ static void talks(void *arg)
                          "Jill\nC: .dot\nS: 250 ok\nS: 250 ok\n"
                          "S: 250 ok\nS: 554 5.7.1 spam\n",
                   .count = 1, .twice = true, .answers = "554 5.7.1" },
+                /* who refuses RSET is left: in turn, and in one piece, where more answers are under way */
+                { PLAIN MAIL2 "S: 553 5.1.8 you\nC: RSET\nS: 502 5.5.1 what?\n", .count = 1, .twice = true,
+                  .before = "553 5.1.8", .sent = -1, .answers = "0 4.4.2" },
+                { PIPED "C: MAIL FROM:*\nC: RCPT TO:*\nC: DATA\nS: 250 ok\nS: 550 no\nS: 554 nobody\n"
+                        "C: RSET\nC: MAIL FROM:*\nC: RCPT TO:*\nC: DATA\nS: 500 what?\nS: 503 no\nS: 250 "
+                        "ok\nS: 354 go\nhang up\n",
+                  .count = 1, .twice = true, .before = "550 5.0.0", .sent = -1, .answers = "0 4.4.2" },
+                { PLAIN MAIL2 "S: 553 5.1.8 you\nC: RSET\nS: 421 4.3.2 enough\nhang up\n", .count = 1,
+                  .twice = true, .before = "553 5.1.8", .sent = -1, .answers = "421 4.3.2" },
+                /* LIMITS: so many recipients in a transaction, so many transactions; what is no number counts not */
+                { HELLO "S: 250-hill.com\nS: 250 LIMITS RCPTMAX=1\n" MAIL2
+                        "S: 250 ok\nC: RCPT TO:<jill@hill.com>\nS: 250 ok\nC: DATA\nS: 354 go\n" BODY
+                        "S: 250 2.0.0 one\n" MAIL2 "S: 250 ok\nC: RCPT TO:<bob@hill.com>\nS: 550 5.1.1 two\n",
+                  .count = 2, .answers = "250 2.0.0, 550 5.1.1" },
+                { HELLO "S: 250-hill.com\nS: 250 LIMITS MAILMAX=1\n" MAIL2
+                        "S: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\n" BODY "S: 250 ok\n",
+                  .count = 1, .answers = "250 2.0.0", .spent = true },
+                { HELLO
+                  "S: 250-hill.com\nS: 250 LIMITS RCPTMAX=0 RCPTMAX=-1 MAILMAX=99999999999999999999999 "
+                  "RCPTMAX MAILMAX=one LIMITS=2\n" MAIL2
+                  "S: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\n" BODY
+                  "S: 250 ok\n",
+                  .count = 2, .answers = "250 2.0.0, 250 2.0.0" },
+                /* byte by byte it is the same; and whoever never comes to an end is left */
+                { "drip\n" PIPED "C: MAIL FROM:*\nC: RCPT TO:*\nC: RCPT TO:*\nC: DATA\nS: 250-first\nS: 250 "
+                  "2.1.0 last\nS: 250 "
+                  "ok\nS: 550-5.1.1 no\nS: 550 5.1.1 body\nS: 354 go\n" BODY
+                  "S: 250-2.0.0 thanks\nS: 250 2.0.0 a lot\n",
+                  .count = 2, .answers = "250 2.0.0, 550 5.1.1" },
+                { "drip for ever\n", .how = { .patience = 1 }, .opened = -1 },
+                { PLAIN MAIL2 "drip for ever\n", .how = { .patience = 1 }, .count = 1, .sent = -1,
+                  .answers = "0 4.4.2" },
                 /* too long for it */
                 { HELLO "S: 250-hill.com\nS: 250 SIZE 10\n", .count = 1, .answers = "0 5.3.4" },
-                { PLAIN, .count = 1, .utf8 = true, .answers = "0 5.6.7" },
+                /* SMTPUTF8: where something needs it, said or not */
+                { PLAIN, .count = 1, .utf8 = true, .eight_bit = true, .answers = "0 5.6.7" },
+                { PLAIN, .count = 1, .international = true, .answers = "0 5.6.7" },
+                { HELLO "S: 250-hill.com\nS: 250 SMTPUTF8\nC: MAIL FROM:<jack@town.com> SMTPUTF8\nS: 250 ok\n"
+                        "C: RCPT TO:<j\xc3\xbcrgen@hill.com>\nS: 550 no\n",
+                  .count = 1, .international = true, .answers = "550 5.0.0" },
+                { PLAIN "C: MAIL FROM:<jack@town.com>\nS: 250 ok\nC: RCPT TO:*\nS: 550 no\n", .count = 1,
+                  .utf8 = true, .answers = "550 5.0.0" },
                 { PLAIN, .count = 1, .require_tls = true, .answers = "0 5.7.30" },
                 /* no smuggling: a CR or LF alone becomes a line end */
                 { PLAIN MAIL2 "S: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\nC: a\nC: ..\nC: b\nC: "
@@ -203,6 +293,22 @@ static void talks(void *arg)
                   .answers = "250 2.0.0" },
                 { PLAIN, .count = 1, .eight_bit = true,
                   .text = "DKIM-Signature: x\r\nSubject: x\r\n\r\ncaf\xC3\xA9\r\n", .answers = "0 5.6.3" },
+                /* eight bits: as they are where they are taken; where none are, nothing is said of them */
+                { PIPED "C: MAIL FROM:<jack@town.com> SIZE=* BODY=8BITMIME*\nC: RCPT TO:*\nC: DATA\nS: 250 "
+                        "ok\nS: 250 "
+                        "ok\nS: 354 go\nC: Subject: x\nC:\nC: caf\xC3\xA9\nC: .\nS: 250 ok\n",
+                  .count = 1, .eight_bit = true, .text = "Subject: x\r\n\r\ncaf\xC3\xA9\r\n",
+                  .answers = "250 2.0.0" },
+                { PLAIN MAIL2 "S: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\n" BODY "S: 250 ok\n",
+                  .count = 1, .eight_bit = true, .answers = "250 2.0.0" },
+                { CHUNKS "C: MAIL FROM:<jack@town.com>\nC: RCPT TO:*\nC: BDAT 130 LAST\nC: Subject: x\nC: "
+                         "MIME-Version: "
+                         "1.0\nC: Content-Type: text/plain; charset=utf-8\nC: Content-Transfer-Encoding: "
+                         "quoted-printable\nC:\nC: caf=C3=A9\nS: 250 ok\nS: 250 ok\nS: 250 ok\n",
+                  .count = 1, .eight_bit = true, .text = "Subject: x\r\n\r\ncaf\xC3\xA9\r\n",
+                  .answers = "250 2.0.0" },
+                { PLAIN, .count = 1, .eight_bit = true, .text = "Subject: caf\xC3\xA9\r\n\r\nx\r\n",
+                  .answers = "0 5.6.3" },
                 /* the peer breaks off, lies, never ends */
                 { PLAIN MAIL2 "S: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\nhang up\n", .count = 1,
                   .sent = -1, .answers = "0 4.4.2" },
@@ -210,6 +316,13 @@ static void talks(void *arg)
                   .answers = "421 4.3.2, 421 4.3.2" },
                 { PLAIN MAIL2 "S: 25 what\nhang up\n", .count = 1, .sent = -1, .answers = "0 4.4.2" },
                 { PLAIN MAIL2 "endless\n", .count = 1, .sent = -1, .answers = "0 4.4.2" },
+                /* of a line of any length the first part is kept, and the conversation goes on; 64 KB is the end */
+                { PLAIN MAIL2
+                  "S: 250 ok\nC: RCPT TO:*\nlong\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\n" BODY
+                  "S: 250 2.0.0 thanks\n",
+                  .count = 2, .answers = "550 5.7.1, 250 2.0.0" },
+                { PLAIN MAIL2 "S: 250 ok\nC: RCPT TO:*\ntoo long\nhang up\n", .count = 1, .sent = -1,
+                  .answers = "0 4.4.2" },
                 { PLAIN MAIL2 "S: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 250 strange\nhang up\n",
                   .count = 1, .sent = -1, .answers = "0 4.3.0" },
                 { "S: 554 no mail here\nhang up\n", .opened = -1 },

@@ -19,6 +19,12 @@ struct trying {
         struct buf *why;
 };
 
+/* What the server says to a password is about the password. */
+static int refused(int rc)
+{
+        return rc == -EREMOTEIO ? -EACCES : rc;
+}
+
 static int imap(struct trying *t, struct conn *conn, struct tls_found *found, char said[512])
 {
         struct imap_client_how how = {
@@ -29,7 +35,7 @@ static int imap(struct trying *t, struct conn *conn, struct tls_found *found, ch
         int rc = imap_client_open(&c, conn, &how, &answer);
 
         if (rc == 0)
-                rc = imap_client_login(c, t->server->user, t->password, &answer);
+                rc = refused(imap_client_login(c, t->server->user, t->password, &answer));
         snprintf(said, 512, "%s", answer.text);
         if (c)
                 imap_client_close(&c, in_seconds(3));
@@ -46,7 +52,7 @@ static int pop3(struct trying *t, struct conn *conn, struct tls_found *found, ch
         int rc = pop3_client_open(&c, conn, &how, &answer);
 
         if (rc == 0)
-                rc = pop3_client_login(c, t->server->user, t->password, &answer);
+                rc = refused(pop3_client_login(c, t->server->user, t->password, &answer));
         snprintf(said, 512, "%s", answer.text);
         if (c)
                 pop3_client_drop(&c);
@@ -84,6 +90,7 @@ static int once(struct trying *t, bool *again)
 
         if (rc < 0)
                 return rc;
+        buf_clear(t->why); /* of addresses that did not answer */
         if (t->outgoing)
                 rc = smtp(t, conn, &found, said);
         else if (t->login->how == INCOMING_POP3)

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/mail/command.h"
 #include "cli/mail/screen.h"
+#include "cli/mail/screen.h"
 #include "cli/shell.h"
 #include "cli/terminal.h"
 #include "run/offload.h"
@@ -261,6 +262,11 @@ void command_show(struct str text)
 }
 
 /* ---- the line ---- */
+
+static int mail_screen(struct command *c)
+{
+        return screen_run(&c->m);
+}
 
 static int mail_screen(struct command *c)
 {

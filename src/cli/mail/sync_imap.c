@@ -22,6 +22,7 @@ static int open_once(struct work *w, struct known *k, bool *again)
 
         if (rc < 0)
                 return rc;
+        buf_clear(w->why); /* of addresses that did not answer */
         rc = imap_client_open(&w->imap, conn, &how, &w->answer);
         if (rc < 0) {
                 *again = rc == -EACCES && known_asked(k, &found);

@@ -50,6 +50,7 @@ static int open_once(struct popping *p, struct known *k, bool *again)
 
         if (rc < 0)
                 return rc;
+        buf_clear(p->w->why); /* of addresses that did not answer */
         rc = pop3_client_open(&p->client, conn, &how, &p->answer);
         if (rc < 0) {
                 *again = rc == -EACCES && known_asked(k, &found);

@@ -18,6 +18,7 @@ enum {
         WAY_NAME = 800,
         ARENA_MOST = 32 << 20,
         CONVERSATION_MOST = 16 * 1024,
+        CONVERSATION_LINE_MOST = 1024, /* a reply may be a line of 64 KB */
         RETURN_PATH_MOST = 1024,
         TURN = 32 /* letters, then those have theirs who wait for a place at this host */
 };
@@ -130,7 +131,8 @@ static void heard(struct conn_tap *t, char from, struct str line, uint64_t bytes
         if (!line.p)
                 line = str_from(number, (size_t)snprintf(number, sizeof(number), "(%llu octets)",
                                                          (unsigned long long)bytes));
-        transcript_write(&c->conversation, from == 'C' ? TRANSCRIPT_CLIENT : TRANSCRIPT_SERVER, 1, line);
+        transcript_write(&c->conversation, from == 'C' ? TRANSCRIPT_CLIENT : TRANSCRIPT_SERVER, 1,
+                         str_sub(line, 0, CONVERSATION_LINE_MOST));
 }
 
 bool relay_password(const struct dispatch *d, struct str host, struct str *user, struct str *password)
@@ -152,7 +154,7 @@ bool relay_password(const struct dispatch *d, struct str host, struct str *user,
 static int dial_host(struct carrying *c, const struct way *w, struct conn **conn, struct str *why)
 {
         struct dispatch *d = c->lane->dispatch;
-        struct addr places[MX_ADDRESSES_MOST];
+        struct addr places[MX_ADDRESSES_MOST], own[2];
         struct dial dial = { .to = places };
         auto_buf struct buf words = { 0 };
         unsigned which;
@@ -171,19 +173,30 @@ static int dial_host(struct carrying *c, const struct way *w, struct conn **conn
                 return -EAGAIN;
         }
         buf_init(&words, 4096);
+        (void)!dial_from(&dial, str_of(d->how.settings->send_from),
+                         own);     /* checked when the settings were read */
         host_opened(d, places[0]); /* others ask for a place meanwhile */
-        rc = dial_any(&dial, in_seconds(DIAL_PATIENCE), conn, &which, &words);
+        rc = dial_any(&dial, step_deadline(d, DIAL_PATIENCE), conn, &which, &words);
         if (rc == 0) {
                 c->at = places[which];
                 host_opened(d, c->at);
         }
         host_closed(d, places[0]);
-        for (unsigned i = 0; i < dial.count && rc < 0 && rc != -ECANCELED; i++)
+        for (unsigned i = 0; i < dial.count && rc < 0 && rc != -ECANCELED; i++) {
+                host_met(d, places[i], false);
                 host_state(d, places[i])->down_until = now() + DOWN_FOR;
+        }
         if (rc < 0)
                 *why = arena_printf(&c->arena, PRS ": " PRS, STR(w->name),
                                     STR(words.n ? buf_str(&words) : str_of(strerrordesc_np(-rc))));
         return rc;
+}
+
+/* It took the connection and then said nothing, or hung up. */
+static bool is_silent(const struct smtp_answer *a)
+{
+        return !a->code && a->stage &&
+               (str_eq(str_of(a->stage), S("greeting")) || str_eq(str_of(a->stage), S("EHLO")));
 }
 
 static int open_client(struct carrying *c, const struct way *w, bool clear, struct smtp_answer *answer,
@@ -194,6 +207,7 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
                                        .lmtp = w->route.kind == ROUTE_LMTP,
                                        .tls = clear || w->route.kind == ROUTE_SELF ? TLS_NEVER : w->tls,
                                        .want = &c->way.want,
+                                       .patience = d->how.settings->sender_reply_timeout,
                                        .tap = &c->tap };
         struct conn *conn;
         int rc = dial_host(c, w, &conn, why);
@@ -202,14 +216,17 @@ static int open_client(struct carrying *c, const struct way *w, bool clear, stru
                 return rc;
         if (w->route.kind == ROUTE_RELAY)
                 (void)relay_password(d, w->name, &how.user, &how.password);
-        c->lane->connected++;
         new_id(c);
         tell(c, TAP_BEGIN, 'S', S(""), 0);
         rc = smtp_client_open(&c->client, conn, &how, &c->arena, answer);
+        host_met(d, c->at, rc == 0);
         if (rc < 0) {
                 tell(c, TAP_END, 'S', S(""), 0);
                 host_closed(d, c->at);
-                c->lane->connected--;
+                if (c->at.family && is_silent(answer))
+                        host_state(d, c->at)->down_until = now() + DOWN_FOR;
+        } else {
+                c->lane->connected++;
         }
         if (rc < 0)
                 *why = arena_printf(&c->arena, PRS " (%s): %u %s " PRS, STR(w->name), answer->stage,
@@ -231,7 +248,7 @@ static int open_way(struct carrying *c, const struct way *w, struct str *why)
                 return 0;
         buf_clear(&c->conversation);
         rc = open_client(c, w, clear, &answer, why);
-        if (rc < 0 && w->tls == TLS_MAY && !clear && answer.stage && !strcmp(answer.stage, "TLS")) {
+        if (rc < 0 && w->tls == TLS_MAY && !clear && answer_tls_trouble(&answer)) {
                 host_state(d, w->addresses[0])->clear_until = now() + CLEAR_FOR;
                 rc = open_client(c, w, true, &answer, why);
         }
@@ -314,8 +331,10 @@ static void describe_peer(struct carrying *c)
         const struct tls_found *tls = smtp_client_tls(c->client);
 
         snprintf(c->peer, sizeof(c->peer), PRS " [%s]%s%s%s", STR(c->way.name),
-                 c->at.family ? addr_text(c->at).z : "self", tls ? " " : "", tls ? tls->version : "",
-                 tls && tls->verified ? " verified" : "");
+                 c->at.family      ? addr_text(c->at).z
+                 : c->lane->turned ? "it dialled in"
+                                   : "self",
+                 tls ? " " : "", tls ? tls->version : "", tls && tls->verified ? " verified" : "");
 }
 
 /* The peer closed a connection that was in use before, without a look at this letter: another one will do. */
@@ -391,7 +410,7 @@ static int send_job(struct carrying *c, struct outbox_job *j, bool *stale, bool 
 /* ---- the fiber ---- */
 
 /* What is taken and was not sent goes back; the destination rests. Unless others have connections there: then this was one too many. */
-static void rest(struct carrying *c, struct outbox_job *j, struct str why)
+static void rest(struct carrying *c, struct outbox_job *j, const char *status, struct str why)
 {
         struct lane *l = c->lane;
         struct dispatch *d = l->dispatch;
@@ -413,7 +432,7 @@ static void rest(struct carrying *c, struct outbox_job *j, struct str why)
                 l->pause_until = now() + (until - wall_usec()) * 1000;
         }
         if (j) {
-                verdict_rests(l, j, why);
+                verdict_rests(l, j, status, why);
                 lane_return(l, j);
         }
         lane_give_back(l);
@@ -422,8 +441,13 @@ static void rest(struct carrying *c, struct outbox_job *j, struct str why)
 /* All addresses have as many connections as they may. */
 static void full(struct carrying *c)
 {
-        if (!c->lane->connected)
-                lane_wants(c->lane, c->full_at);
+        struct lane *l = c->lane;
+
+        if (l->connected)
+                return;
+        if (!lane_wants(l, c->full_at) &&
+            outbox_later(l->dispatch->how.outbox, l->destination, wall_usec() + 2 * FULL_FOR / 1000) < 0)
+                l->pause_until = now() + FULL_FOR; /* it is looked at in vain meanwhile */
 }
 
 static void went_well(struct carrying *c)
@@ -471,10 +495,12 @@ static bool has_place(struct carrying *c)
 /* false: it makes way for a lane that waits for a place at this host. */
 static bool may_stay(struct carrying *c)
 {
+        if (c->lane->turned) /* its host has dialled in, and waits */
+                return false;
         if (++c->turn % TURN || !place_wanted(c->lane->dispatch, c->at))
                 return true;
         if (c->lane->connected == 1)
-                lane_wants(c->lane, c->at);
+                (void)lane_wants(c->lane, c->at);
         return false;
 }
 
@@ -490,7 +516,7 @@ static bool carry(struct carrying *c, struct outbox_job *j)
 
         switch (found) {
         case WAY_FOUND: break;
-        case WAY_LATER: rest(c, j, why); return false;
+        case WAY_LATER: rest(c, j, status, why); return false;
         case WAY_FULL:
                 lane_return(l, j);
                 full(c);
@@ -519,7 +545,7 @@ static bool carry(struct carrying *c, struct outbox_job *j)
                 host_shrinks(l->dispatch, c->at);
         l->limit = l->limit > 1 ? l->limit / 2 : 1;
         if (host)
-                rest(c, NULL, why);
+                rest(c, NULL, "", why);
         return !host;
 }
 
@@ -536,7 +562,10 @@ void carry_turned(struct lane *l, struct smtp_client *client)
         buf_init(&c.conversation, CONVERSATION_MOST);
         while (rc == 0 && !l->dispatch->stopping && lane_next(l, &job)) {
                 rc = send_job(&c, &job, &stale, &host, &why);
-                outbox_job_free(&job);
+                if (stale)
+                        lane_return(l, &job); /* for the next time it dials in */
+                else
+                        outbox_job_free(&job);
                 arena_reset(&c.letter);
         }
         buf_free(&c.conversation);

@@ -17,7 +17,7 @@ static int ask_tlsa(struct dispatch *d, struct str host, uint16_t port, struct w
 {
         struct dns_answer answer;
         int rc = dns_ask(d->how.dns, arena_printf(a, "_%u._tcp." PRS, port, STR(host)), DNS_TLSA,
-                         in_seconds(DNS_PATIENCE), a, &answer, why);
+                         step_deadline(d, DNS_PATIENCE), a, &answer, why);
 
         *usable = 0;
         if (rc < 0)

@@ -82,7 +82,7 @@ static int hello(struct smtp_client *c, struct arena *a, struct smtp_answer *ans
         c->size_most = c->rcpt_most = c->mail_most = 0;
         c->mechanisms[0] = 0;
         conn_printf(c->conn, "%s %s\r\n", c->how.lmtp ? "LHLO" : "EHLO", c->how.host);
-        rc = client_reply_lines(c, "EHLO", in_seconds(SECONDS_COMMAND), a, answer, offered);
+        rc = client_reply_lines(c, "EHLO", client_in(c, SECONDS_COMMAND), a, answer, offered);
         if (rc < 0 || answer_good(answer))
                 return rc;
         c->offers = 0;
@@ -97,7 +97,7 @@ static int hello(struct smtp_client *c, struct arena *a, struct smtp_answer *ans
 static int shake_hands(struct smtp_client *c, struct arena *a, struct smtp_answer *answer)
 {
         static const struct tls_wanted nothing;
-        int rc = conn_starttls_to(c->conn, c->how.want ? c->how.want : &nothing, in_seconds(SECONDS_DATA),
+        int rc = conn_starttls_to(c->conn, c->how.want ? c->how.want : &nothing, client_in(c, SECONDS_DATA),
                                   &c->found);
         if (c->how.found)
                 *c->how.found = c->found;
@@ -108,6 +108,11 @@ static int shake_hands(struct smtp_client *c, struct arena *a, struct smtp_answe
         answer_ours(answer, rc == -EACCES ? "4.7.5" : "4.7.0", "TLS",
                     arena_printf(a, "TLS: %s", c->found.why[0] ? c->found.why : strerrordesc_np(-rc)));
         return rc;
+}
+
+bool answer_tls_trouble(const struct smtp_answer *a)
+{
+        return a->stage && (!strcmp(a->stage, "TLS") || (!strcmp(a->stage, "STARTTLS") && !a->code));
 }
 
 /* What was said before TLS is forgotten (RFC 3207 §4.2). */
@@ -136,7 +141,7 @@ static int open_conversation(struct smtp_client *c, struct arena *a, struct smtp
         int rc = c->how.tls == TLS_AT_ONCE ? shake_hands(c, a, answer) : 0;
 
         if (rc >= 0)
-                rc = client_reply(c, "greeting", in_seconds(SECONDS_GREETING), a, answer);
+                rc = client_reply(c, "greeting", client_in(c, SECONDS_GREETING), a, answer);
         if (rc < 0)
                 return rc;
         if (!answer_good(answer)) /* 554: it takes no mail; 421: not now */
@@ -161,8 +166,9 @@ int smtp_client_open(struct smtp_client **out, struct conn *conn, const struct s
                 conn_set_tap(conn, &c->tap);
         conn_park_after(conn, -1);
         rc = open_conversation(c, a, answer);
-        c->how =
-            (struct smtp_client_how){ .lmtp = how->lmtp, .tap = how->tap }; /* the rest need not live on */
+        c->how = (struct smtp_client_how){ .lmtp = how->lmtp,
+                                           .patience = how->patience,
+                                           .tap = how->tap }; /* the rest need not live on */
         if (rc < 0)
                 smtp_client_close(&c, conn_ok(conn) ? in_seconds(5) : 0);
         *out = c;

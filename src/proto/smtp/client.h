@@ -42,6 +42,8 @@ struct smtp_client_how {
             *found; /* what the handshake found, also when that was refused; NULL: not asked for */
         struct str user,
             password; /* a relay's; user empty: no AUTH. Like all above, for smtp_client_open only */
+        /* Seconds for a greeting and for a reply to most commands, the others in proportion; 0: RFC 5321's 300. */
+        long patience;
         struct conn_tap *
             tap; /* the conversation: 'C' is us, 'S' the peer; secrets masked, bodies by number; NULL: none */
 };
@@ -56,6 +58,8 @@ static inline bool answer_good(const struct smtp_answer *a)
 {
         return a->code / 100 == 2;
 }
+/* Without TLS it might have gone well: the handshake failed, or the peer hung up when it heard the word. */
+bool answer_tls_trouble(const struct smtp_answer *a);
 /* By us, not by the peer: permanent if `status` begins with 5. */
 void answer_ours(struct smtp_answer *a, const char *status, const char *stage, struct str text);
 

@@ -23,9 +23,9 @@ static int converse(struct smtp_client *c, struct sasl_client *x, struct arena *
                 else
                         conn_printf(c->conn, "AUTH %s " PRS "\r\n", sasl_client_mechanism(x),
                                     STR(token.n ? buf_str(&token) : S("=")));
-                conn_flush(c->conn, in_seconds(SECONDS_COMMAND));
+                conn_flush(c->conn, client_in(c, SECONDS_COMMAND));
                 conn_secret(c->conn, false);
-                rc = client_reply(c, "AUTH", in_seconds(SECONDS_COMMAND), a, answer);
+                rc = client_reply(c, "AUTH", client_in(c, SECONDS_COMMAND), a, answer);
                 if (rc < 0)
                         return rc;
                 if (answer->code != 334)

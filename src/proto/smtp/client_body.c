@@ -75,7 +75,7 @@ int client_put_data(struct smtp_client *c, const struct smtp_letter *l)
         buf_init(&raw, PIECE);
         buf_init(&out, 2 * PIECE + 4);
         dot_writer_init(&w);
-        conn_write_deadline(c->conn, SECONDS_BLOCK * SECOND);
+        conn_write_deadline(c->conn, client_in(c, SECONDS_BLOCK) - now());
         while (!end && rc >= 0 && conn_ok(c->conn)) {
                 rc = next_piece(l, &at, &f, &raw, &out, &end);
                 if (rc >= 0)
@@ -107,7 +107,7 @@ int client_put_chunks(struct smtp_client *c, const struct smtp_letter *l, struct
                 conn_body(c->conn, buf_str(&out));
                 if (end)
                         return 0;
-                rc = client_reply(c, "BDAT", in_seconds(SECONDS_END), a, answer);
+                rc = client_reply(c, "BDAT", client_in(c, SECONDS_END), a, answer);
                 if (rc >= 0 && !answer_good(answer)) {
                         *answered = true;
                         return 0;

@@ -2,7 +2,7 @@
 #pragma once
 #include "proto/smtp/client.h"
 
-#define SECONDS_GREETING 300 /* RFC 5321 §4.5.3.2 */
+#define SECONDS_GREETING 300 /* RFC 5321 §4.5.3.2; smtp_client_how.patience has them shorter or longer */
 #define SECONDS_COMMAND  300
 #define SECONDS_DATA     120
 #define SECONDS_BLOCK    180
@@ -21,6 +21,8 @@ struct smtp_client {
         struct tls_found found;
 };
 
+/* In so many seconds, by the peer's patience. */
+nsec client_in(const struct smtp_client *c, unsigned seconds);
 /* A reply, read to its end. 0; -errno: it broke, or makes no sense: then the connection has failed and *answer says so. */
 int client_reply(struct smtp_client *c, const char *stage, nsec deadline, struct arena *a,
                  struct smtp_answer *answer);

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { LINE_MOST = 4096, REPLY_MOST = 64 * 1024, TEXT_MOST = 1024 };
+enum { REPLY_MOST = 64 * 1024, TEXT_MOST = 1024 };
 
 void answer_ours(struct smtp_answer *a, const char *status, const char *stage, struct str text)
 {
@@ -64,14 +64,24 @@ static bool take_status(struct str *text, char out[static 12])
         return true;
 }
 
-/* What others say goes into logs, reports and terminals: printable, one line. */
+/* What others say goes into logs, reports and terminals: printable, one line, of which the first part is kept. */
 static void put_words(struct buf *kept, struct str words)
 {
         bool good = utf8_valid(words);
+        size_t room = TEXT_MOST - kept->n;
 
-        if (kept->n && words.n)
+        if (!room)
+                return;
+        if (kept->n && words.n) {
                 buf_puts(kept, S(" "));
-        for (size_t i = 0; i < words.n && kept->n < TEXT_MOST; i++) {
+                room--;
+        }
+        if (words.n > room) { /* no half of a character */
+                while (good && room && ((unsigned char)words.p[room] & 0xC0) == 0x80)
+                        room--;
+                words.n = room;
+        }
+        for (size_t i = 0; i < words.n; i++) {
                 unsigned char ch = (unsigned char)words.p[i];
 
                 buf_u8(kept, ch < 32 || ch == 127 ? ' ' : ch > 127 && !good ? '?' : ch);
@@ -90,17 +100,17 @@ static int read_lines(struct smtp_client *c, const char *stage, nsec deadline, s
                 enum got got;
 
                 do /* nobody parks here */
-                        got = conn_line(c->conn, &line, LINE_MOST, deadline);
+                        got = conn_line(c->conn, &line, REPLY_MOST - read, deadline);
                 while (got == GOT_QUIET || got == GOT_CALLED);
                 if (got == GOT_LATE)
                         return client_broken(c, stage, a, answer, S("no answer in time"));
                 if (got == GOT_END)
                         return client_broken(c, stage, a, answer, S("the connection was closed"));
-                if (got == GOT_LONG || !parse_line(line, &answer->code, &more, &text))
-                        return client_broken(c, stage, a, answer, S("an answer that is none"));
                 read += line.n + 2;
-                if (read > REPLY_MOST)
+                if (got == GOT_LONG || read > REPLY_MOST)
                         return client_broken(c, stage, a, answer, S("an answer without end"));
+                if (!parse_line(line, &answer->code, &more, &text))
+                        return client_broken(c, stage, a, answer, S("an answer that is none"));
                 if (take_status(&text, status) && !answer->status[0])
                         snprintf(answer->status, sizeof(answer->status), "%s", status);
                 put_words(kept, text);
@@ -116,7 +126,7 @@ int client_reply_lines(struct smtp_client *c, const char *stage, nsec deadline, 
         auto_buf struct buf kept = { 0 };
         int rc;
 
-        buf_init(&kept, TEXT_MOST + LINE_MOST);
+        buf_init(&kept, TEXT_MOST);
         *answer = (struct smtp_answer){ .stage = stage };
         rc = read_lines(c, stage, deadline, a, answer, &kept, each);
         if (rc < 0)
@@ -125,6 +135,12 @@ int client_reply_lines(struct smtp_client *c, const char *stage, nsec deadline, 
         if (!answer->status[0] || answer->status[0] - '0' != answer->code / 100)
                 snprintf(answer->status, sizeof(answer->status), "%d.0.0", answer->code / 100);
         return 0;
+}
+
+nsec client_in(const struct smtp_client *c, unsigned seconds)
+{
+        return now() +
+               seconds * SECOND * (c->how.patience ? c->how.patience : SECONDS_COMMAND) / SECONDS_COMMAND;
 }
 
 int client_reply(struct smtp_client *c, const char *stage, nsec deadline, struct arena *a,
@@ -141,5 +157,5 @@ int client_say(struct smtp_client *c, const char *stage, struct arena *a, struct
         va_start(args, format);
         conn_vprintf(c->conn, format, args);
         va_end(args);
-        return client_reply(c, stage, in_seconds(SECONDS_COMMAND), a, answer);
+        return client_reply(c, stage, client_in(c, SECONDS_COMMAND), a, answer);
 }

@@ -41,16 +41,15 @@ static void ours_all(struct sending *s, const char *status, const char *text)
 
 /* ---- what the peer can take ---- */
 
+/* RFC 6531 §3.2: an address, whatever the letter was marked with (an alias may lead to one); and a header that is not ASCII, which only letters
+ * that were marked may have. Programs mark what is plain ASCII too. */
 static bool needs_utf8(const struct smtp_letter *l)
 {
-        if (!l->utf8)
-                return false;
-        if (!ascii_only(l->sender))
-                return true;
+        bool ascii = ascii_only(l->sender);
+
         for (unsigned i = 0; i < l->count; i++)
-                if (!ascii_only(l->recipients[i].address))
-                        return true;
-        return l->utf8; /* its header may have it: RFC 6532 letters are marked as such */
+                ascii &= ascii_only(l->recipients[i].address);
+        return !ascii || (l->utf8 && l->eight_bit);
 }
 
 static int read_whole(void *context, uint64_t at, size_t n, struct buf *out)
@@ -173,14 +172,14 @@ static int take_reply(struct sending *s, const char *stage)
 {
         struct smtp_answer a;
 
-        return judge(s, client_reply(s->c, stage, in_seconds(SECONDS_COMMAND), s->l->arena, &a), &a);
+        return judge(s, client_reply(s->c, stage, client_in(s->c, SECONDS_COMMAND), s->l->arena, &a), &a);
 }
 
 /* Whoever refuses RSET is in a state that nobody knows: what follows would be answers to something else. */
 static int take_reset(struct sending *s)
 {
         struct smtp_answer a;
-        int rc = client_reply(s->c, "RSET", in_seconds(SECONDS_COMMAND), s->l->arena, &a);
+        int rc = client_reply(s->c, "RSET", client_in(s->c, SECONDS_COMMAND), s->l->arena, &a);
 
         if (rc >= 0 && answer_good(&a))
                 return 0;
@@ -193,7 +192,7 @@ static int take_reset(struct sending *s)
 static int take_rcpt(struct sending *s, unsigned i)
 {
         struct smtp_answer *a = &s->answers[i];
-        int rc = client_reply(s->c, "RCPT TO", in_seconds(SECONDS_COMMAND), s->l->arena, a);
+        int rc = client_reply(s->c, "RCPT TO", client_in(s->c, SECONDS_COMMAND), s->l->arena, a);
 
         s->taken += rc >= 0 && answer_good(a);
         if (rc >= 0 && a->code != 421)
@@ -276,7 +275,7 @@ static int envelope_in_turn(struct sending *s)
 /* LMTP answers for each recipient it has taken (RFC 2033 §4.2), SMTP once. */
 static int take_end(struct sending *s)
 {
-        nsec deadline = in_seconds(SECONDS_END);
+        nsec deadline = client_in(s->c, SECONDS_END);
         struct smtp_answer a;
         int rc = 0;
 
@@ -315,7 +314,7 @@ static int by_data(struct sending *s)
 {
         struct smtp_letter whole = *s->l;
         struct smtp_answer a;
-        int rc = client_reply(s->c, "DATA", in_seconds(SECONDS_DATA), s->l->arena, &a);
+        int rc = client_reply(s->c, "DATA", client_in(s->c, SECONDS_DATA), s->l->arena, &a);
 
         if (rc >= 0 && a.code / 100 == 3 &&
             !s->taken) { /* nobody is there to get it: an empty letter ends it */

@@ -5,24 +5,25 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define SWEEP_MOST    60            /* seconds: for what is overdue */
-#define LOOK_AGAIN    (5 * SECOND)  /* after trouble with the outbox */
+#define SWEEP_MOST    60           /* seconds: for what is overdue */
+#define LOOK_AGAIN    (5 * SECOND) /* after trouble with the outbox */
+#define LOOK_PAUSE    (50 * MSECOND)
 #define STOP_PATIENCE (15 * SECOND) /* for letters under way */
-#define FULL_FOR      SECOND        /* then a look of its own whether there is a place */
-enum { DUE_MOST = 256, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
+enum { DUE_MOST = 256, WANTING_MOST = 8192, OVERDUE_MOST = 16, RECIPIENTS_A_LETTER = 100 };
 
 /* ---- lanes ---- */
 
 static struct lane *lane_of(struct dispatch *d, const struct outbox_destination *to)
 {
-        struct lane *l = d->lanes;
+        struct lane **home = &d->homes[to->id % LANE_HOMES], *l = *home;
 
         while (l && l->destination != to->id)
-                l = l->next;
+                l = l->same_home;
         if (l)
                 return l;
         l = mem_new(struct lane);
         *l = (struct lane){ .next = d->lanes,
+                            .same_home = *home,
                             .dispatch = d,
                             .destination = to->id,
                             .name = mem_string(to->name),
@@ -31,7 +32,7 @@ static struct lane *lane_of(struct dispatch *d, const struct outbox_destination 
                                     ? 1
                                     : LIMIT_FIRST,
                             .failures = to->failures };
-        d->lanes = l;
+        d->lanes = *home = l;
         d->lane_count++;
         return l;
 }
@@ -44,14 +45,17 @@ static void wants_no_more(struct lane *l)
 
 static void lane_free(struct lane *l)
 {
-        struct lane **at = &l->dispatch->lanes;
+        struct lane **at = &l->dispatch->homes[l->destination % LANE_HOMES];
 
         wants_no_more(l);
-
         while (*at != l)
+                at = &(*at)->same_home;
+        *at = l->same_home;
+        for (at = &l->dispatch->lanes; *at != l;)
                 at = &(*at)->next;
         *at = l->next;
         l->dispatch->lane_count--;
+        mem_free(l->jobs);
         mem_free(l->name);
         mem_free(l);
 }
@@ -114,20 +118,23 @@ void lane_return(struct lane *l, struct outbox_job *j)
         l->drained = false;
 }
 
-void lane_wants(struct lane *l, struct addr at)
+bool lane_wants(struct lane *l, struct addr at)
 {
         wants_no_more(l);
+        if (l->dispatch->wanting >= WANTING_MOST)
+                return false;
         l->wants = at;
         l->wants_since = now();
         l->dispatch->wanting++;
         l->pause_until = now() + FULL_FOR;
+        return true;
 }
 
 bool place_wanted(const struct dispatch *d, struct addr at)
 {
         const struct lane *l = d->wanting ? d->lanes : NULL;
 
-        while (l && !(l->wants_since && addr_same_host(l->wants, at)))
+        while (l && !(l->wants_since && host_same(l->wants, at)))
                 l = l->next;
         return l != NULL;
 }
@@ -137,7 +144,7 @@ void place_free(struct dispatch *d, struct addr at)
         struct lane *first = NULL;
 
         for (struct lane *l = d->wanting ? d->lanes : NULL; l; l = l->next)
-                if (l->wants_since && (l->count || !l->drained) && addr_same_host(l->wants, at) &&
+                if (l->wants_since && (l->count || !l->drained) && host_same(l->wants, at) &&
                     (!first || l->wants_since < first->wants_since))
                         first = l;
         if (!first)
@@ -146,12 +153,6 @@ void place_free(struct dispatch *d, struct addr at)
         first->pause_until = 0;
         if (may_begin(first))
                 begin_carrier(first);
-}
-
-void lane_pause(struct lane *l, nsec how_long)
-{
-        l->pause_until = now() + how_long;
-        lane_give_back(l);
 }
 
 void work_begins(struct dispatch *d, struct work *w)
@@ -195,12 +196,14 @@ void lane_carrier_ends(struct lane *l)
 bool lane_next(struct lane *l, struct outbox_job *out)
 {
         struct dispatch *d = l->dispatch;
-        size_t n = sizeof(l->jobs) / sizeof(*l->jobs);
+        size_t n = LANE_JOBS;
         int rc;
 
         if (lock_take(&l->taking, "letters", in_seconds(600)) < 0)
                 return false;
         if (!l->count && !l->drained) {
+                if (!l->jobs)
+                        l->jobs = mem_array(LANE_JOBS, sizeof(*l->jobs));
                 rc =
                     outbox_take(d->how.outbox, l->destination, wall_usec(), l->jobs, &n, RECIPIENTS_A_LETTER);
                 l->first = 0;
@@ -255,12 +258,13 @@ static int64_t look(struct dispatch *d)
         auto_arena struct arena a = { 0 };
         struct outbox_destination *list;
         int64_t next = INT64_MAX;
-        size_t n = DUE_MOST;
+        size_t n;
         int rc;
 
         drop_lanes(d);
+        n = DUE_MOST + d->wanting; /* those are due, too, and must not hide the others */
         arena_init(&a, 16 << 20);
-        list = arena_array(&a, struct outbox_destination, DUE_MOST);
+        list = arena_array(&a, struct outbox_destination, n);
         rc = outbox_due(d->how.outbox, wall_usec(), &a, list, &n, &next);
         if (rc < 0)
                 return wall_usec() + LOOK_AGAIN / 1000;
@@ -355,6 +359,9 @@ static void engine(void *arg)
                 while (!d->again && !d->stopping && now() < until)
                         if (wait_on(&d->news, "something to send", until) == -ECANCELED)
                                 d->stopping = true;
+                /* places are handed on without a look, which takes long now */
+                if (d->wanting > DUE_MOST && !d->stopping && fiber_sleep(now() + LOOK_PAUSE) == -ECANCELED)
+                        d->stopping = true;
         }
         d->fibers--;
         wake_all(&d->news);
@@ -466,6 +473,7 @@ void dispatch_stop(struct dispatch **dp)
         d->stopping = true;
         wake_all(&d->news);
         idles_end(d, NEVER);
+        sts_stop(d->sts);
         while (d->fibers) {
                 for (struct work *w = d->work; w; w = w->next)
                         if (!w->sending || now() >= patience)

@@ -8,14 +8,15 @@
 #include "run/fiber.h"
 
 struct sts;
+enum { LANE_JOBS = 32 };
 struct lane {
-        struct lane *next;
+        struct lane *next, *same_home;
         struct dispatch *dispatch;
         uint64_t destination;
         char *name;
         unsigned carriers, limit; /* at work; how many may be */
         unsigned
-            connected; /* of the carriers; until one is, there is no second: a peer that is down sees one probe */
+            connected; /* of the carriers, greetings done; until one is, there is no second: a peer that is down sees one probe */
         nsec pause_until;  /* no carrier begins before */
         nsec grows_at;     /* nor is the limit raised: the peer would not have one more */
         uint32_t failures; /* of the host as a whole, in a row */
@@ -24,17 +25,18 @@ struct lane {
         struct addr wants; /* a place there: it has as many connections as it may */
         nsec wants_since;  /* 0: it wants none */
         struct fiber_lock taking;
-        struct outbox_job jobs[32]; /* taken, not yet at a carrier's */
+        struct outbox_job *jobs; /* taken, not yet at a carrier's; LANE_JOBS of them, or NULL: none yet */
         size_t first, count;
 };
 
-/* What is known of hosts' addresses; the oldest of some that fall together gives way, but none that has connections. */
+/* What is known of hosts' addresses and ports: a relay may have several servers; the oldest of some that fall together gives way, but none that has connections. */
 struct host_state {
         struct addr at;
         nsec down_until;  /* it did not answer */
         nsec clear_until; /* TLS fails there: in clear, where that is allowed */
         nsec grows_at;
         unsigned open, limit; /* connections, of all lanes and the idle ones; how many may be */
+        bool met;             /* the last one was greeted well; if not, there is one at a time */
 };
 enum { HOSTS = 4096, HOSTS_NEAR = 8, LIMIT_FIRST = 2 };
 
@@ -54,9 +56,10 @@ struct work {
         bool sending; /* a letter is under way: it has some seconds to come to its end */
 };
 
+enum { LANE_HOMES = 1024 };
 struct dispatch {
         struct dispatch_how how;
-        struct lane *lanes;
+        struct lane *lanes, *homes[LANE_HOMES]; /* all, and by destination */
         unsigned lane_count, carriers;
         unsigned wanting; /* of the lanes: a place at a host that has none */
         struct waitlist news;
@@ -76,13 +79,12 @@ void lane_grows(struct lane *l);     /* a letter went well: another carrier may 
 void lane_give_back(struct lane *l); /* all that is taken and at no carrier's */
 /* One that was not sent after all: another carrier's, or due again. Freed. */
 void lane_return(struct lane *l, struct outbox_job *j);
-/* No connection can be made there now. It waits in a row; what is at hand stays, for its turn comes soon. */
-void lane_wants(struct lane *l, struct addr at);
+/* No connection can be made there now. It waits in a row; what is at hand stays, for its turn comes soon. false: the row is too long. */
+#define FULL_FOR SECOND /* then a look of its own whether there is a place */
+bool lane_wants(struct lane *l, struct addr at);
 /* There is a place: a carrier begins for whoever has waited longest. */
 void place_free(struct dispatch *d, struct addr at);
 bool place_wanted(const struct dispatch *d, struct addr at);
-/* No carrier begins for so long, and what is at hand is given back. */
-void lane_pause(struct lane *l, nsec how_long);
 void work_begins(struct dispatch *d, struct work *w);
 void work_ends(struct dispatch *d, struct work *w);
 void lane_carrier_ends(struct lane *l); /* the last thing a carrier does */
@@ -93,12 +95,18 @@ void carrier(void *lane);         /* the fiber */
 void carry_turned(struct lane *l,
                   struct smtp_client *c); /* until the lane has nothing more, or the connection ends */
 
+/* ---- ways.c ---- */
+/* Of a question to DNS, of connecting: in so many seconds, or in the setting's if those are fewer. */
+nsec step_deadline(const struct dispatch *d, long seconds);
+
 /* ---- hosts.c ---- */
+bool host_same(struct addr a, struct addr b);
 struct host_state *host_state(struct dispatch *d, struct addr at); /* not to be kept over a wait */
 bool host_has_place(struct dispatch *d, struct addr at);
 void host_opened(struct dispatch *d,
                  struct addr at); /* a connection; at of no family: to ourselves, not counted */
 void host_closed(struct dispatch *d, struct addr at);
+void host_met(struct dispatch *d, struct addr at, bool well); /* a new connection there works, or not */
 void host_grows(struct dispatch *d,
                 struct addr at); /* a letter went well: one more connection may be made there */
 void host_shrinks(struct dispatch *d, struct addr at);
@@ -146,6 +154,7 @@ int way_policy(struct dispatch *d, struct str domain, const struct mx *mx, const
 /* ---- sts.c ---- */
 /* The domain's policy, fetched if need be. false: none. Waits. */
 bool sts_policy(struct dispatch *d, struct str domain, struct arena *a, struct sts_policy *out);
+void sts_stop(struct sts *s); /* what is fetched just now need not come to its end; s may be NULL */
 void sts_free(struct sts **s);
 
 /* ---- verdict.c ---- */
@@ -153,7 +162,7 @@ void sts_free(struct sts **s);
 void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *answers, const char *peer,
              unsigned offers, struct str conversation);
 /* The destination rests: this letter was the probe. Only for the history: its recipients stay as they are. */
-void verdict_rests(struct lane *l, const struct outbox_job *j, struct str why);
+void verdict_rests(struct lane *l, const struct outbox_job *j, const char *status, struct str why);
 /* The same answer for all of a job, in words of our own; held: by its route. */
 void verdict_all(struct lane *l, struct outbox_job *j, const char *status, struct str text, bool held);
 void verdict_overdue(struct dispatch *d, struct outbox_job *j, enum overdue what);

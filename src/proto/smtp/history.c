@@ -45,7 +45,7 @@ static void put_actions(struct buf *line, size_t from, const struct action *acti
                 const struct action *a = &actions[i];
                 bool file = a->kind == ACTION_FILE;
 
-                if (a->kind == ACTION_DISCARD)
+                if (a->kind == ACTION_DISCARD || a->kind == ACTION_RECEIPT)
                         continue;
                 if (line->n - from > ACTIONS_MOST) {
                         buf_printf(line, " more=%u", count - i);

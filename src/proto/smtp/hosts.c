@@ -5,16 +5,20 @@
 #define IDLE_FOR (5 * SECOND)
 #define GOODBYE  5 /* seconds */
 
+bool host_same(struct addr a, struct addr b)
+{
+        return a.port == b.port && addr_same_host(a, b);
+}
+
 struct host_state *host_state(struct dispatch *d, struct addr at)
 {
         struct host_state *oldest = NULL;
         size_t home = str_hash(str_from(at.ip, sizeof(at.ip)));
 
-        at.port = 0;
         for (size_t i = 0; i < HOSTS_NEAR; i++) {
                 struct host_state *h = &d->hosts[(home + i) % HOSTS];
 
-                if (h->limit && addr_same_host(h->at, at))
+                if (h->limit && host_same(h->at, at))
                         return h;
                 if (!h->open &&
                     (!oldest || h->down_until + h->clear_until < oldest->down_until + oldest->clear_until))
@@ -30,7 +34,8 @@ bool host_has_place(struct dispatch *d, struct addr at)
 {
         const struct host_state *h = host_state(d, at);
 
-        return (h->open < h->limit && h->open < (unsigned)d->how.settings->sender_connections_per_domain) ||
+        return (h->open < (h->met ? h->limit : 1) &&
+                h->open < (unsigned)d->how.settings->sender_connections_per_domain) ||
                h == &d->nowhere;
 }
 
@@ -53,10 +58,25 @@ void host_closed(struct dispatch *d, struct addr at)
                 place_free(d, at);
 }
 
+void host_met(struct dispatch *d, struct addr at, bool well)
+{
+        struct host_state *h;
+        bool news;
+
+        if (!at.family)
+                return;
+        h = host_state(d, at);
+        news = well && !h->met;
+        h->met = well;
+        if (news && host_has_place(d, at))
+                place_free(d, at);
+}
+
 void host_grows(struct dispatch *d, struct addr at)
 {
         struct host_state *h = host_state(d, at);
 
+        h->met = true;
         if (h->limit < (unsigned)d->how.settings->sender_connections_per_domain && h->grows_at <= now()) {
                 h->limit++;
                 place_free(d, at);
@@ -123,7 +143,7 @@ void idles_end(struct dispatch *d, nsec before)
 void idles_end_at(struct dispatch *d, struct addr at)
 {
         for (unsigned i = 0; i < IDLES; i++)
-                if (d->idles[i].client && addr_same_host(d->idles[i].at, at))
+                if (d->idles[i].client && host_same(d->idles[i].at, at))
                         idle_end(d, &d->idles[i]);
 }
 

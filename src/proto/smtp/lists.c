@@ -81,6 +81,26 @@ static int to_list(struct session *s, const struct path *to, const struct resolv
 
 /* ---- back to a list ---- */
 
+/* As the list has him, so that strangers fill no table with names of their own. p NULL: no member. */
+static struct str member_of(struct session *s, struct str list, struct str said)
+{
+        struct letter *l = &smtp_of(s)->letter;
+        struct resolved who;
+
+        if (!said.n)
+                return said;
+        if (directory_resolve(s->server->directory, &l->arena, local_of(list), domain_of(list), &who) < 0)
+                return (struct str){ 0 };
+        for (unsigned i = 0; i < who.count; i++) {
+                const struct action *t = &who.actions[i];
+                struct str address = t->kind == ACTION_FILE ? t->account : t->address;
+
+                if (str_ieq(address, said))
+                        return address;
+        }
+        return (struct str){ 0 };
+}
+
 /* friends-bounces+alice=crepes.fr@hill.com. Whoever writes there counts, if it is a report: from <>. */
 static bool to_bounces(struct session *s, const struct path *to, int *rc)
 {
@@ -94,6 +114,11 @@ static bool to_bounces(struct session *s, const struct path *to, int *rc)
         if (l->sender.n) {
                 *rc = smtp_refuse(s, "550 5.7.1 <" PRS ">... Only reports come here; the list is <" PRS ">",
                                   STR(to->text), STR(list));
+                return true;
+        }
+        member = member_of(s, list, member);
+        if (!member.p) {
+                *rc = smtp_refuse(s, "550 5.1.1 <" PRS ">... No member of that list", STR(to->text));
                 return true;
         }
         l->bounce = (struct letter_bounce){ list, member };

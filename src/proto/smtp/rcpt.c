@@ -1,5 +1,6 @@
 #include "proto/smtp/smtp.h"
 #include "base/codec.h"
+#include "mail/report.h"
 
 /* Would the letter, as far as its size is known, go beyond what the account may hold? Letters that are accepted but
  * not yet filed do not count, and what was accepted is filed: a quota is a word to senders, not a wall. */
@@ -37,12 +38,61 @@ static int too_many(struct session *s)
         return smtp_refuse(s, "452 4.5.3 Too many recipients: send them in another transaction");
 }
 
-/* What was said of one recipient holds for whoever that is. */
-static void keep_parameters(struct letter *l, struct resolved *who, struct str parameters)
+/* Without SUCCESS, which whoever expands an address answers himself (RFC 3461 §5.2.7.3 (c)). */
+static struct str without_success(struct arena *a, struct str parameters)
 {
-        parameters = arena_str(&l->arena, str_trim(parameters));
+        unsigned notify = notify_of(parameters);
+        struct str orcpt = parameter_of(parameters, S("ORCPT"));
+
+        return arena_printf(a, "NOTIFY=%s%s" PRS,
+                            !(notify & (NOTIFY_FAILURE | NOTIFY_DELAY)) ? "NEVER"
+                            : !(notify & NOTIFY_DELAY)                  ? "FAILURE"
+                            : !(notify & NOTIFY_FAILURE)                ? "DELAY"
+                                                                        : "FAILURE,DELAY",
+                            orcpt.n ? " ORCPT=" : "", STR(orcpt));
+}
+
+/* What its sender is to be told when all is carried out. What goes to one other host is that host's to report, or the sender role's. */
+static void add_receipt(struct letter *l, struct resolved *who, struct str normal, struct str parameters,
+                        bool expanded)
+{
+        struct action *more = arena_array(&l->arena, struct action, who->count + 1);
+
         for (unsigned i = 0; i < who->count; i++)
-                who->actions[i].parameters = parameters;
+                more[i] = who->actions[i];
+        more[who->count] = (struct action){ .kind = ACTION_RECEIPT,
+                                            .flags = expanded ? ACTION_EXPANDED : 0,
+                                            .account = !expanded && who->count ? more[0].account : S(""),
+                                            .address = normal,
+                                            .parameters = parameters };
+        who->count++;
+        who->actions = more;
+}
+
+/* That the list has it is the end of the way for its sender (RFC 3461 §5.2.7.1); its members hear nothing of his parameters. */
+static void list_receipt(struct letter *l, struct str normal, struct str parameters)
+{
+        struct resolved nobody = { 0 };
+
+        if (!(notify_of(parameters) & NOTIFY_SUCCESS))
+                return;
+        add_receipt(l, &nobody, arena_str(&l->arena, normal), arena_str(&l->arena, str_trim(parameters)),
+                    false);
+        (void)letter_add(l, nobody.actions, 1); /* letter_may_grow said so */
+}
+
+/* What was said of one recipient holds for whoever that is. */
+static void keep_parameters(struct letter *l, struct resolved *who, struct str normal, struct str parameters)
+{
+        bool asked = l->sender.n && notify_of(parameters) & NOTIFY_SUCCESS, several = who->count > 1;
+        struct str passed;
+
+        parameters = arena_str(&l->arena, str_trim(parameters));
+        passed = asked && several ? without_success(&l->arena, parameters) : parameters;
+        for (unsigned i = 0; i < who->count; i++)
+                who->actions[i].parameters = passed;
+        if (asked && (several || (who->count && who->actions[0].kind == ACTION_FILE)))
+                add_receipt(l, who, arena_str(&l->arena, normal), parameters, several);
 }
 
 static int accepted(struct session *s, const struct path *to, struct resolved *who)
@@ -93,7 +143,7 @@ static int relay(struct session *s, const struct path *to, struct str normal, st
                 return smtp_refuse(s, "550 5.7.1 <" PRS ">... Relaying denied", STR(to->text));
         send.original = arena_str(&smtp_of(s)->letter.arena, to->text);
         who.actions = &send;
-        keep_parameters(&smtp_of(s)->letter, &who, parameters);
+        keep_parameters(&smtp_of(s)->letter, &who, normal, parameters);
         return accepted(s, to, &who);
 }
 
@@ -122,15 +172,18 @@ static int deliver(struct session *s, const struct path *to, struct str normal, 
                 return too_many(s);
         if (directory_resolve(s->server->directory, &l->arena, to->local, to->domain, &who) < 0)
                 return smtp_refuse(s, "451 4.3.0 Local error, try again later");
-        if (list_takes(s, to, &who, &rc))
+        if (list_takes(s, to, &who, &rc)) {
+                if (rc == OK && who.list.n)
+                        list_receipt(l, normal, parameters);
                 return rc;
+        }
         if (who.standing == STANDING_FOREIGN)
                 return relay(s, to, normal, parameters);
         if (who.standing != STANDING_OK && who.standing != STANDING_FORWARDED)
                 return refuse(s, to, &who);
         if (all_full(s, &who, l->declared))
                 return smtp_refuse(s, "552 5.2.2 <" PRS ">... Mailbox full", STR(to->text));
-        keep_parameters(l, &who, parameters);
+        keep_parameters(l, &who, normal, parameters);
         list_forwards(s, &who);
         return accepted(s, to, &who);
 }

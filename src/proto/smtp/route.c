@@ -89,7 +89,9 @@ struct route route_for(struct str routes, struct str domain, enum route_kind oth
         struct route r;
 
         while (next_rule(&routes, &rule, &r, &bad))
-                if (fits(rule, domain))
+                if (fits(rule, domain)) {
+                        r.ruled = true;
                         return r;
+                }
         return (struct route){ .kind = otherwise };
 }

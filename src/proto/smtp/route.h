@@ -15,6 +15,7 @@ struct route {
         enum route_kind kind;
         struct str host; /* name or address */
         uint16_t port;
+        bool ruled;       /* a rule says so; false: `otherwise` */
         bool tls_at_once; /* smtps: */
         bool tls_must;    /* smtp+tls: */
 };

@@ -9,7 +9,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { POLICY_MOST = 64 * 1024, KEPT_MOST = 1000, HTTPS_PORT = 443 };
+enum {
+        POLICY_MOST = 64 * 1024,
+        KEPT_MOST = 1000,
+        HTTPS_PORT = 443,
+        FETCHES_MOST = 2 /* at once: servers that stall must not take all workers */
+};
 #define DNS_PATIENCE   15
 #define FETCH_PATIENCE 30L
 #define LOOK_PATIENCE  120            /* seconds, for another's look at the same domain */
@@ -28,6 +33,9 @@ struct known {
 struct sts {
         struct known *list;
         unsigned count;
+        unsigned fetching;
+        struct waitlist fetched;
+        _Atomic bool stopping; /* read by the workers */
 };
 
 static void known_clear(struct known *k)
@@ -43,6 +51,12 @@ static void known_free(struct known *k)
         known_clear(k);
         mem_free(k->domain);
         mem_free(k);
+}
+
+void sts_stop(struct sts *s)
+{
+        if (s)
+                s->stopping = true;
 }
 
 void sts_free(struct sts **s)
@@ -132,6 +146,7 @@ struct fetch {
         const char *authorities;
         struct buf text;
         char error[CURL_ERROR_SIZE];
+        const _Atomic bool *stopping;
 };
 
 static size_t take(char *p, size_t size, size_t n, void *context)
@@ -139,6 +154,15 @@ static size_t take(char *p, size_t size, size_t n, void *context)
         struct fetch *f = context;
 
         return buf_put(&f->text, p, size * n) ? size * n : 0;
+}
+
+/* Called at least once a second; anything but 0 ends it. */
+static int go_on(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up)
+{
+        struct fetch *f = context;
+
+        (void)total, (void)now, (void)up_total, (void)up;
+        return *f->stopping;
 }
 
 /* RFC 8461 §3.3: HTTPS, a certificate that is good, no redirects. On a worker. */
@@ -164,6 +188,9 @@ static int fetch(void *arg)
         curl_easy_setopt(c, CURLOPT_ERRORBUFFER, f->error);
         curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
         curl_easy_setopt(c, CURLOPT_WRITEDATA, f);
+        curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, go_on);
+        curl_easy_setopt(c, CURLOPT_XFERINFODATA, f);
         if (f->authorities)
                 curl_easy_setopt(c, CURLOPT_CAINFO, f->authorities);
         rc = curl_easy_perform(c);
@@ -198,16 +225,43 @@ static int find_server(struct dispatch *d, struct fetch *f, struct arena *a)
         return 0;
 }
 
+/* false: its turn did not come, and nothing is known that was not before. */
+static bool take_turn(struct sts *s)
+{
+        nsec until = in_seconds(LOOK_PATIENCE / 2);
+
+        while (s->fetching >= FETCHES_MOST)
+                if (wait_on(&s->fetched, "MTA-STS", until) < 0)
+                        return false;
+        s->fetching++;
+        return true;
+}
+
+static int fetch_in_turn(struct sts *s, struct fetch *f)
+{
+        int rc;
+
+        if (!take_turn(s)) {
+                snprintf(f->error, sizeof(f->error), "others are fetched, and do not come");
+                return -EAGAIN;
+        }
+        rc = offload(LONG, fetch, f);
+        s->fetching--;
+        wake_one(&s->fetched);
+        return rc;
+}
+
 static void fetch_policy(struct dispatch *d, struct known *k, struct str id, struct arena *a)
 {
         struct fetch *f = mem_new(struct fetch);
         struct sts_policy fresh;
 
         f->authorities = way_authorities(d, a);
+        f->stopping = &d->sts->stopping;
         buf_init(&f->text, POLICY_MOST);
         snprintf(f->host, sizeof(f->host), "mta-sts.%s", k->domain);
         snprintf(f->url, sizeof(f->url), "https://%s/.well-known/mta-sts.txt", f->host);
-        if (find_server(d, f, a) == 0 && offload(LONG, fetch, f) == 0 &&
+        if (find_server(d, f, a) == 0 && fetch_in_turn(d->sts, f) == 0 &&
             sts_read(buf_str(&f->text), a, &fresh)) {
                 know(k, id, &fresh, wall_usec() + (int64_t)fresh.max_age * 1000000);
                 keep(d, k, buf_str(&f->text));

@@ -12,11 +12,38 @@ static bool is_pattern(struct str s)
         return s.n > 0;
 }
 
+enum { SAID_VERSION = 1, SAID_MODE = 2, SAID_AGE = 4 };
+
+/* A field that stands once: of several the first counts (§3.2). */
+static void single(struct str key, struct str value, struct sts_policy *out, unsigned *said, unsigned *good)
+{
+        unsigned what = str_eq(key, S("version"))   ? SAID_VERSION
+                        : str_eq(key, S("mode"))    ? SAID_MODE
+                        : str_eq(key, S("max_age")) ? SAID_AGE
+                                                    : 0;
+        bool fine = false;
+
+        if (!what || *said & what)
+                return;
+        *said |= what;
+        if (what == SAID_VERSION) {
+                fine = str_eq(value, S("STSv1"));
+        } else if (what == SAID_MODE) {
+                out->enforce = str_eq(value, S("enforce"));
+                out->testing = str_eq(value, S("testing"));
+                fine = out->enforce || out->testing || str_eq(value, S("none"));
+        } else {
+                fine = str_u64(value, &out->max_age) && out->max_age > 0;
+        }
+        if (fine)
+                *good |= what;
+}
+
 /* "key: value" lines; what is not known is passed over. */
 bool sts_read(struct str text, struct arena *a, struct sts_policy *out)
 {
         auto_buf struct buf patterns = { 0 };
-        bool version = false, mode = false;
+        unsigned said = 0, good = 0;
 
         *out = (struct sts_policy){ 0 };
         buf_init(&patterns, PATTERNS_MOST);
@@ -30,22 +57,15 @@ bool sts_read(struct str text, struct arena *a, struct sts_policy *out)
                         continue;
                 key = str_trim(key);
                 line = str_trim(line);
-                if (str_eq(key, S("version"))) {
-                        version = str_eq(line, S("STSv1"));
-                } else if (str_eq(key, S("mode"))) {
-                        out->enforce = str_eq(line, S("enforce"));
-                        out->testing = str_eq(line, S("testing"));
-                        mode = out->enforce || out->testing || str_eq(line, S("none"));
-                } else if (str_eq(key, S("mx")) && is_pattern(line)) {
+                if (str_eq(key, S("mx")) && is_pattern(line))
                         buf_printf(&patterns, "%s" PRS, patterns.n ? " " : "", STR(line));
-                } else if (str_eq(key, S("max_age")) && !str_u64(line, &out->max_age)) {
-                        out->max_age = 0;
-                }
+                else
+                        single(key, line, out, &said, &good);
         }
         if (out->max_age > AGE_MOST)
                 out->max_age = AGE_MOST;
         out->patterns = arena_str(a, buf_str(&patterns));
-        return version && mode && out->max_age && !patterns.full &&
+        return good == (SAID_VERSION | SAID_MODE | SAID_AGE) && !patterns.full &&
                (out->patterns.n || !(out->enforce || out->testing));
 }
 
@@ -62,7 +82,17 @@ static struct str joined(struct str record, struct buf *out)
         return out->full ? S("") : buf_str(out);
 }
 
-/* "v=STSv1; id=20160831085700Z;" */
+/* sts-id: 1*32(ALPHA / DIGIT) */
+static bool is_id(struct str s)
+{
+        for (size_t i = 0; i < s.n; i++)
+                if (!(chr_lower(s.p[i]) >= 'a' && chr_lower(s.p[i]) <= 'z') &&
+                    !(s.p[i] >= '0' && s.p[i] <= '9'))
+                        return false;
+        return s.n > 0 && s.n <= 32;
+}
+
+/* "v=STSv1; id=20160831085700Z;" (§3.1) */
 struct str sts_id(const struct str *records, unsigned n, struct arena *a)
 {
         auto_buf struct buf room = { 0 };
@@ -83,7 +113,7 @@ struct str sts_id(const struct str *records, unsigned n, struct arena *a)
                                 id = arena_str(a, str_trim(field));
                 }
         }
-        return found == 1 && id.n ? id : (struct str){ 0 };
+        return found == 1 && is_id(id) ? id : (struct str){ 0 };
 }
 
 /* "*.example.org" stands for one label (§4.1). */

@@ -5,23 +5,32 @@
 #include "net/addr.h"
 #include "run/fiber.h"
 #include "run/log.h"
+#include "run/loop.h"
 #include <errno.h>
+#include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TURNED_PIECE = 64 * 1024, DOMAINS_MOST = 50 };
-#define TURNED_PATIENCE 600
+enum { TURNED_PIECE = 64 * 1024 };
+/* seconds */
+#define TURNED_PATIENCE 600 /* for the client's next line: the sender has its own */
+#define WRITE_PATIENCE  180 /* RFC 5321 §4.5.3.2.5 */
+#define SENDER_PATIENCE 60
+#define STOP_PATIENCE   20 /* more than the sender has */
+#define LOOK_EVERY      (50 * MSECOND)
 
 /* A stranger may ask for domains that we are backup MX for: it is their mail, and goes to nobody but their MX. */
 static bool may_ask(struct session *s, struct str domain)
 {
-        struct str rest = str_of(s->server->settings->relay_for), one;
+        struct str rest = str_of(s->server->settings->relay_for), one, of;
 
         if (smtp_trusted(s) || s->account.n)
                 return true;
         while (rest.n) {
                 str_cut(&rest, ' ', &one);
-                if (str_ieq(one, domain))
+                str_cut(&one, ':', &of); /* "example.net:jack,jill" */
+                if (str_ieq(of, domain))
                         return true;
         }
         return false;
@@ -69,65 +78,112 @@ static int read_domains(struct session *s, struct scan *a, struct buf *out)
         return OK;
 }
 
+/* One fiber does both ways: lines from the client, which speaks replies only, as they come; and whenever the sender says something conn_line
+ * comes back for it (conn_call). */
 struct turned {
-        struct conn *here, *there; /* the client, and the sender's end */
-        struct waitlist over;
-        bool done;
+        struct watch there; /* the sender's end */
+        struct conn *here;  /* the client */
+        struct buf piece;
+        struct waitlist room; /* the sender takes more */
 };
 
-/* From the sender to the client, in a fiber; the other way stays with the session. */
-static void pass_out(void *arg)
+static void sender_moved(struct watch *w, uint32_t events)
 {
-        struct turned *t = arg;
-        struct str piece;
+        struct turned *t = (struct turned *)(void *)((char *)w - offsetof(struct turned, there));
 
-        while ((piece = conn_some(t->there, TURNED_PIECE, in_seconds(TURNED_PATIENCE))).n) {
-                conn_put(t->here, piece);
-                if (conn_flush(t->here, in_seconds(TURNED_PATIENCE)) < 0)
-                        break;
-        }
-        conn_shutdown(t->here);
-        t->done = true;
-        wake_all(&t->over);
+        if (events & ~(uint32_t)EPOLLOUT)
+                conn_call(t->here);
+        if (events & ~(uint32_t)EPOLLIN)
+                wake_all(&t->room);
 }
 
-static void pass_in(struct turned *t)
+/* All that it has said so far. false: it has ended, or the client has. */
+static bool from_sender(struct turned *t)
 {
+        char *p = buf_room(&t->piece, TURNED_PIECE);
+        ssize_t n;
+
+        while ((n = recv(t->there.fd, p, TURNED_PIECE, MSG_DONTWAIT)) > 0 && conn_ok(t->here)) {
+                conn_body(t->here, str_from(p, (size_t)n));
+                fiber_yield_if_due();
+        }
+        return n < 0 && errno == EAGAIN;
+}
+
+static bool to_sender(struct turned *t, struct str s)
+{
+        while (s.n) {
+                ssize_t n = send(t->there.fd, s.p, s.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+                if (n > 0)
+                        s = str_from_at(s, (size_t)n);
+                else if (errno != EAGAIN || wait_on(&t->room, "the sender", in_seconds(SENDER_PATIENCE)) < 0)
+                        return false;
+        }
+        return true;
+}
+
+static void pass_lines(struct turned *t)
+{
+        struct str line;
+        enum got got;
+
+        while (from_sender(t)) {
+                got = conn_line(t->here, &line, TURNED_PIECE, in_seconds(TURNED_PATIENCE));
+                if (got == GOT_CALLED || got == GOT_QUIET)
+                        continue;
+                if (got != GOT_LINE && got != GOT_BARE)
+                        return;
+                if (!to_sender(t, line) || !to_sender(t, S("\r\n")))
+                        return;
+        }
+}
+
+/* Who stops lets the letter under way come to its end: the sender, which is told to stop at the same time, ends the conversation then. */
+static void pass_the_rest(struct turned *t)
+{
+        nsec patience = in_seconds(STOP_PATIENCE);
         struct str piece;
 
-        while (!t->done && (piece = conn_some(t->here, TURNED_PIECE, in_seconds(TURNED_PATIENCE))).n) {
-                conn_put(t->there, piece);
-                if (conn_flush(t->there, in_seconds(TURNED_PATIENCE)) < 0)
-                        break;
+        while (now() < patience && from_sender(t)) {
+                piece = conn_some(t->here, TURNED_PIECE, now() + LOOK_EVERY);
+                if (piece.n ? !to_sender(t, piece) : !conn_late(t->here))
+                        return;
         }
-        conn_shutdown(t->there);
-        while (!t->done)
-                if (wait_on(&t->over, "the turned connection", in_seconds(TURNED_PATIENCE)) == -ECANCELED)
-                        fiber_yield();
+}
+
+static void pass(struct session *s, int there)
+{
+        struct turned t = { .there = { there, sender_moved }, .here = s->conn };
+
+        buf_init(&t.piece, TURNED_PIECE);
+        conn_write_deadline(s->conn, WRITE_PATIENCE * SECOND);
+        if (watch_add(&t.there, EPOLLIN | EPOLLOUT | EPOLLRDHUP) == 0) {
+                pass_lines(&t);
+                if (conn_stopping(s->conn) && !conn_signed_out(s->conn))
+                        pass_the_rest(&t);
+                watch_remove(&t.there);
+        }
+        buf_free(&t.piece);
 }
 
 /* RFC 2645 §5.2: after 250 the roles are reversed; the session ends with the connection. */
 static int turn_round(struct session *s, struct str domains)
 {
-        struct turned t = { .here = s->conn };
-        struct addr nobody = { 0 };
         int ends[2], rc;
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
                 return smtp_refuse(s, "451 4.3.0 Local error, try again later");
-        t.there = conn_new(ends[0], nobody, nobody);
-        rc = t.there ? s->server->turn(NULL, ends[1], domains) : -ENOMEM;
+        rc = s->server->turn(NULL, ends[1], domains);
         if (rc < 0) {
-                conn_free(&t.there);
+                close(ends[0]);
                 return smtp_refuse(s, "453 4.3.0 You have no mail, or it cannot be sent just now");
         }
         log_event("turned", "session=%s account=%s domains=%s", s->id, log_str(s->account), log_str(domains));
         session_parking(s, false);
         rc = smtp_reply(s, "250 2.0.0 OK now reversing the connection");
-        conn_flush(s->conn, in_seconds(TURNED_PATIENCE));
-        if (fiber_spawn("turned", pass_out, &t) == 0)
-                pass_in(&t);
-        conn_free(&t.there);
+        pass(s, ends[0]);
+        close(ends[0]);
         s->ending = true;
         return rc;
 }

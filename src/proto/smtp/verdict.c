@@ -80,15 +80,6 @@ struct reporting {
         bool ready;
 };
 
-/* In commands ENVID and ORCPT are xtext; in a report they are what it stands for (RFC 3461 §6.3). */
-static struct str plain_of(struct arena *a, struct str xtext)
-{
-        struct buf auto_buf text = { 0 };
-
-        buf_init(&text, 1024);
-        return xtext.n && xtext_get(&text, xtext) ? arena_str(a, buf_str(&text)) : xtext;
-}
-
 static void note(struct reporting *g, const struct outbox_recipient *r, enum report_action action,
                  const char *status, struct str diagnostic, struct str remote)
 {
@@ -100,7 +91,7 @@ static void note(struct reporting *g, const struct outbox_recipient *r, enum rep
                 g->list = arena_array(&g->arena, struct report_recipient, g->job->count);
         g->list[g->count++] = (struct report_recipient){
                 .final = r->address,
-                .original = orcpt.n ? plain_of(&g->arena, orcpt) : S(""),
+                .original = orcpt.n ? report_plain(&g->arena, orcpt) : S(""),
                 .action = action,
                 .status = arena_str(&g->arena, str_of(status)),
                 .diagnostic = diagnostic,
@@ -142,7 +133,7 @@ static void compose(struct reporting *g)
         unsigned long long id = (unsigned long long)chance() << 32 | chance();
         struct report r = {
                 .host = str_of(host),
-                .envid = plain_of(&g->arena, parameter_of(g->job->envelope.mail_parameters, S("ENVID"))),
+                .envid = report_plain(&g->arena, parameter_of(g->job->envelope.mail_parameters, S("ENVID"))),
                 .arrived = g->job->received,
                 .now = wall_usec(),
                 .to = sender_of(g->job, &g->job->recipients[0]),
@@ -272,10 +263,10 @@ void verdict(struct lane *l, struct outbox_job *j, const struct smtp_answer *ans
         finish(&g, results, conversation);
 }
 
-void verdict_rests(struct lane *l, const struct outbox_job *j, struct str why)
+void verdict_rests(struct lane *l, const struct outbox_job *j, const char *status, struct str why)
 {
         for (unsigned i = 0; i < j->count; i++)
-                history(l->dispatch, j, &j->recipients[i], "deferred", S("4.4.1"), why, S(""));
+                history(l->dispatch, j, &j->recipients[i], "deferred", str_of(status), why, S(""));
 }
 
 void verdict_all(struct lane *l, struct outbox_job *j, const char *status, struct str text, bool held)

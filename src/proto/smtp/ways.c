@@ -7,6 +7,13 @@
 #define DNS_PATIENCE 30
 enum { SMTP_PORT = 25 };
 
+nsec step_deadline(const struct dispatch *d, long seconds)
+{
+        long most = d->how.settings->sender_reply_timeout;
+
+        return in_seconds(most && most < seconds ? most : seconds);
+}
+
 static bool is_self(void *context, struct str host)
 {
         const struct dispatch *d = context;
@@ -92,7 +99,7 @@ static enum found relay(struct dispatch *d, const struct route *r, struct arena 
                 w->addresses[0] = literal;
                 w->count = 1;
         } else {
-                rc = mx_addresses(d->how.dns, &host, in_seconds(DNS_PATIENCE), a, why);
+                rc = mx_addresses(d->how.dns, &host, step_deadline(d, DNS_PATIENCE), a, why);
                 for (; w->count < host.count; w->count++)
                         w->addresses[w->count] = host.addresses[w->count];
         }
@@ -108,7 +115,7 @@ static enum found relay(struct dispatch *d, const struct route *r, struct arena 
 static int mx_way(struct lane *l, const struct mx *mx, struct mx_host *h, struct way *w, struct arena *a,
                   struct str *why)
 {
-        int rc = mx_addresses(l->dispatch->how.dns, h, in_seconds(DNS_PATIENCE), a, why);
+        int rc = mx_addresses(l->dispatch->how.dns, h, step_deadline(l->dispatch, DNS_PATIENCE), a, why);
 
         if (rc < 0)
                 return rc;
@@ -148,7 +155,7 @@ static enum found direct(struct lane *l, struct arena *a, struct way **list, uns
         struct str reason = S("");
         struct mx mx;
         int rc = mx_find(l->dispatch->how.dns, str_of(l->name), is_self, l->dispatch,
-                         in_seconds(DNS_PATIENCE), a, &mx, why);
+                         step_deadline(l->dispatch, DNS_PATIENCE), a, &mx, why);
 
         *status = rc == -ENOENT ? "5.1.2" : "4.4.3";
         if (rc < 0)
@@ -210,7 +217,9 @@ enum found ways_find(struct lane *l, struct arena *a, struct way **list, unsigne
         switch (r.kind) {
         case ROUTE_HOLD:
                 *status = "4.0.0";
-                *why = S("no route leads there, and nothing leaves this machine without one");
+                *why = r.ruled ? S("its route is \"hold\": until another stands and it is released, or its "
+                                   "host fetches it (ATRN)")
+                               : S("no route leads there, and nothing leaves this machine without one");
                 return WAY_HELD;
         case ROUTE_RELAY:
         case ROUTE_LMTP: return relay(d, &r, a, list, n, status, why);
