@@ -151,7 +151,7 @@ static void long_lines_are_lost(void **state)
         line = history_begin(h, S("parts"));
         for (int i = 0; i < 3; i++)
                 buf_printf(line, " key%d=%d", i, i);
-        history_end(h);
+        history_event_end(h);
         history_note(h, S("last"), "letter=a.1");
         history_close(&h);
         assert_int_equal(find("letter=a.1", 0), 2);
