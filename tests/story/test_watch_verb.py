@@ -71,9 +71,10 @@ def test_under_tls_and_all_ways_to_say_a_secret(demo):
         i = imaplib.IMAP4('127.0.0.1', demo.base + 143)
         i.starttls()
         i.login('jill', 'tumbling')
-        i.append('INBOX', None, None, b'Subject: deep secret\r\n\r\nbody\r\n')
+        i.append('INBOX', None, None, b'Subject: deep secret\r\n\r\nthe "inmost" thought\r\n')
         i.select()
-        i.fetch('1', '(BODY[])')
+        i.fetch('1:*', '(BODY[])')
+        i.fetch('1:*', '(PREVIEW BODY[TEXT]<0.30> BODY[HEADER.FIELDS (FROM)])')
         i.logout()
         with smtplib.SMTP_SSL('127.0.0.1', demo.base + 465) as s:
             s.login('jack', 'crown')
@@ -88,7 +89,7 @@ def test_under_tls_and_all_ways_to_say_a_secret(demo):
     text = '\n'.join(w.lines)
     assert '# 1: TLSv1.3' in text and '# 1: submissions from 127.0.0.1' in text
     assert 'C: ****' in text and 'C: AUTH PLAIN' in text
-    for secret in ('tumbling', 'crown', 'deep secret', 'Y3Jvd24', 'AGphY2sAY3Jvd24'):
+    for secret in ('tumbling', 'crown', 'deep secret', 'inmost', 'thought', 'Y3Jvd24', 'AGphY2sAY3Jvd24'):
         assert secret not in text, secret
 
 

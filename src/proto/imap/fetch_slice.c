@@ -117,6 +117,22 @@ static void tell_progress(struct sending *g)
                  (unsigned long long)f->told, (unsigned long long)f->total);
 }
 
+/* The beginning of a letter's text is none of a watcher's business: of a PREVIEW in quotes he sees the length, too. */
+static void put_watched(struct conn *c, struct str line)
+{
+        size_t at, end;
+
+        while ((at = str_search(line, S("PREVIEW \""))) != STR_NONE) {
+                at += S("PREVIEW \"").n;
+                for (end = at; end < line.n && line.p[end] != '"'; end++)
+                        end += line.p[end] == '\\';
+                conn_put(c, str_sub(line, 0, at));
+                conn_body(c, str_sub(line, at, end - at));
+                line = str_from_at(line, end);
+        }
+        conn_put(c, line);
+}
+
 /* For a watcher: he sees the lines, and of literals how long they are. A line that ends with "{n}" is followed by one, always. */
 static void send_watched(struct conn *c, struct str out)
 {
@@ -128,7 +144,7 @@ static void send_watched(struct conn *c, struct str out)
                 end = str_find(out, '\n');
                 line = str_sub(out, 0, end == STR_NONE ? out.n : end + 1);
                 out = str_from_at(out, line.n);
-                conn_put(c, line);
+                put_watched(c, line);
                 brace = str_rfind(line, '{');
                 if (brace == STR_NONE || !str_ends(line, S("}\r\n")))
                         continue;
