@@ -268,11 +268,6 @@ static int mail_screen(struct command *c)
         return screen_run(&c->m);
 }
 
-static int mail_screen(struct command *c)
-{
-        return screen_run(&c->m);
-}
-
 static const struct order {
         const char *name;
         unsigned least, most; /* words behind it */
