@@ -1,4 +1,5 @@
 #include "cli/mail/autoconfig.h"
+#include "mail/address.h"
 #include "run/offload.h"
 
 #include <curl/curl.h>
@@ -109,9 +110,8 @@ static bool server_of(struct str inside, const char *plain, const char *at_once,
         bool tls = str_ieq(socket, S("SSL"));
         uint64_t number;
 
-        if (!host.n || str_find(host, '/') != STR_NONE || str_find(host, '@') != STR_NONE ||
-            str_find(host, ':') != STR_NONE || !str_u64(port, &number) || !number || number > 65535 ||
-            (!tls && !str_ieq(socket, S("STARTTLS"))))
+        if (!host.n || !domain_normal(a, host, &host) || !str_u64(port, &number) || !number ||
+            number > 65535 || (!tls && !str_ieq(socket, S("STARTTLS"))))
                 return false;
         *url = arena_printf(a, "%s://" PRS "@" PRS ":%u", tls ? at_once : plain, STR(user.n ? user : address),
                             STR(host), (unsigned)number);
