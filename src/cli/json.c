@@ -1,9 +1,28 @@
 #include "cli/json.h"
 #include "base/codec.h"
 
+/* Characters that a terminal may take for commands, C1, or that turn the order of others: by number. How many bytes; 0: none. */
+static size_t escape(FILE *to, struct str s)
+{
+        unsigned char c = (unsigned char)s.p[0], second = s.n > 1 ? (unsigned char)s.p[1] : 0,
+                      third = s.n > 2 ? (unsigned char)s.p[2] : 0;
+
+        if (c == 0xC2 && second < 0xA0) {
+                fprintf(to, "\\u%04x", second);
+                return 2;
+        }
+        if (c == 0xE2 && ((second == 0x80 && third >= 0xA8 && third <= 0xAE) ||
+                          (second == 0x81 && third >= 0xA6 && third <= 0xA9))) {
+                fprintf(to, "\\u%04x", 0x2000u + (second - 0x80u) * 64 + (third - 0x80u));
+                return 3;
+        }
+        return 0;
+}
+
 static void string(FILE *to, struct str s)
 {
         bool good = utf8_valid(s);
+        size_t escaped;
 
         fputc('"', to);
         for (size_t i = 0; i < s.n; i++) {
@@ -15,6 +34,8 @@ static void string(FILE *to, struct str s)
                         fprintf(to, "\\u%04x", c);
                 else if (c > 127 && !good)
                         fputs("\\ufffd", to);
+                else if (c > 127 && (escaped = escape(to, str_from_at(s, i))) > 0)
+                        i += escaped - 1;
                 else
                         fputc(c, to);
         }

@@ -112,11 +112,14 @@ def test_what_cannot_be_is_said_by_the_exit_code(demo, reader):
 
 
 def test_straight_from_the_store(pail, reader):
-    pail.send('From: jack@town.com\r\nSubject: =?utf-8?q?pa=1Bil?=\r\nMessage-ID: <1@town.com>\r\n\r\nwater\r\n', ['jill@hill.com'])
+    pail.send('From: jack@town.com\r\nSubject: =?utf-8?q?pa=1Bil=C2=9B=E2=80=AEx?=\r\nMessage-ID: <1@town.com>\r\n\r\nwater\r\n', ['jill@hill.com'])
     there = ('--dir', pail.folder, '--account', 'jill@hill.com')
     until('it is filed', lambda: reader.json('list', *there)['letters'])
     uid = reader.json('list', *there)['letters'][0]['uid']
     assert '\x1b' not in reader.run('list', *there)
+    for row in (reader.run('list', *there), reader.run('list', '--json', *there)):
+        assert not any(c in row for c in '\x1b\x9b\u202e')
+    assert reader.json('list', *there)['letters'][0]['subject'] == 'pa il \u202ex'
     assert reader.json('read', uid, *there)['text'] == 'water\n'
     assert r'\Seen' in reader.json('list', *there)['letters'][0]['flags']
     assert reader.json('reply', uid, '--body', '-', *there, input='Here it is.\n')['result'] == 'sent'
