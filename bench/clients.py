@@ -92,6 +92,12 @@ def url(server, path):
     return f'ftp://{quote(account(server), safe="")}:{server.password}@127.0.0.1:{server.ftp}/{path}'
 
 
+def lftp(server, orders, settings=''):
+    """In clear and not deflated, as the others: by itself it takes TLS and MODE Z where they are offered."""
+    return ['lftp', '--norc', '-c', f'set ftp:ssl-allow no; set ftp:use-mode-z no; {settings}'
+            f'open -u {account(server)},{server.password} -p {server.ftp} 127.0.0.1; {orders}']
+
+
 class FtpClients(Ftp):
     """Servers and files as the FTP benches have them."""
 
@@ -119,11 +125,8 @@ class FtpClients(Ftp):
                 f'{self.bench.build}/pail', 'ftp', 'mirror', *words, url(server, 'tree'), 'here']
         for parallel in (1, 4, 16):
             for ahead in (False, True):
-                title = f'lftp {parallel}{", ahead" if ahead else ""}'
-                script = (f'set ftp:ssl-allow no; set ftp:sync-mode {"off" if ahead else "on"}; set net:max-retries 2; '
-                          f'open -u {account(server)},{server.password} -p {server.ftp} 127.0.0.1; '
-                          f'mirror --parallel={parallel} tree here')
-                found[title] = ['lftp', '--norc', '-c', script]
+                found[f'lftp {parallel}{", ahead" if ahead else ""}'] = lftp(
+                    server, f'mirror --parallel={parallel} tree here', f'set ftp:sync-mode {"off" if ahead else "on"}; ')
         return found
 
     def mirror(self):
@@ -159,8 +162,7 @@ class FtpClients(Ftp):
         return {
             'pail': [f'{self.bench.build}/pail', 'ftp', 'get', url(server, 'large')],
             'curl': ['curl', '-sS', '-o', 'large', url(server, 'large')],
-            'lftp': ['lftp', '--norc', '-c', f'set ftp:ssl-allow no; open -u {account(server)},{server.password} -p {server.ftp} 127.0.0.1; '
-                     'get large'],
+            'lftp': lftp(server, 'get large'),
             'tnftp': ['tnftp', '-V', '-o', 'large', url(server, 'large')],
         }
 
