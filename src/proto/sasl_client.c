@@ -72,7 +72,7 @@ static const struct mechanism *choose(const struct sasl_client_who *who, const s
         return NULL;
 }
 
-int sasl_client_new(struct sasl_client **out, const struct sasl_client_who *who)
+int client_sasl_new(struct sasl_client **out, const struct sasl_client_who *who)
 {
         struct conn_tls_facts facts = { 0 };
         bool tls = who->conn && conn_has_tls(who->conn);
@@ -94,11 +94,11 @@ int sasl_client_new(struct sasl_client **out, const struct sasl_client_who *who)
                 return 0;
         }
         *out = NULL;
-        sasl_client_free(&x);
+        client_sasl_free(&x);
         return rc;
 }
 
-void sasl_client_free(struct sasl_client **xp)
+void client_sasl_free(struct sasl_client **xp)
 {
         struct sasl_client *x = *xp;
 
@@ -112,17 +112,17 @@ void sasl_client_free(struct sasl_client **xp)
         mem_free(x);
 }
 
-const char *sasl_client_mechanism(const struct sasl_client *x)
+const char *client_sasl_mechanism(const struct sasl_client *x)
 {
         return x->mechanism->name;
 }
 
-bool sasl_client_shows(const struct sasl_client *x)
+bool client_sasl_shows(const struct sasl_client *x)
 {
         return x->mechanism->shows;
 }
 
-bool sasl_client_begins(const struct sasl_client *x)
+bool client_sasl_begins(const struct sasl_client *x)
 {
         return !str_eq(str_of(x->mechanism->name), S("LOGIN"));
 }
@@ -149,7 +149,7 @@ static int step(void *arg)
         return 0;
 }
 
-int sasl_client_step(struct sasl_client *x, struct str challenge, struct buf *out)
+int client_sasl_step(struct sasl_client *x, struct str challenge, struct buf *out)
 {
         auto_buf struct buf bytes = { 0 };
 
@@ -177,7 +177,7 @@ int sasl_client_step(struct sasl_client *x, struct str challenge, struct buf *ou
         return (x->state == GSASL_OK || x->state == GSASL_NEEDS_MORE) && !out->full ? 0 : -EBADMSG;
 }
 
-bool sasl_client_done(const struct sasl_client *x)
+bool client_sasl_done(const struct sasl_client *x)
 {
         return x->state == GSASL_OK;
 }

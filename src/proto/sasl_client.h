@@ -2,10 +2,10 @@
  * SCRAM-SHA-256-PLUS (bound to the TLS it runs in), SCRAM-SHA-256, SCRAM-SHA-1, and the password itself by PLAIN or LOGIN only under TLS or
  * where the caller says so.
  *
- *      rc = sasl_client_new(&x, &who);
- *      AUTHENTICATE <sasl_client_mechanism(x)>, with the first token if sasl_client_begins(x)
- *      while the server goes on: rc = sasl_client_step(x, its token, &ours);
- *      it said yes: good only if sasl_client_done(x): SCRAM's server has to show that it knows the password, too.
+ *      rc = client_sasl_new(&x, &who);
+ *      AUTHENTICATE <client_sasl_mechanism(x)>, with the first token if client_sasl_begins(x)
+ *      while the server goes on: rc = client_sasl_step(x, its token, &ours);
+ *      it said yes: good only if client_sasl_done(x): SCRAM's server has to show that it knows the password, too.
  *
  * Tokens are base64 on both sides; at most 8 rounds. SCRAM's hashing is offloaded, and a server that asks for more than SASL_WORK_MOST rounds of
  * it gets none. */
@@ -24,13 +24,13 @@ struct sasl_client_who {
 };
 struct sasl_client;
 /* 0; -EACCES: nothing fits. -ENOPROTOOPT: only what would show the password in clear. */
-[[nodiscard]] int sasl_client_new(struct sasl_client **out, const struct sasl_client_who *who);
-void sasl_client_free(struct sasl_client **x);
-const char *sasl_client_mechanism(const struct sasl_client *x);
-bool sasl_client_shows(const struct sasl_client *x);  /* the password */
-bool sasl_client_begins(const struct sasl_client *x); /* the first token comes from us */
+[[nodiscard]] int client_sasl_new(struct sasl_client **out, const struct sasl_client_who *who);
+void client_sasl_free(struct sasl_client **x);
+const char *client_sasl_mechanism(const struct sasl_client *x);
+bool client_sasl_shows(const struct sasl_client *x);  /* the password */
+bool client_sasl_begins(const struct sasl_client *x); /* the first token comes from us */
 /* 0, and what to answer in *out (cleared first); -EBADMSG: makes no sense, or the server does not know the password. */
-[[nodiscard]] int sasl_client_step(struct sasl_client *x, struct str challenge, struct buf *out);
-bool sasl_client_done(const struct sasl_client *x);
+[[nodiscard]] int client_sasl_step(struct sasl_client *x, struct str challenge, struct buf *out);
+bool client_sasl_done(const struct sasl_client *x);
 /* Is `word` one of the list's, in any case? */
 bool sasl_offers(struct str list, struct str word);

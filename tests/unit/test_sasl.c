@@ -95,7 +95,7 @@ static void our_client(void *arg)
         static const struct {
                 const char *offered, *name, *password, *takes;
                 bool clear;
-                int made; /* sasl_client_new */
+                int made; /* client_sasl_new */
                 enum signin_result want;
         } rows[] = {
                 { "PLAIN SCRAM-SHA-256-PLUS LOGIN SCRAM-SHA-256", "jill", "tumbling", "SCRAM-SHA-256", false,
@@ -126,12 +126,12 @@ static void our_client(void *arg)
                 struct sasl_client *c;
                 bool has;
 
-                assert_int_equal(sasl_client_new(&c, &who), rows[i].made);
+                assert_int_equal(client_sasl_new(&c, &who), rows[i].made);
                 if (!c)
                         continue;
-                assert_string_equal(sasl_client_mechanism(c), rows[i].takes);
-                assert_int_equal(sasl_client_step(c, S(""), &ours), 0);
-                has = sasl_client_begins(c);
+                assert_string_equal(client_sasl_mechanism(c), rows[i].takes);
+                assert_int_equal(client_sasl_step(c, S(""), &ours), 0);
+                has = client_sasl_begins(c);
                 buf_clear(&bytes);
                 assert_true(base64_get(&bytes, buf_str(&ours)));
                 r = keeper_sasl_start(front, &from_here, str_of(rows[i].takes), has ? buf_str(&bytes) : S(""),
@@ -140,7 +140,7 @@ static void our_client(void *arg)
                         if (has) {
                                 buf_clear(&theirs);
                                 base64_put(&theirs, x.token);
-                                assert_int_equal(sasl_client_step(c, buf_str(&theirs), &ours), 0);
+                                assert_int_equal(client_sasl_step(c, buf_str(&theirs), &ours), 0);
                         }
                         has = true;
                         buf_clear(&bytes);
@@ -149,13 +149,13 @@ static void our_client(void *arg)
                 }
                 assert_int_equal(r, rows[i].want);
                 if (r == SIGNIN_OK && x.token.n) {
-                        assert_false(sasl_client_done(c)); /* not before it has shown that it knows, too */
+                        assert_false(client_sasl_done(c)); /* not before it has shown that it knows, too */
                         buf_clear(&theirs);
                         base64_put(&theirs, x.token);
-                        assert_int_equal(sasl_client_step(c, buf_str(&theirs), &ours), 0);
+                        assert_int_equal(client_sasl_step(c, buf_str(&theirs), &ours), 0);
                 }
-                assert_int_equal(sasl_client_done(c), r == SIGNIN_OK || rows[i].clear);
-                sasl_client_free(&c);
+                assert_int_equal(client_sasl_done(c), r == SIGNIN_OK || rows[i].clear);
+                client_sasl_free(&c);
         }
         close_keeper();
 }
@@ -183,20 +183,20 @@ static void our_client_is_not_fooled(void *arg)
         buf_init(&theirs, SASL_TOKEN_MOST * 2);
         buf_init(&bytes, SASL_TOKEN_MOST * 2);
         for (size_t i = 0; i < LENGTH(challenges); i++) {
-                assert_int_equal(sasl_client_new(&c, &who), 0);
-                assert_int_equal(sasl_client_step(c, S(""), &ours), 0);
+                assert_int_equal(client_sasl_new(&c, &who), 0);
+                assert_int_equal(client_sasl_step(c, S(""), &ours), 0);
                 buf_clear(&theirs);
                 base64_put(&theirs, str_of(challenges[i]));
                 assert_int_equal(
-                    sasl_client_step(c, challenges[i][0] == '!' ? S("!") : buf_str(&theirs), &ours),
+                    client_sasl_step(c, challenges[i][0] == '!' ? S("!") : buf_str(&theirs), &ours),
                     -EBADMSG);
-                assert_false(sasl_client_done(c));
-                sasl_client_free(&c);
+                assert_false(client_sasl_done(c));
+                client_sasl_free(&c);
         }
         /* our own nonce, so that only the work it asks for is wrong; then a good one, and a proof that is none */
         for (unsigned i = 0; i < 2; i++) {
-                assert_int_equal(sasl_client_new(&c, &who), 0);
-                assert_int_equal(sasl_client_step(c, S(""), &ours), 0);
+                assert_int_equal(client_sasl_new(&c, &who), 0);
+                assert_int_equal(client_sasl_step(c, S(""), &ours), 0);
                 buf_clear(&bytes);
                 assert_true(base64_get(&bytes, buf_str(&ours)));
                 struct str nonce = str_from_at(buf_str(&bytes), str_search(buf_str(&bytes), S("r=")));
@@ -207,11 +207,11 @@ static void our_client_is_not_fooled(void *arg)
                 buf_clear(&theirs);
                 base64_put(&theirs, buf_str(&said));
                 buf_free(&said);
-                assert_int_equal(sasl_client_step(c, buf_str(&theirs), &ours), i ? 0 : -EBADMSG);
+                assert_int_equal(client_sasl_step(c, buf_str(&theirs), &ours), i ? 0 : -EBADMSG);
                 if (i)
-                        assert_int_equal(sasl_client_step(c, S("dj1BQUFB"), &ours), -EBADMSG);
-                assert_false(sasl_client_done(c));
-                sasl_client_free(&c);
+                        assert_int_equal(client_sasl_step(c, S("dj1BQUFB"), &ours), -EBADMSG);
+                assert_false(client_sasl_done(c));
+                client_sasl_free(&c);
         }
 }
 

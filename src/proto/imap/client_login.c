@@ -82,15 +82,15 @@ static void put_token(struct imap_client *c, struct str token, const char *befor
 static int authenticate(struct imap_client *c, struct sasl_client *x, struct imap_answer *answer)
 {
         auto_buf struct buf token = { 0 };
-        bool initial = c->offers & IMAP_HAS_SASL_IR && sasl_client_begins(x), owed = !initial;
+        bool initial = c->offers & IMAP_HAS_SASL_IR && client_sasl_begins(x), owed = !initial;
         char verb[64];
         int rc;
 
         buf_init(&token, SASL_TOKEN_MOST * 2);
-        if (sasl_client_step(x, S(""), &token) < 0)
+        if (client_sasl_step(x, S(""), &token) < 0)
                 return client_ours(answer, -EACCES, "that name or password cannot be said to a server");
         client_begin(c);
-        snprintf(verb, sizeof(verb), "AUTHENTICATE %s%s", sasl_client_mechanism(x), initial ? " " : "");
+        snprintf(verb, sizeof(verb), "AUTHENTICATE %s%s", client_sasl_mechanism(x), initial ? " " : "");
         put_token(c, !initial ? S("") : token.n ? buf_str(&token) : S("="), verb);
         for (;;) {
                 struct str challenge;
@@ -98,14 +98,14 @@ static int authenticate(struct imap_client *c, struct sasl_client *x, struct ima
                 rc = client_go_on(c, NULL, answer);
                 if (rc < 0)
                         return rc;
-                if (rc == 0 && sasl_client_done(x))
+                if (rc == 0 && client_sasl_done(x))
                         return 0;
                 if (rc == 0)
                         return client_ours(answer, client_break(c, -EACCES),
                                            "the server did not show that it knows the password");
                 challenge = scan_rest(&c->in);
                 conn_hide(c->conn, 2);
-                if (!owed && sasl_client_step(x, challenge, &token) < 0)
+                if (!owed && client_sasl_step(x, challenge, &token) < 0)
                         break;
                 owed = false;
                 put_token(c, buf_str(&token), "");
@@ -147,16 +147,16 @@ static int sign_in(struct imap_client *c, const char *user, const char *password
                                        .clear_allowed =
                                            c->how.clear_password || !peer.family || addr_loopback(peer) };
         struct sasl_client *x;
-        int rc = sasl_client_new(&x, &who);
+        int rc = client_sasl_new(&x, &who);
 
         if (rc == 0) {
                 rc = authenticate(c, x, answer);
-                who.shown = !sasl_client_shows(x);
-                sasl_client_free(&x);
-                if (rc != -EREMOTEIO || c->broken || !who.shown || sasl_client_new(&x, &who) < 0)
+                who.shown = !client_sasl_shows(x);
+                client_sasl_free(&x);
+                if (rc != -EREMOTEIO || c->broken || !who.shown || client_sasl_new(&x, &who) < 0)
                         return rc;
                 rc = authenticate(c, x, answer);
-                sasl_client_free(&x);
+                client_sasl_free(&x);
                 return rc;
         }
         if (rc == -ENOPROTOOPT || !(who.clear_allowed || c->has_tls))

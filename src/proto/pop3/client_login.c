@@ -24,22 +24,22 @@ static int authenticate(struct pop3_client *c, struct sasl_client *x, struct pop
         int rc;
 
         buf_init(&token, SASL_TOKEN_MOST * 2);
-        if (sasl_client_step(x, S(""), &token) < 0)
+        if (client_sasl_step(x, S(""), &token) < 0)
                 return popc_ours(answer, -EACCES, "that name or password cannot be said to a server");
-        initial = sasl_client_begins(x) && token.n < 200;
-        snprintf(verb, sizeof(verb), "AUTH %s%s", sasl_client_mechanism(x), initial ? " " : "");
+        initial = client_sasl_begins(x) && token.n < 200;
+        snprintf(verb, sizeof(verb), "AUTH %s%s", client_sasl_mechanism(x), initial ? " " : "");
         put_secret(c, verb, !initial ? S("") : token.n ? buf_str(&token) : S("="));
         for (bool owed = !initial;; owed = false) {
                 struct str challenge;
 
                 rc = popc_answer(c, answer, &challenge);
-                if (rc == 0 && !sasl_client_done(x))
+                if (rc == 0 && !client_sasl_done(x))
                         return popc_ours(answer, popc_break(c, -EACCES),
                                          "the server did not show that it knows the password");
                 if (rc <= 0)
                         return rc;
                 conn_hide(c->conn, 2);
-                if (!owed && sasl_client_step(x, challenge, &token) < 0)
+                if (!owed && client_sasl_step(x, challenge, &token) < 0)
                         break;
                 put_secret(c, "", buf_str(&token));
         }
@@ -87,7 +87,7 @@ static int sign_in(struct pop3_client *c, const char *user, const char *password
                                        .conn = c->conn,
                                        .clear_allowed = c->has_tls || !c->stamp[0] ? clear : false };
         struct sasl_client *x;
-        int rc = sasl_client_new(&x, &who);
+        int rc = client_sasl_new(&x, &who);
 
         if (rc < 0 && !c->has_tls && c->stamp[0]) {
                 rc = apop(c, user, password, answer);
@@ -95,17 +95,17 @@ static int sign_in(struct pop3_client *c, const char *user, const char *password
                 if (rc != -EREMOTEIO || !clear)
                         return rc;
                 who.clear_allowed = true;
-                rc = sasl_client_new(&x, &who);
+                rc = client_sasl_new(&x, &who);
         }
         if (rc == 0) {
                 rc = authenticate(c, x, answer);
-                who.shown = !sasl_client_shows(x);
-                sasl_client_free(&x);
+                who.shown = !client_sasl_shows(x);
+                client_sasl_free(&x);
                 who.clear_allowed = clear;
-                if (rc != -EREMOTEIO || !who.shown || sasl_client_new(&x, &who) < 0)
+                if (rc != -EREMOTEIO || !who.shown || client_sasl_new(&x, &who) < 0)
                         return rc;
                 rc = authenticate(c, x, answer);
-                sasl_client_free(&x);
+                client_sasl_free(&x);
                 return rc;
         }
         if (!clear)

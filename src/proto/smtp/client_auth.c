@@ -11,17 +11,17 @@ static int converse(struct smtp_client *c, struct sasl_client *x, struct arena *
         int rc, sasl;
 
         buf_init(&token, SASL_TOKEN_MOST * 2);
-        sasl = sasl_client_step(x, S(""), &token);
+        sasl = client_sasl_step(x, S(""), &token);
         for (unsigned round = 0; sasl == 0; round++) {
-                bool ask_first = !round && !sasl_client_begins(x);
+                bool ask_first = !round && !client_sasl_begins(x);
 
                 conn_secret(c->conn, true);
                 if (round)
                         conn_printf(c->conn, PRS "\r\n", STR(buf_str(&token)));
                 else if (ask_first)
-                        conn_printf(c->conn, "AUTH %s\r\n", sasl_client_mechanism(x));
+                        conn_printf(c->conn, "AUTH %s\r\n", client_sasl_mechanism(x));
                 else
-                        conn_printf(c->conn, "AUTH %s " PRS "\r\n", sasl_client_mechanism(x),
+                        conn_printf(c->conn, "AUTH %s " PRS "\r\n", client_sasl_mechanism(x),
                                     STR(token.n ? buf_str(&token) : S("=")));
                 conn_flush(c->conn, client_in(c, SECONDS_COMMAND));
                 conn_secret(c->conn, false);
@@ -29,9 +29,9 @@ static int converse(struct smtp_client *c, struct sasl_client *x, struct arena *
                 if (rc < 0)
                         return rc;
                 if (answer->code != 334)
-                        return answer->code == 235 && sasl_client_done(x) ? 0 : -EACCES;
+                        return answer->code == 235 && client_sasl_done(x) ? 0 : -EACCES;
                 if (!ask_first)
-                        sasl = sasl_client_step(x, answer->text, &token);
+                        sasl = client_sasl_step(x, answer->text, &token);
         }
         answer_ours(answer, "4.7.0", "AUTH", S("the exchange made no sense"));
         return -EACCES;
@@ -48,14 +48,14 @@ int client_auth(struct smtp_client *c, struct arena *a, struct smtp_answer *answ
         int rc = -EACCES;
 
         answer_ours(answer, "4.7.0", "AUTH", S("the relay offers no way to sign in that is known here"));
-        if (sasl_client_new(&x, &who) < 0)
+        if (client_sasl_new(&x, &who) < 0)
                 return rc;
         rc = converse(c, x, a, answer);
-        who.shown = !sasl_client_shows(x);
-        sasl_client_free(&x);
-        if (rc < 0 && answer->code == 535 && who.shown && sasl_client_new(&x, &who) == 0) {
+        who.shown = !client_sasl_shows(x);
+        client_sasl_free(&x);
+        if (rc < 0 && answer->code == 535 && who.shown && client_sasl_new(&x, &who) == 0) {
                 rc = converse(c, x, a, answer);
-                sasl_client_free(&x);
+                client_sasl_free(&x);
         }
         return rc;
 }
