@@ -5,7 +5,9 @@ import email.policy
 import os
 import random
 import socket
+import ssl
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -353,7 +355,7 @@ def test_pop3_killed_at_random_moments(server, reader, keep):
 # ---- found by the address ----
 
 class Dns:
-    """UDP: SRV records of one domain; what is not there does not exist."""
+    """UDP: SRV records of one domain, addresses; what is not there does not exist."""
 
     def __init__(self, records):
         self.records = records
@@ -378,9 +380,10 @@ class Dns:
             name, (kind,) = '.'.join(labels), struct.unpack('>H', query[at + 1:at + 3])
             self.asked.add(name)
             found = [struct.pack('>HHH', *numbers) + self.name(target) for *numbers, target in self.records.get(name, [])] if kind == 33 else []
+            found = [socket.inet_aton(address) for address in self.records.get((name, 'A'), [])] if kind == 1 else found
             soa = self.name('example') + struct.pack('>HHIH', 6, 1, 1, 22) + b'\0\0' + struct.pack('>IIIII', 1, 2, 3, 4, 1)
             self.socket.sendto(query[:2] + struct.pack('>HHHHH', 0x8580, 1, len(found), 0 if found else 1, 0) + query[12:at + 5] +
-                               b''.join(b'\xc0\x0c' + struct.pack('>HHIH', 33, 1, 1, len(r)) + r for r in found) + (b'' if found else soa), peer)
+                               b''.join(b'\xc0\x0c' + struct.pack('>HHIH', kind, 1, 1, len(r)) + r for r in found) + (b'' if found else soa), peer)
 
 
 def test_servers_found_by_srv(demo, reader):
@@ -401,6 +404,38 @@ def test_servers_found_by_srv(demo, reader):
     assert said['incoming'] == f'imap://me@found.example@localhost:{server.port}'
     assert said['outgoing'] == f'submission://me@found.example@localhost:{server.submission}'
     assert reader.json('sync')['fetched'] == 0
+    dns.socket.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs root, for the port of IMAPS')
+def test_a_common_name_with_a_strange_certificate_gets_no_password(reader, tmp_path):
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=imap.names.example', '-keyout',
+                    tmp_path / 'key', '-out', tmp_path / 'cert'], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / 'cert', tmp_path / 'key')
+    heard, calls = [], []
+    listening = socket.create_server(('127.0.0.93', 993))
+
+    def serve():
+        while True:
+            try:
+                peer, _ = listening.accept()
+            except OSError:
+                return
+            calls.append(peer)
+            try:
+                with tls.wrap_socket(peer, server_side=True) as inside:
+                    inside.sendall(b'* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n')
+                    heard.append(inside.recv(4096))
+            except OSError:
+                pass
+    threading.Thread(target=serve, daemon=True).start()
+    dns = Dns({('imap.names.example', 'A'): ['127.0.0.93']})
+    said = reader.run('add', 'me@names.example', '--resolver', f'127.0.0.1@{dns.socket.getsockname()[1]}', input='\n\nmeasure\n', code=66)
+    assert calls and 'imaps://imap.names.example: ' in said and 'ertificate' in said
+    assert not b''.join(heard) and not os.path.exists(f'{reader.folder}/config/pail/mail')
+    assert {'_imaps._tcp.names.example', '_pop3._tcp.names.example', '_submissions._tcp.names.example', 'mail.names.example'} <= dns.asked
+    listening.close()
     dns.socket.close()
 
 
