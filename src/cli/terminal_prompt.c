@@ -238,7 +238,7 @@ static unsigned char complete(EditLine *edit, int key)
 
 /* The leak checker asks for this: libedit never frees the two words that EL_ADDFN makes it copy. */
 const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void)
 {
         return "leak:wcsdup\n";
 }
