@@ -123,8 +123,9 @@ static size_t common(const struct str *list, size_t n)
         return same;
 }
 
-static void complete_line(struct screen *s, struct line *l, complete_fn *complete, bool comma)
+static void complete_line(struct screen *s, struct line *l, complete_fn *complete, unsigned how)
 {
+        bool comma = (how & ASK_COMMA) != 0;
         struct buf auto_buf word = { 0 };
         size_t same;
 
@@ -277,7 +278,7 @@ static void edit(struct line *l, int key)
         }
 }
 
-static bool ask(struct screen *s, struct line *l, const char *question, complete_fn *complete, bool comma)
+static bool ask(struct screen *s, struct line *l, const char *question, complete_fn *complete, unsigned how)
 {
         for (;;) {
                 int key;
@@ -287,7 +288,7 @@ static bool ask(struct screen *s, struct line *l, const char *question, complete
                 if (key == KEY_NONE)
                         continue;
                 if (key == '\t' && complete) {
-                        complete_line(s, l, complete, comma);
+                        complete_line(s, l, complete, how);
                         continue;
                 }
                 l->list = NULL;
@@ -300,16 +301,16 @@ static bool ask(struct screen *s, struct line *l, const char *question, complete
         }
 }
 
-bool ask_line(struct screen *s, const char *question, struct buf *answer, complete_fn *complete, bool comma)
+bool ask_line(struct screen *s, const char *question, struct buf *answer, complete_fn *complete, unsigned how)
 {
         struct line *l = mem_new(struct line);
         bool good;
 
         arena_init(&l->arena, ARENA_MOST);
         insert_str(l, buf_str(answer));
-        l->offered = complete == complete_folder;
+        l->offered = (how & ASK_OFFERED) != 0;
         s->asking = true;
-        good = ask(s, l, question, complete, comma);
+        good = ask(s, l, question, complete, how);
         s->asking = false;
         curs_set(0);
         buf_clear(answer);

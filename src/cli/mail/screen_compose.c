@@ -37,7 +37,7 @@ static enum done edit_field(struct screen *s, const char *name, const char *ques
         arena_init(&a, 4 << 20);
         buf_init(&value, 16000);
         buf_puts(&value, head_get(&w->draft, name, &a));
-        if (ask_line(s, question, &value, address ? complete_address : NULL, address)) {
+        if (ask_line(s, question, &value, address ? complete_address : NULL, address ? ASK_COMMA : 0)) {
                 head_set(&w->draft, name, buf_str(&value));
                 w->edited = true;
                 make(w);
@@ -82,7 +82,7 @@ static enum done attach_as(struct screen *s, const char *field, const char *ques
 
         buf_init(&typed, 4000);
         buf_init(&path, 8000);
-        if (!ask_line(s, question, &typed, complete_file, false) || !typed.n)
+        if (!ask_line(s, question, &typed, complete_file, 0) || !typed.n)
                 return STAY;
         if (home && str_starts(buf_str(&typed), S("~/"))) {
                 buf_puts(&path, str_of(home));

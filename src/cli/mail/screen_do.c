@@ -170,7 +170,7 @@ static bool matching(struct screen *s, const char *question, uint32_t **uids, si
         *uids = NULL;
         buf_init(&typed, 4096);
         buf_init(&why, 1024);
-        if (!ask_line(s, question, &typed, NULL, false) || !typed.n)
+        if (!ask_line(s, question, &typed, NULL, 0) || !typed.n)
                 return false;
         say_now(s, "Looking...");
         rc = view_matching(s->view, buf_str(&typed), uids, n, &why);
@@ -271,7 +271,7 @@ static enum done do_pipe(struct screen *s)
         buf_init(&typed, 1500);
         buf_init(&command, 2000);
         buf_init(&path, 4096);
-        if (l && ask_line(s, "Pipe the letter to command: ", &typed, complete_file, false) && typed.n &&
+        if (l && ask_line(s, "Pipe the letter to command: ", &typed, complete_file, 0) && typed.n &&
             temporary_file(s, S("letter.eml"), buf_str(&l->raw), &path)) {
                 buf_printf(&command, "(" PRS ") <", STR(buf_str(&typed)));
                 buf_u8(&command, 0);

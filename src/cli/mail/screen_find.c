@@ -84,7 +84,7 @@ enum done find_limit(struct screen *s)
         buf_init(&typed, 4096);
         buf_init(&why, 1024);
         buf_puts(&typed, str_of(s->limited));
-        if (!ask_line(s, "Limit to letters matching (all: every one): ", &typed, NULL, false))
+        if (!ask_line(s, "Limit to letters matching (all: every one): ", &typed, NULL, ASK_OFFERED))
                 return STAY;
         if (str_ieq(str_trim(buf_str(&typed)), S("all")))
                 buf_clear(&typed);
@@ -155,7 +155,8 @@ static enum done search(struct screen *s, int step)
 
         buf_init(&typed, 4096);
         buf_puts(&typed, str_of(s->pattern));
-        if (!ask_line(s, step > 0 ? "Search for: " : "Reverse search for: ", &typed, NULL, false) || !typed.n)
+        if (!ask_line(s, step > 0 ? "Search for: " : "Reverse search for: ", &typed, NULL, ASK_OFFERED) ||
+            !typed.n)
                 return STAY;
         keep_string(&s->pattern, buf_str(&typed));
         search_from(s, step);

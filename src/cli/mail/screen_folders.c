@@ -132,7 +132,7 @@ enum done folders_change(struct screen *s)
         else
                 buf_puts(&question, S("Open folder (?: all): "));
         buf_u8(&question, 0);
-        if (!ask_line(s, question.p, &typed, complete_folder, false))
+        if (!ask_line(s, question.p, &typed, complete_folder, ASK_OFFERED))
                 return STAY;
         if (str_eq(buf_str(&typed), S("?")))
                 return folders_page(s);
@@ -219,7 +219,7 @@ static enum done make(struct screen *s)
         int rc;
 
         buf_init(&typed, 1000);
-        if (!ask_line(s, "Make folder: ", &typed, complete_folder, false) || !typed.n)
+        if (!ask_line(s, "Make folder: ", &typed, complete_folder, ASK_OFFERED) || !typed.n)
                 return STAY;
         rc = mailbox_create(copy_account(s->mail->copy), copy_name(s->mail->copy), buf_str(&typed), S(""),
                             &made);

@@ -346,7 +346,7 @@ static enum done ask_number(struct screen *s, int first)
         buf_init(&typed, 64);
         if (first)
                 buf_u8(&typed, (uint8_t)first);
-        if (!ask_line(s, "Go to letter number: ", &typed, NULL, false))
+        if (!ask_line(s, "Go to letter number: ", &typed, NULL, 0))
                 return STAY;
         if (str_u64(str_trim(buf_str(&typed)), &n) && n && n <= view_count(s->view))
                 index_go(s, (size_t)n - 1);

@@ -110,8 +110,13 @@ size_t draw_char(struct str s, wchar_t *c, unsigned *columns); /* bytes */
 
 /* ---- screen_ask.c ---- */
 typedef void complete_fn(struct screen *s, struct str word, struct arena *a, struct str **list, size_t *n);
-/* answer holds what stands there first. comma: only what stands behind the last comma is completed. false: Ctrl-G, Ctrl-C. */
-bool ask_line(struct screen *s, const char *question, struct buf *answer, complete_fn *complete, bool comma);
+enum {
+        ASK_COMMA = 1 /* only what stands behind the last comma is completed */,
+        ASK_OFFERED = 2 /* what stands there goes when one types */
+};
+/* answer holds what stands there first. false: Ctrl-G, Ctrl-C. */
+bool ask_line(struct screen *s, const char *question, struct buf *answer, complete_fn *complete,
+              unsigned how);
 char ask_letter(struct screen *s, const char *question,
                 const char *letters); /* 0: Ctrl-G; Enter: the first */
 void complete_file(struct screen *s, struct str word, struct arena *a, struct str **list, size_t *n);

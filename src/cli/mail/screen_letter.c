@@ -237,7 +237,7 @@ static enum done search(struct screen *s)
 
         buf_init(&typed, 1000);
         buf_puts(&typed, str_of(s->sought));
-        if (!ask_line(s, "Search in the letter: ", &typed, NULL, false) || !typed.n)
+        if (!ask_line(s, "Search in the letter: ", &typed, NULL, ASK_OFFERED) || !typed.n)
                 return STAY;
         keep_string(&s->sought, buf_str(&typed));
         return search_on(s);

@@ -67,7 +67,8 @@ static enum done to_folder(struct screen *s, bool move)
         }
         buf_init(&path, 1000);
         buf_puts(&path, s->saved_to ? str_of(s->saved_to) : archive ? str_of(archive->path) : S(""));
-        if (!ask_line(s, move ? "Move to folder: " : "Copy to folder: ", &path, complete_folder, false) ||
+        if (!ask_line(s, move ? "Move to folder: " : "Copy to folder: ", &path, complete_folder,
+                      ASK_OFFERED) ||
             !path.n) {
                 uid_list_free(&list);
                 return STAY;

@@ -183,7 +183,7 @@ static enum done save_parts(struct screen *s, bool all)
         buf_init(&path, 8192);
         buf_puts(&typed, s->saved_in ? str_of(s->saved_in) : S("."));
         if (!ask_line(s, all ? "Save all attachments in folder: " : "Save in folder: ", &typed, complete_file,
-                      false) ||
+                      ASK_OFFERED) ||
             !typed.n)
                 return STAY;
         put_home(&folder, buf_str(&typed));
@@ -229,7 +229,7 @@ static enum done pipe_part(struct screen *s)
         buf_init(&name, 1024);
         buf_init(&path, 4096);
         letter_file_name(part, &name);
-        if (ask_line(s, "Pipe to command: ", &typed, complete_file, false) && typed.n &&
+        if (ask_line(s, "Pipe to command: ", &typed, complete_file, 0) && typed.n &&
             letter_part_bytes(s->parts->letter, part->number, &bytes) == 0 &&
             temporary_file(s, buf_str(&name), buf_str(&bytes), &path)) {
                 buf_printf(&command, "(" PRS ") <", STR(buf_str(&typed)));

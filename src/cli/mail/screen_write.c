@@ -72,7 +72,7 @@ static bool ask_field(struct screen *s, struct writing *w, const char *name, con
         arena_init(&a, 4 << 20);
         buf_init(&value, 16000);
         buf_puts(&value, head_get(&w->draft, name, &a));
-        if (!ask_line(s, question, &value, address ? complete_address : NULL, address))
+        if (!ask_line(s, question, &value, address ? complete_address : NULL, address ? ASK_COMMA : 0))
                 return false;
         head_set(&w->draft, name, buf_str(&value));
         return true;
