@@ -86,8 +86,12 @@ int draft_edit(struct draft *d, struct buf *why)
                                    ended < 0 ? strerror(-ended) : "it ended with an error");
                 rc = ended ? -ECANCELED : take_file(path, &after);
         }
-        unlink(path);
-        if (rc == 0 && str_eq(buf_str(&before), buf_str(&after)))
-                return -ECANCELED;
-        return rc ? rc : draft_from_text(d, buf_str(&after), why);
+        if (rc == 0)
+                rc = str_eq(buf_str(&before), buf_str(&after)) ? -ECANCELED
+                                                               : draft_from_text(d, buf_str(&after), why);
+        if (rc == -EINVAL || rc == -EFBIG) /* what a person wrote is not thrown away */
+                buf_printf(why, "; what was written is kept in %s", path);
+        else
+                unlink(path);
+        return rc;
 }

@@ -52,7 +52,7 @@ void say_now(struct screen *s, const char *format, ...)
         say_any(s, false, format, args);
         va_end(args);
         draw_message(s);
-        refresh();
+        term_show();
         s->message[0] = 0;
 }
 
@@ -111,6 +111,19 @@ static void see_to_question(struct screen *s)
         wake_all(&s->answered);
 }
 
+/* Whoever changed something, in whatever process. */
+static bool is_news(struct screen *s)
+{
+        struct access x = { 0 };
+        uint64_t stamp =
+            copy_access(s->mail->copy, &x, INBOX, RIGHT_READ) == 0 ? change_stamp(&x) : s->stamp + 1;
+        bool news = stamp != s->stamp;
+
+        access_close(&x);
+        s->stamp = stamp;
+        return news;
+}
+
 int screen_key(struct screen *s)
 {
         int key = term_key(s);
@@ -120,9 +133,13 @@ int screen_key(struct screen *s)
                 return KEY_NONE;
         }
         if (key == KEY_NONE && (s->changed || s->tick)) {
+                bool news = is_news(s) || s->changed;
+
                 s->changed = s->tick = false;
-                folders_load(s, true);
-                index_look(s);
+                if (news) {
+                        folders_load(s, true);
+                        index_look(s);
+                }
         }
         switch (key) {
         case KEY_CTRL('z'): term_stop(s); return KEY_NONE;

@@ -102,7 +102,7 @@ static void draw(struct line *l, const char *question)
         draw_text(y, (int)prompt, room + 1, buf_str(&seen), LOOK_PLAIN);
         move(y, (int)(prompt + draw_width(buf_str(&before))));
         curs_set(1);
-        refresh();
+        term_show();
 }
 
 /* ---- completion ---- */
@@ -330,7 +330,7 @@ char ask_letter(struct screen *s, const char *question, const char *letters)
                 int key;
 
                 draw_text((int)term_rows() - 1, 0, term_columns(), str_of(question), LOOK_PLAIN);
-                refresh();
+                term_show();
                 key = term_key(s);
                 if (key == '\n')
                         found = letters[0];

@@ -305,7 +305,7 @@ void compose_page(struct screen *s, struct writing *w)
                         lines_draw(&w->lines, w->top + y, (int)y + 1, width);
                 draw_bar(S("A letter, ready: y sends it"));
                 draw_message(s);
-                refresh();
+                term_show();
                 done = screen_do(s, &keys, screen_key(s));
         }
         if (s->ended && done == STAY)

@@ -282,7 +282,7 @@ static void draw(struct screen *s, size_t *top)
         }
         draw_bar(S("Folders: unread, all"));
         draw_message(s);
-        refresh();
+        term_show();
 }
 
 enum done folders_page(struct screen *s)

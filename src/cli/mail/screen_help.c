@@ -45,7 +45,7 @@ void help_page(struct screen *s, const struct keys *k)
                         lines_draw(&l, top + y, (int)y + 1, width);
                 draw_bar(S("Help"));
                 draw_message(s);
-                refresh();
+                term_show();
                 key = screen_key(s);
                 if (key == ' ' || key == 'z' || key == (KEY_CODE | KEY_NPAGE))
                         top += room;

@@ -465,7 +465,7 @@ void index_page(struct screen *s)
                 draw_rows(s);
                 draw_index_bar(s);
                 draw_message(s);
-                refresh();
+                term_show();
                 key = screen_key(s);
                 if (key >= '1' && key <= '9')
                         (void)ask_number(s, key);

@@ -68,6 +68,7 @@ struct screen {
         /* the folder */
         char *path, *before; /* the one before it */
         struct view *view;
+        uint64_t stamp; /* change_stamp, when the folders were read */
         size_t at, top;
         uint32_t uid; /* of the row at; 0: none */
         enum view_order order;
@@ -89,7 +90,7 @@ struct screen {
 [[nodiscard]] int term_open(struct screen *s, struct buf *why);
 void term_close(void);
 int term_key(struct screen *s); /* waits; KEY_NONE: something else is to be seen to */
-bool term_typed(void);          /* more keys are there already */
+void term_show(void);           /* what was drawn */
 void term_away(void);           /* for another program; screen_term's own lock: it may wait */
 void term_back(void);
 void term_stop(struct screen *s); /* Ctrl-Z */

@@ -320,7 +320,7 @@ static void draw(struct screen *s, const struct keys *k)
         buf_printf(&bar, " -- %u%%", percent);
         draw_bar(buf_str(&bar));
         draw_message(s);
-        refresh();
+        term_show();
 }
 
 static void finish(struct pager *p)

@@ -300,7 +300,7 @@ static void draw(struct screen *s)
         }
         draw_bar(S("Parts: type, bytes as they travel, name"));
         draw_message(s);
-        refresh();
+        term_show();
 }
 
 enum done parts_page(struct screen *s, const struct letter *l)

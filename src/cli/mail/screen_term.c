@@ -278,6 +278,23 @@ void term_back(void)
         wake_all(&term.screen->wake);
 }
 
+/* Until no other has it: a question of sync's may stand there. false: cancelled. */
+static bool is_ours(void)
+{
+        while (term.foreign.held) {
+                if (lock_take(&term.foreign, "the terminal", NEVER) < 0)
+                        return false;
+                lock_drop(&term.foreign);
+        }
+        return true;
+}
+
+void term_show(void)
+{
+        if (is_ours())
+                refresh();
+}
+
 void term_stop(struct screen *s)
 {
         (void)s;
@@ -324,30 +341,13 @@ static int next(void)
         return c == '\r' ? '\n' : c == 0 ? KEY_NONE : (int)c;
 }
 
-bool term_typed(void)
-{
-        wint_t c = 0;
-        int rc = get_wch(&c);
-
-        if (rc == ERR)
-                return false;
-        if (rc == OK)
-                unget_wch((wchar_t)c);
-        else
-                ungetch((int)c);
-        return true;
-}
-
 int term_key(struct screen *s)
 {
         static bool escape;
         int key;
 
-        while (term.foreign.held) {
-                if (lock_take(&term.foreign, "the terminal", NEVER) < 0)
-                        return KEY_ENDED;
-                lock_drop(&term.foreign);
-        }
+        if (!is_ours())
+                return KEY_ENDED;
         if (s->resized) {
                 resize(s);
                 return KEY_NONE;
