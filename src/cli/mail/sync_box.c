@@ -168,6 +168,17 @@ static int by_uid(const void *pa, const void *pb)
         return a->uid < b->uid ? -1 : a->uid > b->uid;
 }
 
+/* A server may tell of a letter twice: nobody may take it for two. */
+static void tell_once(struct there *t)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < t->n; i++)
+                if (i + 1 == t->n || t->list[i].uid != t->list[i + 1].uid)
+                        t->list[kept++] = t->list[i];
+        t->n = kept;
+}
+
 /* All marks, or those changed since; which rows have gone. *all: the list is of everything there. */
 static int look_there(struct work *w, struct box *b, const struct imap_opened *now, struct there *t,
                       bool *all)
@@ -186,7 +197,9 @@ static int look_there(struct work *w, struct box *b, const struct imap_opened *n
                 rc = imap_client_uids(w->imap, present, t, &w->answer);
         if (rc < 0)
                 return work_answer(w, rc, b);
-        qsort(t->list, t->n, sizeof *t->list, by_uid);
+        if (t->n)
+                qsort(t->list, t->n, sizeof *t->list, by_uid);
+        tell_once(t);
         return translate(w, b, t);
 }
 
@@ -227,7 +240,7 @@ static size_t find_gone(struct box *b, const struct imap_opened *now, const stru
 
 /* ---- removed ---- */
 
-static bool is_much(struct work *w, const struct box *b, size_t n, const char *where)
+bool box_loses_much(struct work *w, const struct box *b, size_t n, const char *where)
 {
         char question[512];
 
@@ -310,7 +323,7 @@ static int exchange(struct work *w, struct box *b, const struct imap_opened *now
         int rc = look_there(w, b, now, t, &all);
 
         n = rc == 0 ? find_gone(b, now, t, all, gone) : 0;
-        if (n && is_much(w, b, n, "at the server"))
+        if (n && box_loses_much(w, b, n, "at the server"))
                 rc = work_failed(
                     w, -EACCES, "more than half of the letters have gone at the server: nothing was removed");
         if (rc == 0 && n) {
@@ -321,7 +334,7 @@ static int exchange(struct work *w, struct box *b, const struct imap_opened *now
         mem_free(gone);
         if (rc == 0 && b->lost_n && now->read_only)
                 b->lost_n = 0;
-        if (rc == 0 && b->lost_n && is_much(w, b, b->lost_n, "here"))
+        if (rc == 0 && b->lost_n && box_loses_much(w, b, b->lost_n, "here"))
                 rc = work_failed(w, -EACCES,
                                  "more than half of the letters have gone here: nothing was removed");
         if (rc == 0 && b->lost_n)
