@@ -155,7 +155,7 @@ static void describe(struct side s, struct account *a, const char *path, struct 
                 buf_init(&text, 4096);
                 must(letter_read(a, list.list[i].letter, 0, 4000, &text) == 0);
                 at = str_search(buf_str(&text), S("Subject: "));
-                lines[i] = arena_printf(&arena, "%06u %llu\n", (unsigned)atoi(text.p + at + 9),
+                lines[i] = arena_printf(&arena, "%06u %llu\n", (unsigned)strtoul(text.p + at + 9, NULL, 10),
                                         (unsigned long long)list.list[i].flags);
         }
         qsort(lines, list.n, sizeof *lines, by_line);

@@ -11,7 +11,7 @@
  *
  * So nothing has to be written down before a step is taken: a kill or a power cut at any moment leaves letters without rows, on one side or on
  * both, and the next time they go over or pair up. Nothing is removed at the server that is not so here durably, and the other way. If more
- * than half of a mailbox of 20 letters or more has gone at once on one side, a person is asked first; without one nothing is removed.
+ * than half of a mailbox of 20 letters or more has gone at once on one side, with its folder or without, a person is asked first; without one nothing is removed.
  *
  * Outbox stays here. Mailboxes made, renamed or removed here are so there, and the other way; one that still holds letters which are only on one
  * side is not removed there.

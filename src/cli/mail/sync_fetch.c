@@ -50,7 +50,10 @@ uint64_t letter_identity(struct str header)
                         buf_puts(&all, str_trim(header_unfold(&a, str_sub(f.value, 0, 8192))));
                 buf_puts(&all, S("\n"));
         }
-        return all.n > sizeof fields / sizeof *fields ? thread_hash(buf_str(&all)) : 0;
+        if (all.n > sizeof fields / sizeof *fields)
+                return thread_hash(buf_str(&all));
+        header = str_trim(header);
+        return header.n ? thread_hash(header) : 0;
 }
 
 int letter_identity_here(struct work *w, uint32_t letter, uint64_t *identity)
@@ -234,6 +237,7 @@ struct fetching {
         struct box *b;
         const struct mark *marks;
         size_t mark_n;
+        bool *came; /* of each mark: a server may send a letter twice */
         struct stage *stages[BATCH_LETTERS];
         struct filing filings[BATCH_LETTERS];
         uint32_t there[BATCH_LETTERS];
@@ -300,6 +304,7 @@ static int file_batch(struct fetching *f)
 static int letter_begin(void *context, const struct imap_marks *m, uint64_t size)
 {
         struct fetching *f = context;
+        const struct mark *mark;
         int rc = 0;
 
         if (f->n == BATCH_LETTERS || f->bytes + size > BATCH_BYTES)
@@ -309,7 +314,8 @@ static int letter_begin(void *context, const struct imap_marks *m, uint64_t size
         if (f->open)
                 stage_free(&f->open);
         f->uid = 0;
-        if (!mark_of(f, m->uid))
+        mark = mark_of(f, m->uid);
+        if (!mark || f->came[mark - f->marks])
                 return 0; /* nobody asked for it */
         f->uid = m->uid;
         f->received = m->received;
@@ -341,6 +347,7 @@ static int letter_end(void *context)
                 return work_failed(f->w, rc, f->b->path);
         f->bytes += stage_size(f->open);
         f->there[f->n] = f->uid;
+        f->came[mark - f->marks] = true;
         f->stages[f->n++] = f->open;
         f->open = NULL;
         return 0;
@@ -357,6 +364,7 @@ int box_fetch(struct work *w, struct box *b, const struct mark *marks, size_t n)
         f->b = b;
         f->marks = marks;
         f->mark_n = n;
+        f->came = mem_array(n + 1, sizeof *f->came);
         for (size_t i = 0; i < n; i++)
                 uids[i] = marks[i].uid;
         for (size_t at = 0; at < n && rc == 0;) {
@@ -376,6 +384,7 @@ int box_fetch(struct work *w, struct box *b, const struct mark *marks, size_t n)
         if (f->done && w->says && w->says->arrived)
                 w->says->arrived(w->says->context, str_of(b->path), (unsigned)f->done);
         forget(f);
+        mem_free(f->came);
         mem_free(uids);
         mem_free(f);
         return rc;

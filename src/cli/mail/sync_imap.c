@@ -178,7 +178,11 @@ static int removed_there(struct work *w, struct box *b)
                 }
                 uid_list_add(&list, b->here.list[i].uid, b->here.list[i].uid);
         }
-        rc = copy_access(w->copy, &x, str_of(b->path), RIGHTS_ALL);
+        if (box_loses_much(w, b, uid_list_count(&list), "at the server"))
+                rc = work_failed(w, -EACCES,
+                                 "a folder has gone at the server: its letters were not removed here");
+        if (rc == 0)
+                rc = copy_access(w->copy, &x, str_of(b->path), RIGHTS_ALL);
         if (rc == 0 && list.n)
                 rc = change_expunge(&x, list.ranges, list.n, false, &gone);
         access_close(&x);

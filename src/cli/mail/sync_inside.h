@@ -73,6 +73,8 @@ struct mark { /* a letter there */
 /* sync_box.c */
 [[nodiscard]] int box_scan(struct work *w, struct box *b); /* here, fresh, lost */
 [[nodiscard]] int box_sync(struct work *w, struct box *b);
+/* Would so many letters, gone at the one side ("here", "at the server"), be too many to go at the other as well? A person is asked. */
+[[nodiscard]] bool box_loses_much(struct work *w, const struct box *b, size_t n, const char *where);
 /* sync_move.c: of all that were scanned */
 [[nodiscard]] int box_moves(struct work *w);
 /* sync_flags.c: flags of letters both sides have; marks by uid, of those that the server told of */
@@ -82,7 +84,7 @@ struct mark { /* a letter there */
 [[nodiscard]] int box_pair(struct work *w, struct box *b, struct mark *marks, size_t *n);
 [[nodiscard]] int box_fetch(struct work *w, struct box *b, const struct mark *marks, size_t n);
 [[nodiscard]] int box_send(struct work *w, struct box *b); /* b->fresh, by APPEND */
-/* The letters' Message-ID, or what else tells letters apart: a hash; 0: nothing. */
+/* The letters' Message-ID, or what else of the header tells letters apart: a hash; 0: nothing. */
 uint64_t letter_identity(struct str header);
 [[nodiscard]] int letter_identity_here(struct work *w, uint32_t letter, uint64_t *identity);
 
