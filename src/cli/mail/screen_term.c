@@ -25,6 +25,7 @@ static struct {
         struct screen *screen;
         struct watch input;
         struct fiber_lock foreign; /* held while another has the terminal */
+        unsigned deep;             /* and its holder asks for it again */
         bool watched;
         int errors, said; /* the real stderr; where what is said on it is kept */
         struct termios before;
@@ -261,6 +262,10 @@ int term_open(struct screen *s, struct buf *why)
 
 void term_away(void)
 {
+        if (term.foreign.held && term.foreign.owner == fiber_self()) {
+                term.deep++;
+                return;
+        }
         (void)lock_take(&term.foreign, "the terminal", NEVER);
         def_prog_mode();
         endwin();
@@ -269,6 +274,10 @@ void term_away(void)
 
 void term_back(void)
 {
+        if (term.deep) {
+                term.deep--;
+                return;
+        }
         reset_prog_mode();
         set_keys();
         clearok(stdscr, true);
