@@ -12,7 +12,6 @@
 
 #define DNS_PATIENCE   10
 #define KNOCK_PATIENCE (4 * SECOND)
-#define DIAL_PATIENCE  (30 * SECOND)
 
 struct search {
         struct login *login;

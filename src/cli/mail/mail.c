@@ -235,7 +235,6 @@ static int page(void *arg)
 
 void command_show(struct str text)
 {
-        struct buf auto_buf safe = { 0 };
         char path[64];
         int fd;
 
