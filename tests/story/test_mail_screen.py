@@ -146,7 +146,8 @@ def home(pail, request):
 
     def make(*addresses):
         for address in addresses:
-            pail.verb('account', 'add', address, input='secret-of-them-9\nsecret-of-them-9\n')
+            pail.verb('account', 'add', address)
+            pail.verb('passwd', address, input='secret-of-them-9\n')
         made.append(Home(pail, *addresses))
         return made[-1]
     yield make
@@ -285,6 +286,38 @@ def test_news_limits_tags_and_accounts(pail, home):
         s.shows(second, 10)
         s.type('q')
         s.shows('left with 0')
+
+
+def test_another_server_and_a_question_meanwhile(pail, home):
+    """By IMAP: shown from the copy, live by IDLE; what is done here is done there; a password that is asked for on the way."""
+    first, second = 'screen-imap@hill.com', 'screen-asked@hill.com'
+    person = home(first, second)
+    with open(f'{person.path}/config/pail/mail', 'w') as f:
+        for who, password in ((first, 'password = secret-of-them-9\n'), (second, '')):
+            f.write(f'[{who}]\nincoming = imap://{who}@127.0.0.1:{pail.port(143)}\noutgoing = submission://{who}@127.0.0.1:{pail.port(587)}\n{password}\n')
+    send(pail, second, 'Asked for')
+    with Screen(person) as s:
+        s.shows('live', -3)
+        send(pail, first, 'By IDLE')
+        s.shows('1 new letter in INBOX')
+        s.type('d')
+        s.shows(re.compile('D .*By IDLE'))
+        box = pail.imap(first, 'secret-of-them-9')
+        box.select('INBOX', readonly=True)
+        until('the mark is at the server', lambda: b'Deleted' in box.fetch('1', '(FLAGS)')[1][0])
+        box.logout()
+        s.type('A2')
+        s.shows('to Trash?')
+        s.type('n')
+        s.shows(f'Password of {second}:')
+        s.type('secret-of-them-9\n')
+        s.shows('Asked for')
+        s.shows('live', -3)
+        s.type('A1')
+        s.shows(first, -3)
+        s.type('x')
+        s.shows('left with 0')
+        assert s.is_usual()
 
 
 @pytest.mark.parametrize('signo', [signal.SIGTERM, signal.SIGSEGV, signal.SIGINT])
