@@ -111,13 +111,15 @@ static void show_folder(struct console *c)
 int do_lcd(struct console *c, int argc, char **argv)
 {
         const char *home = getenv("HOME"), *to = argc > 1 ? argv[1] : home ? home : "/";
-        char path[PATH_ROOM];
+        auto_buf struct buf path = { 0 };
         int fd;
 
+        buf_init(&path, PATH_ROOM);
         if (to[0] == '~' && (to[1] == '/' || !to[1]) && home) {
-                if (snprintf(path, sizeof(path), "%s%s", home, to + 1) >= (int)sizeof(path))
+                buf_printf(&path, "%s%s", home, to + 1);
+                if (!buf_u8(&path, 0))
                         return say_errno(c, -ENAMETOOLONG, to);
-                to = path;
+                to = path.p;
         }
         fd = openat(c->folder, to, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
         if (fd < 0)

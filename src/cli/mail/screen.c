@@ -20,7 +20,8 @@ void keep_string(char **to, struct str s)
 
 /* ---- said in the last line ---- */
 
-static void say_any(struct screen *s, bool bad, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void say_any(struct screen *s, bool bad, const char *format,
+                                                          va_list args)
 {
         vsnprintf(s->message, sizeof s->message, format, args);
         s->message_bad = bad;
