@@ -304,11 +304,16 @@ void term_show(void)
                 refresh();
 }
 
+/* The whole job, as Ctrl-Z would. Where no shell could let it go on (SIGTSTP to an orphaned group) nothing happens. */
 void term_stop(struct screen *s)
 {
+        struct sigaction usual = { .sa_handler = SIG_DFL }, before;
+
         (void)s;
         term_away();
-        kill(0, SIGSTOP); /* the whole job, as Ctrl-Z would */
+        sigaction(SIGTSTP, &usual, &before);
+        kill(0, SIGTSTP);
+        sigaction(SIGTSTP, &before, NULL);
         term_back();
 }
 
