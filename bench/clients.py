@@ -88,6 +88,11 @@ def run(title, command, home):
     return took, used.ru_utime + used.ru_stime, most / 1e3
 
 
+def installed(commands):
+    """Of {title: command}, those whose program is here: tools/setup check installs all."""
+    return {title: command for title, command in commands.items() if shutil.which(command[0])}
+
+
 def url(server, path):
     return f'ftp://{quote(account(server), safe="")}:{server.password}@127.0.0.1:{server.ftp}/{path}'
 
@@ -141,7 +146,7 @@ class FtpClients(Ftp):
                     for server in servers:
                         row = f'from {server.title}, {where}'
                         grid.row(row, ('pail', f'best of {row}', 2))
-                        for title, command in self.mirrors(server).items():
+                        for title, command in installed(self.mirrors(server)).items():
                             self.mirrored(grid, row, title, command, server, place, n)
             self.homes.clear()
         grid.report(self.table)
@@ -178,7 +183,7 @@ class FtpClients(Ftp):
                     for server in servers:
                         row = f'from {server.title}, {where}'
                         grid.row(row, ('pail', 'curl', 1))
-                        for title, command in self.gets(server).items():
+                        for title, command in installed(self.gets(server)).items():
                             self.got(grid, row, title, command, server, place, size)
             self.homes.clear()
         grid.report(self.table)
