@@ -199,6 +199,18 @@ enum done write_forward(struct screen *s)
         return STAY;
 }
 
+/* Of another's letter a new one is made: by us. */
+static void from_us(struct screen *s, struct writing *w)
+{
+        struct arena auto_arena a;
+        struct draft own;
+
+        arena_init(&a, 1 << 20);
+        draft_new(&own, s->mail->login);
+        head_set(&w->draft, "From", head_get(&own, "From", &a));
+        draft_free(&own);
+}
+
 /* In Drafts the page at once: the editor is one key away. Of another letter a new one is made. */
 enum done write_resume(struct screen *s)
 {
@@ -216,6 +228,8 @@ enum done write_resume(struct screen *s)
                 if (draft) {
                         w.draft_uid = row.uid;
                         w.draft_path = mem_string(str_of(s->path));
+                } else {
+                        from_us(s, &w);
                 }
                 w.edited = true;
                 compose_page(s, &w);
