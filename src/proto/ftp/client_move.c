@@ -11,7 +11,8 @@ enum {
         SLICE = 16 * 1024 * 1024, /* what the kernel moves until the next look around */
         LEAST_SLICE = 64 * 1024,
         FIRST_READ = 8 * 1024,
-        CODED_AT_ONCE = 16 * 1024, /* more deflating and inflating than that is a worker's */
+        CODED_AT_ONCE = 16 * 1024,   /* more deflating and inflating than that is a worker's */
+        WRITTEN_AT_ONCE = 16 * 1024, /* less is less than two switches of threads */
 };
 
 bool ftpc_keeps(const struct coding *c)
@@ -96,7 +97,7 @@ static int store(struct ftpc_move *m, struct str bytes)
         if (!bytes.n)
                 return 0;
         if (m->t->file >= 0)
-                rc = offload(QUICK, write_piece, &p);
+                rc = bytes.n <= WRITTEN_AT_ONCE ? write_piece(&p) : offload(QUICK, write_piece, &p);
         else
                 rc = m->t->each(m->t->context, p.p, p.n, &p.got);
         if (rc < 0)
