@@ -398,6 +398,9 @@ def test_no_letter_reaches_the_terminal_raw(pail, home):
     person = home(who)
     for letter in HOSTILE:
         pail.send(b'To: ' + who.encode() + b'\r\n' + letter, who)
+    box = pail.imap(who, 'secret-of-them-9')
+    until('all are filed', lambda: int(box.select('INBOX', readonly=True)[1][0]) == len(HOSTILE))
+    box.logout()
     r = Recorded(person)
     r.read(b'received')
     for n in range(len(HOSTILE)):
