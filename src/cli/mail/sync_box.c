@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KEYWORDS_MOST = 56, SET_MOST = 8000, GUARD_LEAST = 20 };
+enum { KEYWORDS_MOST = 56, SET_MOST = 8000, GUARD_LEAST = 20, MARKS_MOST = 8000000 };
 
 /* ---- here ---- */
 
@@ -80,6 +80,7 @@ struct there { /* what the server told */
         char *names
             [KEYWORDS_MOST]; /* keywords in the order seen; bit 8 + i in the marks until they are translated */
         unsigned name_n;
+        bool endless;
 };
 
 static void there_free(struct there *t)
@@ -116,6 +117,10 @@ static void each(void *context, const struct imap_marks *f)
 {
         struct there *t = context;
 
+        if (t->n == MARKS_MOST) {
+                t->endless = true;
+                return;
+        }
         if (t->n == t->room) {
                 t->room = t->room ? t->room * 2 : 256;
                 t->list = mem_grow(t->list, t->room, sizeof *t->list);
@@ -127,6 +132,10 @@ static void vanished(void *context, uint32_t first, uint32_t last)
 {
         struct there *t = context;
 
+        if (t->gone_n == MARKS_MOST) {
+                t->endless = true;
+                return;
+        }
         t->gone = mem_grow(t->gone, t->gone_n + 1, sizeof *t->gone);
         t->gone[t->gone_n++] = (struct uid_range){ first, last };
 }
@@ -197,6 +206,8 @@ static int look_there(struct work *w, struct box *b, const struct imap_opened *n
                 rc = imap_client_uids(w->imap, present, t, &w->answer);
         if (rc < 0)
                 return work_answer(w, rc, b);
+        if (t->endless)
+                return work_failed(w, -EPROTO, "the server's list of letters does not end");
         if (t->n)
                 qsort(t->list, t->n, sizeof *t->list, by_uid);
         tell_once(t);
