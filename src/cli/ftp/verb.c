@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/ftp/ftp.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -46,6 +47,17 @@ static void tls(struct console *c, enum ftp_client_tls how)
         c->tls_said = true;
 }
 
+/* For its owner alone: names and paths are in it. */
+static FILE *open_trace(const char *path)
+{
+        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+        FILE *f = fd < 0 ? NULL : fdopen(fd, "a");
+
+        if (!f && fd >= 0)
+                close(fd);
+        return f;
+}
+
 /* How many words were taken; 0: it is none of these. */
 static int long_option(struct console *c, struct line *l, const char *word, const char *value)
 {
@@ -71,7 +83,7 @@ static int long_option(struct console *c, struct line *l, const char *word, cons
         if (!strcmp(word, "--ca") && value)
                 return c->ca_file = value, 2;
         if (!strcmp(word, "--trace") && value)
-                return (c->transcript = fopen(value, "ae")) ? 2 : 0;
+                return (c->transcript = open_trace(value)) ? 2 : 0;
         if (!strcmp(word, "--rate") && value) {
                 FILE *out = c->out;
                 int rc;
