@@ -366,12 +366,33 @@ static int exchange(struct work *w, struct box *b, const struct imap_opened *now
         return rc;
 }
 
+/* Nothing has changed on either side since the last time: STATUS says so, which came with the folders, and what lies here. */
+static bool is_in_step(const struct box *b)
+{
+        const struct imap_folder *f = b->folder;
+        size_t at = 0;
+
+        if (!f->highest || f->highest != b->highest || f->uidvalidity != b->validity ||
+            f->uidnext != b->uidnext || f->count != b->n || b->fresh_n || b->lost_n || b->here.n != b->n)
+                return false;
+        for (size_t i = 0; i < b->n; i++) { /* mostly in one order here and there */
+                while (at < b->here.n && b->here.list[at].uid < b->rows[i].here)
+                        at++;
+                if (at == b->here.n || b->here.list[at].uid != b->rows[i].here ||
+                    b->here.list[at].flags != b->rows[i].flags)
+                        return false;
+        }
+        return true;
+}
+
 int box_sync(struct work *w, struct box *b)
 {
         struct imap_opened now = { 0 };
         struct there t = { 0 };
         int rc;
 
+        if (is_in_step(b))
+                return 0;
         work_state(w, SYNC_WORKING, "%s", b->path);
         rc = imap_client_select(w->imap, b->folder, &now, &w->answer);
         if (rc < 0)
