@@ -17,6 +17,7 @@ import peers  # noqa: E402
 BUILD = os.path.dirname(os.path.abspath(PAIL))
 peers.PACKAGES['nsd'] = ['nsd', 'ldnsutils']
 TTL = 1     # seconds; a story may publish at any time, under names that nobody asked for yet
+NOTHING_TTL = 0     # of what is not there: a cached NSEC would deny names between its two that are published later (RFC 8198)
 
 
 def tool(name):
@@ -61,7 +62,7 @@ class Dns:
         path = f'{self.folder}/{zone or "root"}.zone'
         with open(path, 'w') as f:
             f.write(f'$ORIGIN {zone}.\n$TTL {TTL}\n'
-                    f'@ SOA ns.example. postmaster.example. {self.serial} 3600 600 86400 {TTL}\n@ NS ns.example.\n')
+                    f'@ SOA ns.example. postmaster.example. {self.serial} 3600 600 86400 {NOTHING_TTL}\n@ NS ns.example.\n')
             f.writelines(f'{record}\n' for record in records)
         if not signed:
             return path
