@@ -228,9 +228,9 @@ def test_resolver_that_strips_signatures(world):
     """Found at the start and said; what comes by way of it is never taken for the truth, nor for "no such domain"."""
     address = world.far.another()
     lying = LyingDns(world.far, address, 'strip', behind=world.dns.host.ip)
-    town = world.pail('stripped.com', 'jack', resolver=address, stub_zones='')
     with Sink(world.far) as sink:
         world.dns.publish('whole.example', '@ MX 10 mx', f'mx A {sink.address}')
+        town = world.pail('stripped.com', 'jack', resolver=address, stub_zones='')
         assert 'DNSSEC cannot be validated' in town.event('dns')
         town.mail('jack', 'x@whole.example')
         town.event('rests', 'destination=whole.example')
