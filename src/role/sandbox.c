@@ -258,7 +258,7 @@ static const int deadly[] = {
 #define SANITIZED 1
 /* At exit the leak check reads /proc and starts a tracer, which a role cannot: it would fail, and spoil a clean end. */
 int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void)
 {
         return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
