@@ -118,10 +118,10 @@ static void put_text(struct buf *out, const struct view_row *r)
                     : r->flags & FLAG_SEEN     ? ' '
                                                : 'N';
         char day[32] = "          ";
-        time_t at = (time_t)r->date;
+        time_t at = (time_t)r->when;
         struct tm tm;
 
-        if (r->date != INT64_MIN && localtime_r(&at, &tm))
+        if (r->when != INT64_MIN && localtime_r(&at, &tm))
                 strftime(day, sizeof day, "%Y-%m-%d", &tm);
         buf_printf(out, "%6u %c%c %s  ", r->uid, flag, r->attachments ? '@' : ' ', day);
         put_column(out, r->from, FROM_WIDTH);

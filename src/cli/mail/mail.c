@@ -399,6 +399,8 @@ static int body(void *arg)
 
         while (o->name && !str_eq(name, str_of(o->name)))
                 o++;
+        if (!o->name && name.n)
+                fprintf(stderr, "pail mail: " PRS ": no such command\n", STR(name));
         if (!o->name || c->t.count < o->least || c->t.count > o->most)
                 return command_usage(c);
         if (o->copy)

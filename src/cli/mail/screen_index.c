@@ -205,7 +205,7 @@ static void put_row(struct screen *s, struct buf *out, size_t number, const stru
                    : r->flags & FLAG_DRAFT    ? 'd'
                                               : ' ',
                    r->attachments ? '@' : ' ');
-        put_date(out, r->date);
+        put_date(out, r->when);
         buf_puts(out, S(" "));
         if (mine)
                 buf_puts(out, S("To "));

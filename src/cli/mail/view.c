@@ -201,12 +201,14 @@ static void row(const struct view *v, const struct shown *s, struct view_row *r)
                                 .flags = e->placed.flags,
                                 .size = e->placed.size,
                                 .date = INT64_MIN,
+                                .when = INT64_MIN,
                                 .depth = s->depth,
                                 .hidden = s->hidden,
                                 .unread_below = s->unread_below };
         if (!e->facts)
                 return; /* it has gone since */
         r->date = e->facts->date;
+        r->when = r->date != INT64_MIN ? r->date : e->facts->received;
         r->from = e->facts->from;
         r->to = e->facts->to;
         r->subject = e->facts->subject;

@@ -13,8 +13,9 @@ struct view_row {
         uint64_t flags;
         uint64_t size;
         int64_t date; /* of the Date field, seconds since 1970; INT64_MIN: none that can be read */
+        int64_t when; /* that, or else when it came */
         struct str from, to,
-            subject; /* decoded, one line, display name or address; live as long as the view */
+            subject; /* decoded, one line, display name or address; live as long as the view. No From: the envelope's */
         bool attachments, unread_below; /* below: of a collapsed thread */
         unsigned depth;                 /* in its thread */
         unsigned hidden;                /* how many a collapsed thread hides */

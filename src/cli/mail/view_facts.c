@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "mail/address.h"
 #include "mail/date.h"
+#include "mail/envelope.h"
 #include "mail/header.h"
 #include "mail/mime.h"
 #include "mail/thread.h"
@@ -74,6 +75,15 @@ static void take_envelope(struct view *v, struct facts *f, struct arena *a, cons
                 f->parent = first_id(a, held(e, MIME_IN_REPLY_TO));
 }
 
+/* Typed by hand a letter may have no header at all: then the envelope says who sent it. */
+static void take_sender(struct view *v, struct facts *f, struct arena *a, struct str packed)
+{
+        struct envelope e;
+
+        if (!f->from.n && packed.n < SCRATCH / 16 && envelope_unpack(&e, a, packed))
+                f->from = keep(v, e.sender);
+}
+
 struct reading {
         struct view *v;
         const uint32_t *entries; /* whose facts are asked for, in the order asked */
@@ -90,6 +100,7 @@ static bool each(void *context, size_t index, const struct letter_facts_row *r)
 
         arena_init(&a, SCRATCH);
         f->date = INT64_MIN;
+        f->received = r->received / 1000000;
         if (mime_walk_begin(&w, r->mime))
                 for (unsigned n = 0; mime_walk_next(&w); n++) {
                         if (n == 0 && w.has_envelope)
@@ -98,9 +109,10 @@ static bool each(void *context, size_t index, const struct letter_facts_row *r)
                             w.part.kind != MIME_MULTIPART && (str_eq(w.part.disposition, S("attachment")) ||
                                                               (!str_eq(w.part.type, S("text")) && n > 0));
                 }
+        take_sender(v, f, &a, r->envelope);
         v->entries[reading->entries[index]].facts = f;
         v->entries[reading->entries[index]].thread = r->thread;
-        v->entries[reading->entries[index]].received = r->received / 1000000;
+        v->entries[reading->entries[index]].received = f->received;
         return v->facts.used < v->facts.max - SCRATCH;
 }
 

@@ -3,7 +3,7 @@
 #include "cli/mail/view.h"
 
 struct facts { /* of a letter; never change, live as long as the view */
-        int64_t date;
+        int64_t date, received;
         struct str from, to, subject;
         uint64_t own, parent; /* hashes of its Message-ID and of what it answers; 0: none */
         bool attachments;
