@@ -44,7 +44,7 @@ static int ask(struct tool *t, const struct tap_wanted *wanted, int *fd)
                 tool_fail(t, -EAGAIN, S("watch"), "no server runs here");
                 return EX_UNAVAILABLE;
         }
-        return tool_fail(t, rc ? rc : -EAGAIN, S("the running server"), NULL);
+        return tool_fail(t, rc ? rc : -EAGAIN, S("the running server"), rc ? NULL : "too many watch already");
 }
 
 static int listen_to(struct watching *w, int fd)
@@ -62,8 +62,10 @@ static int listen_to(struct watching *w, int fd)
                                 printf("# the server has ended\n");
                         return EX_UNAVAILABLE;
                 }
-                if (!tap_unpack(str_from(message, (size_t)n), &r))
+                if (!tap_unpack(str_from(message, (size_t)n), &r)) {
+                        fprintf(stderr, "pail watch: the running server is of another version\n");
                         return EX_PROTOCOL;
+                }
                 watch_record(w, &r);
                 fflush(stdout);
         }

@@ -6,13 +6,16 @@
 /* A conversation that is being watched. */
 struct watched {
         char id[24];
-        unsigned number; /* "S2:" */
-        bool begun;      /* from its beginning */
-        bool ours;       /* nobody's account was asked for, or it is that one's */
-        struct buf held; /* lines until that is known */
+        unsigned number;  /* "S2:" */
+        uint32_t process; /* of the role that has it */
+        uint64_t heard;   /* which record was the last of it */
+        bool begun;       /* from its beginning, and a dialog of it is kept if one is wished */
+        bool ours;        /* nobody's account was asked for, or it is that one's */
+        struct buf held;  /* lines until that is known; what did not fit is missing */
         struct buf dialog;
-        bool letter; /* SMTP: DATA was said last */
-        bool hidden; /* octets of the server's were left out; the next line of its ends that */
+        bool letter;      /* SMTP: DATA was said last */
+        bool ftp, active; /* active: PORT or EPRT was said last */
+        bool hidden;      /* octets of the server's were left out; the next line of its ends that */
         unsigned passwords, secrets;
         struct watched *next;
 };
@@ -24,6 +27,9 @@ struct watching {
         int failed;           /* -errno of that */
         struct watched *list; /* by number */
         unsigned count;
+        uint64_t records;
+        size_t dialogs; /* octets of all */
+        struct buf line;
 };
 void watch_record(struct watching *w, const struct tap_record *r);
 int watch_finish(struct watching *w); /* 0, or -errno of what could not be written, said */

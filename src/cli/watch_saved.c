@@ -16,8 +16,22 @@ static void variable(struct buf *out, const char *name, unsigned n)
                 buf_printf(out, "{%s}\n", name);
 }
 
+/* "data active" says what stands in PORT; where it listens is another place each time. */
+static bool active_mode(struct watched *c, struct str text)
+{
+        bool port = c->ftp && str_istarts(text, S("PORT ")), eprt = c->ftp && str_istarts(text, S("EPRT "));
+
+        if (port || eprt)
+                buf_printf(&c->dialog, "data active\nC: %s\n", port ? "PORT {port}" : "EPRT {eprt}");
+        c->active =
+            port || eprt || (c->active && !str_istarts(text, S("PASV")) && !str_istarts(text, S("EPSV")));
+        return port || eprt;
+}
+
 static void client_line(struct watched *c, struct str text)
 {
+        if (active_mode(c, text))
+                return;
         if (!str_ends(text, MASK)) {
                 transcript_keep(&c->dialog, TRANSCRIPT_CLIENT, 1, text);
                 return;
@@ -39,6 +53,24 @@ static void pass_over(struct watched *c)
                 return;
         buf_puts(&c->dialog, S("# octets of the server's stood here\n"));
         c->hidden = false;
+}
+
+/* The content is another's; what is played takes what comes, and sends as much of nothing. */
+static void data_connection(struct watched *c, const struct tap_record *r)
+{
+        struct buf *out = &c->dialog;
+
+        if (str_starts(r->text, S("opened"))) {
+                buf_puts(out, c->active ? S("") : S("data passive\n"));
+                buf_puts(out, str_starts(r->text, S("opened, TLS")) ? S("data tls\n") : S(""));
+        } else if (!str_starts(r->text, S("closed"))) {
+                buf_puts(out,
+                         S("# the data connection of MODE B or C stays; the dialog does not go on here\n"));
+        } else if (r->from == 'S') {
+                buf_puts(out, S("data gone\n"));
+        } else {
+                buf_printf(out, "data fill %llu\ndata close\n", (unsigned long long)r->number);
+        }
 }
 
 void dialog_record(struct watched *c, const struct tap_record *r)
@@ -82,7 +114,10 @@ void dialog_record(struct watched *c, const struct tap_record *r)
                         buf_puts(out, S("*\n"));
                 }
                 break;
-        case TAP_LOST: break;
+        case TAP_DATA: data_connection(c, r); break;
+        case TAP_LOST:
+        case TAP_GONE:
+        case TAP_BACK: break;
         }
 }
 

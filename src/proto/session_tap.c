@@ -23,7 +23,7 @@ static const char *const names[PROTOCOLS] = {
         [PROTOCOL_FTPS] = "ftps",
 };
 
-static void tell(struct session *s, enum tap_what what, char from, struct str text, uint64_t number)
+static void tell(const struct session *s, enum tap_what what, char from, struct str text, uint64_t number)
 {
         struct tap_record r = {
                 .what = what,
@@ -86,6 +86,21 @@ void session_tap_end(struct session *s)
         }
         mem_free(s->tap);
         s->tap = NULL;
+}
+
+void session_tap_data(const struct session *s, const char *what, struct addr other, char from,
+                      uint64_t octets)
+{
+        struct buf auto_buf words = { 0 };
+
+        if (!s->tap || !taps_on(s->server->taps))
+                return;
+        buf_init(&words, 256);
+        buf_printf(&words, "%s", what);
+        if (other.family)
+                buf_printf(&words, " with %s, port %u", addr_text(other).z, other.port);
+        conn_told(s->conn); /* what asked for it stands before it */
+        tell(s, TAP_DATA, from, buf_str(&words), octets);
 }
 
 void sessions_tapped(struct server *server)

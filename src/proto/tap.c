@@ -21,11 +21,12 @@ struct taps {
         struct watcher *list[WATCHERS_MOST];
         unsigned count;
         struct buf message;
+        uint32_t process;
         void (*changed)(void *context);
         void *context;
 };
 
-/* ---- messages: u8 what | u8 from | u8 flags | u64 at | u64 number | two addresses | four packed strings ---- */
+/* ---- messages: u8 what | u8 from | u8 flags | u64 at | u64 number | u32 process | two addresses | four packed strings ---- */
 
 enum { OUTGOING = 1, CUT = 2, ADDRESS = 19 };
 
@@ -55,6 +56,7 @@ static void pack(struct buf *b, const struct tap_record *r)
         buf_u8(b, (r->outgoing ? OUTGOING : 0) | (r->cut ? CUT : 0));
         buf_u64(b, (uint64_t)r->at);
         buf_u64(b, r->number);
+        buf_u32(b, r->process);
         put_addr(b, r->peer);
         put_addr(b, r->local);
         buf_packed(b, r->session);
@@ -75,13 +77,14 @@ bool tap_unpack(struct str message, struct tap_record *r)
         r->cut = flags & CUT;
         r->at = (int64_t)unpack_u64(&u);
         r->number = unpack_u64(&u);
+        r->process = unpack_u32(&u);
         r->peer = get_addr(&u);
         r->local = get_addr(&u);
         r->session = unpack_str(&u);
         r->protocol = unpack_str(&u);
         r->account = unpack_str(&u);
         r->text = unpack_str(&u);
-        return unpack_done(&u) && r->what >= TAP_BEGIN && r->what <= TAP_LOST;
+        return unpack_done(&u) && r->what >= TAP_BEGIN && r->what <= TAP_BACK;
 }
 
 void tap_wanted_pack(struct buf *out, const struct tap_wanted *w)
@@ -116,6 +119,8 @@ static bool protocol_fits(struct str wanted, struct str is)
 
 bool tap_wants(const struct tap_wanted *w, const struct tap_record *r)
 {
+        if (r->what == TAP_GONE || r->what == TAP_BACK)
+                return true;
         return (!w->session.n || str_eq(w->session, r->session)) &&
                (!w->account.n || !r->account.n || r->what == TAP_END || str_ieq(w->account, r->account)) &&
                (!w->protocol.n || protocol_fits(w->protocol, r->protocol)) &&
@@ -173,20 +178,20 @@ static void watcher_ready(struct watch *watch, uint32_t events)
                 n = recv(watch->fd, &byte, 1, MSG_DONTWAIT);
         if (n == 0 || errno != EAGAIN || events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP) || w->gone) {
                 drop(w);
-                if (!t->count)
+                if (!t->count && t->changed)
                         t->changed(t->context);
                 return;
         }
         (void)tell_lost(w);
 }
 
-void taps_watch(struct taps *t, int fd, const struct tap_wanted *wanted)
+bool taps_watch(struct taps *t, int fd, const struct tap_wanted *wanted)
 {
         struct watcher *w;
 
         if (t->count == WATCHERS_MOST) {
                 close(fd);
-                return;
+                return false;
         }
         w = mem_new(struct watcher);
         w->watch = (struct watch){ fd, watcher_ready };
@@ -198,10 +203,18 @@ void taps_watch(struct taps *t, int fd, const struct tap_wanted *wanted)
                 close(fd);
                 buf_free(&w->kept);
                 mem_free(w);
-                return;
+                return false;
         }
         t->list[t->count++] = w;
-        t->changed(t->context);
+        if (t->changed)
+                t->changed(t->context);
+        return true;
+}
+
+void taps_each(const struct taps *t, void (*fn)(void *context, int fd, struct str wanted), void *context)
+{
+        for (unsigned i = 0; i < t->count; i++)
+                fn(context, t->list[i]->watch.fd, buf_str(&t->list[i]->kept));
 }
 
 /* Called from within connections: it sends, and changes nothing that they hold. */
@@ -210,6 +223,7 @@ void taps_tell(struct taps *t, struct tap_record *r)
         bool packed = false;
 
         r->at = wall_usec();
+        r->process = r->process ? r->process : t->process;
         r->cut = r->text.n > TAP_TEXT_MOST;
         r->text = str_sub(r->text, 0, TAP_TEXT_MOST);
         for (unsigned i = 0; i < t->count; i++) {
@@ -236,6 +250,7 @@ struct taps *taps_new(void (*changed)(void *context), void *context)
 {
         struct taps *t = mem_new(struct taps);
 
+        t->process = (uint32_t)getpid();
         t->changed = changed;
         t->context = context;
         buf_init(&t->message, TAP_RECORD_MOST);

@@ -1,6 +1,7 @@
 #include "role/children.h"
 
 #include "role/bells.h"
+#include "role/taps.h"
 #include "run/log.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ static void role_ready(struct channel_message *m)
         bool everybody = true;
 
         c->ready = true;
+        role_taps_ready(c);
         for (unsigned i = 0; i < all->count; i++)
                 everybody &= all->list[i].ready;
         if (everybody && !all->told_ready) {
@@ -255,6 +257,7 @@ static void start_one(struct child *c)
         }
         c->channel = channel_new(ends[0], from[c->kind], c, role_left);
         channel_survive(c->channel);
+        role_taps_started(c);
         if (c->kind == CHILD_MAIL)
                 switchboard_join(c->all->bells, c->index, c->channel);
 }
@@ -283,6 +286,7 @@ static void start_first(struct children *all, struct child *c, enum child_kind k
 void children_start(struct children *all)
 {
         all->bells = switchboard_new();
+        role_taps_begin(all);
         start_first(all, &all->list[0], CHILD_KEEPER, 0);
         for (unsigned i = 0; i < all->mail; i++)
                 start_first(all, &all->list[1 + i], CHILD_MAIL, i);
@@ -314,6 +318,7 @@ void children_reap(struct children *all)
                         if (!all->stopping || !WIFEXITED(status) || WEXITSTATUS(status))
                                 say_how_it_ended(c, status);
                         c->failures = now() - c->started < SHORT_LIFE ? c->failures + 1 : 0;
+                        role_taps_gone(c);
                         c->pid = 0;
                         c->ready = false;
                         if (c->kind == CHILD_MAIL)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 struct switchboard;
+struct taps;
 enum child_kind { CHILD_KEEPER, CHILD_MAIL, CHILD_FILES, CHILD_SENDER };
 #define TO(kind)  (1U << (kind))
 #define TO_FRONTS (TO(CHILD_MAIL) | TO(CHILD_FILES) | TO(CHILD_SENDER))
@@ -39,6 +40,7 @@ struct children {
         unsigned listening_count;
         int data, certificate, key;
         struct switchboard *bells;
+        struct taps *taps; /* role/taps.h */
         bool stopping, told_ready;
 };
 

@@ -14,5 +14,5 @@ enum control_kind {
         CONTROL_SUBMIT, /* and a descriptor, a stream socket on which SMTP shall be spoken with pail send, who may send to
                             anywhere as anybody: whoever may ask here may -> "yes", or "" when no mail role is there just now */
         CONTROL_WATCH, /* struct tap_wanted and a descriptor, one end of a SOCK_SEQPACKET pair, to which the roles send what passes until the
-                            other end is closed (proto/tap.h) -> "yes", or "" without a descriptor */
+                            other end is closed, also those that are started later (proto/tap.h) -> "yes", or "": too many watch */
 };

@@ -2,6 +2,7 @@
 
 #include "proto/keeper.h"
 #include "role/control.h"
+#include "role/taps.h"
 #include "run/fiber.h"
 #include "run/log.h"
 
@@ -90,12 +91,12 @@ static void submit(struct channel_message *m)
         channel_answer(m, taken ? S("yes") : S(""), -1);
 }
 
-/* To all who have conversations. Roles that are started later do not know of it. */
 static void watch(struct channel_message *m)
 {
-        if (m->fd >= 0)
-                children_tell(children, ROLE_TAP, m->body, m->fd, TO_FRONTS);
-        channel_answer(m, m->fd >= 0 ? S("yes") : S(""), -1);
+        int fd = m->fd;
+
+        m->fd = -1; /* taken */
+        channel_answer(m, fd >= 0 && role_taps_watch(children, fd, m->body) ? S("yes") : S(""), -1);
 }
 
 static void unban(struct channel_message *m)
@@ -193,4 +194,5 @@ void control_close(void)
         listening.fd = -1;
         for (size_t i = 0; i < VERBS_MOST; i++)
                 channel_free(&verbs[i]);
+        role_taps_end(children);
 }

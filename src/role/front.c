@@ -210,7 +210,7 @@ void front_tap(struct channel_message *m)
         int fd = role_take_fd(m);
 
         if (front.server.taps && tap_wanted_unpack(m->body, &wanted))
-                taps_watch(front.server.taps, fd, &wanted);
+                (void)taps_watch(front.server.taps, fd, &wanted);
         else
                 close(fd); /* a verb of another version */
 }

@@ -1,5 +1,7 @@
 """pail watch: who sees what, that nothing secret is in it, that a slow watcher holds up nobody, and that roles notice its end."""
+import ftplib
 import imaplib
+import io
 import json
 import os
 import poplib
@@ -210,6 +212,109 @@ def test_the_roles_notice_its_end(demo):
     with Watch(demo):
         until('every role has a socket more', lambda: taps(demo) >= before + 3)
     until('they have closed it', lambda: taps(demo) <= before)
+
+
+def roles(demo, name):
+    """Their process ids."""
+    status = subprocess.run(['ps', '-o', 'pid=,args=', '--ppid', str(demo.process.pid)], capture_output=True, text=True).stdout
+    return [int(line.split()[0]) for line in status.splitlines() if f' {name} ' in line + ' ']
+
+
+def half_a_session(demo):
+    s = socket.create_connection(('127.0.0.1', demo.base + 25))
+    s.makefile('rb').readline()
+    return s
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='kills processes of another user')
+def test_a_role_that_dies_is_watched_again(demo):
+    with Watch(demo, '--protocol', 'smtp') as w, Watch(demo, '--account', 'bob') as bobs, half_a_session(demo):
+        w.sees('# 1: smtp from')
+        for pid in roles(demo, 'mail'):
+            os.kill(pid, signal.SIGKILL)
+        w.sees('# the role mail.0 has ended', '# 1: broken off', '# the role mail.0 runs again and is watched')
+        until('all run again', lambda: sum('runs again' in line for line in w.lines) == sum('has ended' in line for line in w.lines))
+        seen = len(w.lines)
+        with smtplib.SMTP('127.0.0.1', demo.base + 25) as s:
+            s.ehlo('again.example')
+        until('it is seen', lambda: any('again.example' in line for line in w.lines[seen:]))
+        pop3(demo)
+        bobs.sees('has ended', 'C: USER bob', 'C: STAT')
+
+
+def test_a_reload_ends_no_watching(demo):
+    with Watch(demo) as w:
+        demo.process.send_signal(signal.SIGHUP)
+        until('it was read again', lambda: any('reread' in line for line in demo.log))
+        pop3(demo)
+        w.sees('C: STAT', '# 1: closed')
+
+
+def test_only_so_many_watch(demo):
+    watching = []
+    try:
+        for _ in range(16):
+            watching.append(Watch(demo, '--protocol', 'pop3').__enter__())
+        done = subprocess.run([PAIL, 'watch', '--dir', demo.folder], capture_output=True, text=True, timeout=60)
+        assert done.returncode != 0 and 'too many watch already' in done.stderr, done
+        pop3(demo)
+        for w in watching:
+            w.sees('C: STAT', '# 1: closed')
+    finally:
+        for w in watching:
+            w.__exit__()
+
+
+def resident(demo):
+    """KB of all processes of the server."""
+    pids = [demo.process.pid, *(int(p) for p in subprocess.run(['pgrep', '-P', str(demo.process.pid)], capture_output=True, text=True).stdout.split())]
+    return sum(int(line.split()[1]) for pid in pids for line in open(f'/proc/{pid}/status') if line.startswith('VmRSS'))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='looks at processes of another user')
+def test_a_pipe_that_nobody_reads_and_a_watcher_killed(demo):
+    until('nothing moves', lambda: taps(demo) == (time.sleep(0.5), taps(demo))[1])
+    before, most = taps(demo), resident(demo)
+    process = subprocess.Popen([PAIL, 'watch', '--dir', demo.folder, '--protocol', 'smtp'], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b'# watching; Ctrl-C ends it\n'
+        with socket.create_connection(('127.0.0.1', demo.base + 25)) as s:      # and never reads again
+            lines = s.makefile('rwb')
+            lines.readline()
+            for n in range(40):
+                lines.write((b'NOOP ' + b'x' * 400 + b'\r\n') * 500)
+                lines.flush()
+                for _ in range(500):
+                    assert lines.readline().startswith(b'250 ')
+        assert resident(demo) < most + 16 * 1024, 'what is not read is not kept'
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    until('every role has let go of it', lambda: taps(demo) <= before)
+
+
+def test_data_connections_are_seen_but_not_their_content(demo, tmp_path):
+    saved = tmp_path / 'ftp.dialog'
+    with Watch(demo, '--protocol', 'ftp', '--save', str(saved)) as w:
+        f = ftplib.FTP()
+        f.connect('127.0.0.1', demo.base + 21)
+        f.login('jack', 'crown')
+        f.storbinary('STOR watched', io.BytesIO(b'deep secret' * 100))
+        f.set_pasv(False)
+        f.retrbinary('RETR watched', lambda _: None)
+        f.delete('watched')
+        f.quit()
+        w.process.wait(20)
+    text = '\n'.join(w.lines)
+    assert 'S: 227 ' in text and 'C: PORT ' in text and 'C: PASS ****' in text
+    assert '# 1: data connection opened with 127.0.0.1, port ' in text
+    assert '# 1: data connection closed, 1100 octets from the client\nS: 226' in text
+    assert '# 1: data connection closed, 1100 octets from the server\nS: 226' in text
+    assert 'deep secret' not in text and 'crown' not in text
+    runner = subprocess.run([RUNNER, '--base-port', str(demo.base), '--dir', demo.folder, '--variable', 'password=crown', str(saved)],
+                            capture_output=True, text=True)
+    assert runner.returncode == 0, runner.stdout + saved.read_text()
 
 
 def test_letters_that_leave():

@@ -1,5 +1,6 @@
 #include "proto/ftp/transfer.h"
 #include "base/mem.h"
+#include "proto/session_tap.h"
 #include "run/offload.h"
 
 #include <errno.h>
@@ -127,17 +128,38 @@ static void close_files(struct transfer *t)
                 upload_free(&t->upload, keep, t->at + t->done);
 }
 
+/* For who watches: no content, only that there is a connection, and how much of the file or list it took. */
+static void tell_begin(const struct transfer *t, bool again)
+{
+        const char *how = again ? "used again" : stream_has_tls(t->stream) ? "opened, TLS," : "opened";
+
+        session_tap_data(t->s, how, stream_peer(t->stream), t->asked.what == WHAT_STORE ? 'C' : 'S', 0);
+}
+
+static void tell_end(const struct transfer *t)
+{
+        session_tap_data(t->s, t->stream ? "kept" : "closed", (struct addr){ 0 },
+                         t->asked.what == WHAT_STORE ? 'C' : 'S', t->done);
+}
+
 static void transfer_fiber(void *arg)
 {
         struct transfer *t = arg;
         struct conn *control = t->s->conn;
+        bool kept = t->how.kept, open;
 
         fiber_note(t->s->id);
         t->fiber = fiber_self();
         wake_all(&t->begun);
-        if (open_data(t) == 0 && move(t) == 0)
-                stream_limit(t->stream, NULL, NULL);
+        open = open_data(t) == 0;
+        if (open) {
+                tell_begin(t, kept);
+                if (move(t) == 0)
+                        stream_limit(t->stream, NULL, NULL);
+        }
         close_data(t);
+        if (open)
+                tell_end(t);
         close_files(t);
         t->ended = true;
         wake_all(&t->waiters);
