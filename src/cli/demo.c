@@ -216,6 +216,9 @@ static void print_table(void *context)
         if (d->settings.atrn_port)
                 printf("ATRN         127.0.0.1:%-8ld telnet 127.0.0.1 %ld\n", d->settings.atrn_port,
                        d->settings.atrn_port);
+        printf("clients      pail ftp 127.0.0.1:%ld; pail talk 127.0.0.1 %ld; pail mail --dir %s --account "
+               "bob@hamburger.edu; pail watch --dir %s\n",
+               n + 21, n + 25, d->path, d->path);
         printf("people       jack@town.com crown, jill@hill.com tumbling, alice@crepes.fr rabbit, "
                "bob@hamburger.edu "
                "hungry,\n             forouzanb@adelphia.net lecture, srinivas.narayana@rutgers.edu goodbye; "
