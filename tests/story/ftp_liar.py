@@ -2,6 +2,7 @@
 
     with Liar({'a': b'...'}, listing=b'...') as liar: ...  liar.port
     cut: after so many bytes of the n-th transfer both connections are gone; greeting, replies: other words.
+    room: so many sessions at once; others are told `crowded`, at the door (421) or at PASS (530).
 """
 import socket
 import struct
@@ -9,9 +10,11 @@ import threading
 
 
 class Liar:
-    def __init__(self, files=(), listing=b'', mlsd=None, cut=(), replies=None, greeting=b'220 ready\r\n', pasv=None):
+    def __init__(self, files=(), listing=b'', mlsd=None, cut=(), replies=None, greeting=b'220 ready\r\n', pasv=None, room=None,
+                 crowded=b'421 too many\r\n'):
         self.files, self.listing, self.mlsd = dict(files), listing, mlsd
         self.cut, self.replies, self.greeting, self.pasv = list(cut), replies or {}, greeting, pasv
+        self.room, self.crowded, self.there, self.refused = room, crowded, 0, 0
         self.commands, self.sessions, self.stored = [], 0, {}
         self.listener = socket.create_server(('127.0.0.1', 0))
         self.port = self.listener.getsockname()[1]
@@ -33,11 +36,16 @@ class Liar:
             except OSError:
                 return
             self.sessions += 1
+            self.there += 1
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):
-        self_state = {'rest': 0, 'data': None}
+        self_state = {'rest': 0, 'data': None, 'extra': self.room is not None and self.there > self.room}
         try:
+            if self_state['extra'] and self.crowded.startswith(b'421'):
+                self.refused += 1
+                conn.sendall(self.crowded)
+                return
             conn.sendall(self.greeting)
             for line in conn.makefile('rb'):
                 verb, _, word = line.rstrip(b'\r\n').partition(b' ')
@@ -55,6 +63,7 @@ class Liar:
         except OSError:
             pass
         finally:
+            self.there -= 1
             conn.close()
 
     def _answer(self, conn, state, verb, word):
@@ -64,6 +73,9 @@ class Liar:
         name = word.rsplit('/', 1)[-1]
         if verb == 'USER':
             say('331 who?')
+        elif verb == 'PASS' and state['extra']:
+            self.refused += 1
+            conn.sendall(self.crowded)
         elif verb == 'PASS':
             say('230 in')
         elif verb == 'SYST':

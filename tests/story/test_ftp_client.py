@@ -337,6 +337,17 @@ def test_a_mirror_goes_on_after_cuts(tmp_path):
     assert tree(tmp_path / 'back') == {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
 
 
+@pytest.mark.parametrize('crowded', [b'421 There are too many connections.\r\n', b'530 Too many users, come later.\r\n'])
+@pytest.mark.parametrize('room', [1, 3])
+def test_a_mirror_is_content_with_the_connections_it_gets(tmp_path, crowded, room):
+    files = {f'f{i}': noise(f'few{i}', 500 + i) for i in range(200)}
+    mlsd = b''.join(b'type=file;size=%d; %s\r\n' % (len(body), name.encode()) for name, body in files.items())
+    with Liar(files, mlsd=mlsd, room=room, crowded=crowded) as liar:
+        assert ftp(tmp_path, 'mirror', liar.url(), tmp_path / 'back') == ''
+        assert liar.refused
+    assert tree(tmp_path / 'back') == {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
+
+
 def test_an_upload_goes_on_after_cuts(tmp_path):
     body = noise('up', 3_000_000)
     (tmp_path / 'file').write_bytes(body)

@@ -95,6 +95,7 @@ struct console {
         bool prompts;    /* a person types */
         bool session;    /* commands come, from a person or stdin; false: one verb and out */
         bool background; /* a job */
+        bool mute;       /* a connection that helps: what goes wrong with it is not said */
         bool stopped;    /* Ctrl-C: what runs ends */
         bool ended;      /* bye */
         int code;        /* of the first command that failed */

@@ -7,7 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { PARALLEL = 4, PATTERNS_MOST = 64 };
+enum { PARALLEL = 8, PATTERNS_MOST = 64 };
 
 const char *mirror_there(const struct mirror *m, const char *path, struct arena *a)
 {
@@ -160,6 +160,8 @@ int mirror(struct site *s, const char *remote, const char *local, const struct m
         }
         console_copy(&m->helpers, c, c->out);
         m->helpers.verbose = m->helpers.debug = false;
+        m->helpers.mute = !c->debug;
+        m->helpers.tries = 1;
         c->helpers = &m->helpers;
         mirror_fail(m, make_remote_root(m));
         shown_begin(&m->shown, c, "mirror", 0, UINT64_MAX);

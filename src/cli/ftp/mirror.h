@@ -27,7 +27,8 @@ struct mirror {
         int root;           /* here */
         bool no_root;       /* a dry run would make it */
         struct item *first, **end;
-        unsigned queued, workers, spawned;
+        unsigned queued, workers;
+        bool crowded; /* a helper was refused: no more of them */
         bool listed; /* nothing is added any more */
         struct waitlist changed;
         struct gone *gone; /* the last found first */

@@ -61,6 +61,14 @@ static struct item *take(struct mirror *m)
 
 static void worker_fiber(void *arg);
 
+/* One more connection, where there is work for it and the server has not refused the last. */
+static void hire(struct mirror *m)
+{
+        if (!m->crowded && m->queued > PER_WORKER * m->workers && m->workers + 1 < m->how->parallel &&
+            fiber_spawn("ftp mirror", worker_fiber, m) == 0)
+                m->workers++;
+}
+
 void mirror_add(struct mirror *m, const char *path, uint64_t size, int64_t time)
 {
         struct item *i = mem_new(struct item);
@@ -69,11 +77,7 @@ void mirror_add(struct mirror *m, const char *path, uint64_t size, int64_t time)
         i->size = size;
         i->time = m->how->no_times ? INT64_MIN : time;
         put_back(m, i);
-        if (m->queued > PER_WORKER * m->workers && m->spawned + 1 < m->how->parallel &&
-            fiber_spawn("ftp mirror", worker_fiber, m) == 0) {
-                m->spawned++;
-                m->workers++;
-        }
+        hire(m);
         while (m->queued > QUEUE_MOST && m->workers && !m->console->stopped)
                 if (wait_on(&m->changed, "the queue", now() + SECOND / 4) == -ECANCELED)
                         return;
@@ -265,6 +269,19 @@ static void set_times(struct worker *w)
         w->site->hush--;
 }
 
+/* A helper's connection gets one more try: where the server wants fewer, those that stand do the work. The console's own has more patience;
+ * when it stands again, there may be room for helpers again. */
+static bool connected_again(struct worker *w)
+{
+        struct mirror *m = w->mirror;
+
+        if (site_again(w->site) != EX_OK)
+                return false;
+        if (w->site == m->site)
+                m->crowded = false;
+        return true;
+}
+
 /* Until the queue is empty and nothing more comes. false: the connection is lost for good. */
 static bool work(struct worker *w)
 {
@@ -274,6 +291,8 @@ static bool work(struct worker *w)
                 struct ftp_many many = { next, done, w };
                 int rc;
 
+                if (w->site == m->site)
+                        hire(m);
                 if (!m->first && m->listed)
                         return true;
                 if (!m->first) {
@@ -288,7 +307,7 @@ static bool work(struct worker *w)
                         done(w, &w->flying->transfer, rc < 0 ? rc : -ECONNRESET);
                 set_times(w);
                 if (rc < 0 && rc != -EREMOTEIO && rc != -EBADMSG && !m->console->stopped &&
-                    site_again(w->site) != EX_OK)
+                    !connected_again(w))
                         return false;
         }
         return true;
@@ -302,8 +321,8 @@ static void worker_fiber(void *arg)
 
         site_init(own, &m->helpers);
         own->hush++;
-        if (site_like(own, m->site) == EX_OK)
-                work(&w);
+        if (site_like(own, m->site) != EX_OK || !work(&w))
+                m->crowded = true;
         site_close(own);
         mem_free(own);
         m->workers--;

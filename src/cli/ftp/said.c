@@ -22,6 +22,8 @@ int say_fail(struct console *c, int code, const char *what, const char *why)
 {
         FILE *to = c->background ? c->out : stderr;
 
+        if (c->mute)
+                return code;
         progress_away();
         fflush(c->out);
         if (!c->prompts)
