@@ -160,8 +160,10 @@ static void heard(struct session *s, struct str line)
         struct ftp *p = ftp_of(s);
         bool at_once = !p->transfer && !ftp_holds(p);
 
-        if (line.n > LINE_MOST)
+        if (line.n > LINE_MOST) {
+                command_hide(s, &ftp_dialect, line);
                 line = TOO_LONG;
+        }
         if (p->transfer && meanwhile(line))
                 at_once = !ftp_holds(p) || conn_urgent(s->conn);
         if (at_once)

@@ -7,7 +7,7 @@
 /* clang-format off */
 static const struct command imap_commands[] = {
         /* verb            handler              where           needs                   s  synopsis */
-        { "APPEND",        imap_append,         IMAP_INSIDE,    0,                      0, "APPEND mailbox [(flags)] [date-time] literal ..." },
+        { "APPEND",        imap_append,         IMAP_INSIDE,    BODY,                   0, "APPEND mailbox [(flags)] [date-time] literal ..." },
         { "AUTHENTICATE",  imap_authenticate,   IMAP_STRANGER,  SECRET_RESPONSE,        0, "AUTHENTICATE mechanism [response]" },
         { "CAPABILITY",    imap_capability,     IMAP_ANY,       NO_ARGUMENT | NO_EXPUNGE, 0, "CAPABILITY" },
         { "CANCELUPDATE",  imap_cancelupdate,   IMAP_SELECTED,  NO_EXPUNGE,             0, "CANCELUPDATE \"tag\" ...", "CONTEXT=SEARCH" },
@@ -41,7 +41,7 @@ static const struct command imap_commands[] = {
         { "NOOP",          imap_noop,           IMAP_ANY,       NO_ARGUMENT,            0, "NOOP" },
         { "NOTIFY",        imap_notify,         IMAP_INSIDE,    0,                      0, "NOTIFY SET [STATUS] (mailboxes (events)) ... or NOTIFY NONE", "NOTIFY" },
         { "RENAME",        imap_rename,         IMAP_INSIDE,    0,                      0, "RENAME mailbox new-name" },
-        { "REPLACE",       imap_replace,        IMAP_SELECTED,  HAS_UID | UID_ONLY,     0, "REPLACE number mailbox [(flags)] [date-time] literal", "REPLACE" },
+        { "REPLACE",       imap_replace,        IMAP_SELECTED,  HAS_UID | UID_ONLY | BODY, 0, "REPLACE number mailbox [(flags)] [date-time] literal", "REPLACE" },
         { "SEARCH",        imap_search,         IMAP_SELECTED,  HAS_UID | UID_ONLY | NO_EXPUNGE, 0, "SEARCH [RETURN (options)] [CHARSET name] keys" },
         { "SELECT",        imap_select,         IMAP_INSIDE,    NO_UPDATES,             0, "SELECT mailbox [(parameters)]" },
         { "SETACL",        imap_setacl,         IMAP_INSIDE,    0,                      0, "SETACL mailbox identifier [+|-]rights", "ACL" },
@@ -145,6 +145,7 @@ void imap_run(struct session *s, struct scan a)
                 command_hide(s, &imap_dialect, a.s);
                 command_done(s, &imap_dialect, unknown(s, verb));
         } else if (p->uid && c && !(c->needs & HAS_UID)) {
+                command_hide(s, &imap_dialect, str_from_at(a.s, a.at));
                 command_done(s, &imap_dialect, imap_bad(s, "UID does not stand before %s", c->verb));
         } else if (c && !p->uid && c->needs & UID_ONLY && p->enabled & ENABLED_UIDONLY) {
                 command_done(s, &imap_dialect,

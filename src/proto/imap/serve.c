@@ -39,6 +39,7 @@ static void pass_over(struct session *s)
         struct imap *p = imap_of(s);
         struct scan rest;
 
+        conn_secret(s->conn, true); /* of a LOGIN, maybe; nobody needs to see it */
         while (p->line_open && p->open.plus && conn_ok(s->conn)) {
                 p->line_open = false;
                 imap_literal_skip(s, p->open.n);
@@ -46,6 +47,7 @@ static void pass_over(struct session *s)
                         imap_literal_done(s, &rest);
                 arena_reset(&s->command);
         }
+        conn_secret(s->conn, false);
         p->line_open = false;
 }
 
@@ -77,6 +79,8 @@ static void run_line(struct session *s, struct str line)
 static void end_idle(struct session *s, struct str line)
 {
         imap_line_read(s, line);
+        if (!str_ieq(line, S("DONE")))
+                command_hide(s, &imap_dialect, line);
         command_done(s, &imap_dialect, imap_done(s, line));
         pass_over(s);
         imap_of(s)->tag = S("");
