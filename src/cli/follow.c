@@ -16,7 +16,7 @@ void follow_tls(struct follow *f)
 static struct str word(struct scan *a)
 {
         scan_spaces(a);
-        return scan_until(a, " ");
+        return scan_until(a, " \t");
 }
 
 /* ---- what is typed ---- */
@@ -41,22 +41,46 @@ static void pass_word(struct scan *a)
                         a->at += scan_peek(a) == '\\' && a->at + 1 < a->s.n ? 2 : 1;
                 scan_try(a, '"');
         } else {
-                scan_until(a, " ");
+                scan_until(a, " \t");
         }
+}
+
+/* "PASS", and "PASS=hungry" or "PASShungry", which are meant so: then a is set behind the verb. */
+static bool is_verb(struct str word, const char *verb, struct scan *a)
+{
+        size_t n = strlen(verb);
+
+        if (!str_istarts(word, str_of(verb)))
+                return false;
+        a->at -= word.n - n;
+        return true;
 }
 
 /* a stands behind the verb. */
 static size_t secret_from(enum talk_protocol p, struct str verb, struct scan a)
 {
         for (size_t i = 0; i < sizeof(secrets) / sizeof(*secrets); i++)
-                if ((secrets[i].protocol == p || p == TALK_UNKNOWN) &&
-                    str_ieq(verb, str_of(secrets[i].verb))) {
+                if ((secrets[i].protocol == p || p == TALK_UNKNOWN) && is_verb(verb, secrets[i].verb, &a)) {
                         for (unsigned k = 1; k < secrets[i].from; k++)
                                 pass_word(&a);
                         scan_spaces(&a);
                         return scan_end(&a) ? STR_NONE : a.at;
                 }
         return STR_NONE;
+}
+
+/* What is no command, said behind a sign-in that was refused, is more of that: one word that is no verb. */
+static bool leftover(const struct follow *f, struct str verb, bool alone)
+{
+        static const char *const verbs[] = { "QUIT", "RSET", "NOOP", "HELP", "STARTTLS", "STLS",   "CAPA",
+                                             "AUTH", "EHLO", "HELO", "LHLO", "USER",     "LANG",   "UTF8",
+                                             "STAT", "LIST", "UIDL", "DATA", "VRFY",     "EXPN",   "FEAT",
+                                             "SYST", "PASV", "EPSV", "REIN", "LAST",     "XCLIENT" };
+
+        for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+                if (str_ieq(verb, str_of(verbs[i])))
+                        return false;
+        return f->refused && alone && verb.n;
 }
 
 /* "{12}" or "{12+}" at the end: so many octets follow. */
@@ -92,8 +116,12 @@ static void typed_imap(struct follow *f, struct str line, struct typed *out)
         if (!f->after_literal) {
                 f->tag = str_hash(word(&a));
                 verb = word(&a);
-                if (!verb.n)
+                if (str_ieq(verb, S("UID")))
+                        verb = word(&a);
+                if (!verb.n) {
+                        out->shown = f->refused && line.n ? 0 : STR_NONE;
                         return;
+                }
                 f->bye = str_ieq(verb, S("LOGOUT"));
                 due(f, false);
                 out->shown = secret_from(TALK_IMAP, verb, a);
@@ -102,12 +130,16 @@ static void typed_imap(struct follow *f, struct str line, struct typed *out)
                 f->tls_asked = str_ieq(verb, S("STARTTLS"));
                 f->wait = f->auth || f->idle || f->tls_asked;
                 f->secret_octets = str_ieq(verb, S("LOGIN"));
+                if (f->refused && verb.p[0] == '{') { /* a name, and the size of a password */
+                        f->secret_octets = true;
+                        out->shown = 0;
+                }
         } else if (f->secret_octets) {
                 out->shown = 0;
         }
         f->octets = literal(line, &sync);
         f->after_literal = f->octets > 0;
-        if (f->octets && out->shown != STR_NONE && out->shown < line.n)
+        if (f->octets && out->shown != STR_NONE && out->shown < line.n && line.p[out->shown] == '{')
                 out->shown = STR_NONE; /* the size of a secret, not the secret */
         f->wait = f->wait || (f->octets && sync);
 }
@@ -127,9 +159,15 @@ static void typed_command(struct follow *f, struct str line, struct typed *out)
         uint64_t n;
 
         out->shown = secret_from(f->protocol, verb, a);
-        if (f->protocol == TALK_UNKNOWN)
+        if (f->protocol == TALK_UNKNOWN) { /* behind a tag, too */
+                argument = word(&a);
+                if (out->shown == STR_NONE && argument.n)
+                        out->shown = secret_from(TALK_IMAP, argument, a);
                 return;
+        }
         argument = word(&a);
+        if (leftover(f, verb, !argument.n))
+                out->shown = 0;
         f->bye = str_ieq(verb, S("QUIT"));
         due(f, f->protocol == TALK_POP3 && lists(verb, argument.n > 0));
         f->auth = str_ieq(verb, S("AUTH")) && f->protocol != TALK_FTP && argument.n;
@@ -234,6 +272,8 @@ static void heard_code(struct follow *f, struct str line, struct heard *out)
         if (f->due) /* not the answer to what was said last */
                 return;
         f->letter = f->protocol == TALK_SMTP && code == 354;
+        if (f->auth)
+                f->refused = code >= 400;
         f->answer = f->auth && code == 334;
         f->auth = f->answer;
 }
@@ -249,6 +289,8 @@ static void heard_pop3(struct follow *f, struct str line, struct heard *out)
                 f->multi = 1;
         } else if (str_starts(line, S("+OK")) || str_starts(line, S("-ERR"))) {
                 out->handshake = f->tls_asked && f->due == 1 && line.p[0] == '+';
+                if (f->auth && f->due == 1)
+                        f->refused = line.p[0] == '-';
                 f->auth = f->auth && f->due > 1;
                 answered(f, out);
         } else if (str_eq(line, S("+")) || str_starts(line, S("+ "))) {
@@ -281,6 +323,10 @@ static void heard_imap(struct follow *f, struct str line, struct heard *out)
         } else if (!str_eq(tag, S("*")) || !f->greeted) {
                 out->handshake = f->tls_asked && f->due == 1 && str_ieq(word(&a), S("OK")) && f->greeted;
                 if (f->tag == str_hash(tag)) {
+                        struct scan ahead = a;
+
+                        if (f->auth || f->secret_octets)
+                                f->refused = !str_ieq(word(&ahead), S("OK"));
                         f->auth = f->answer = f->idle = f->after_literal = false;
                         f->octets = 0; /* refused before it came */
                         f->wait = false;

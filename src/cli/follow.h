@@ -18,6 +18,7 @@ struct follow {
         bool letter;     /* SMTP: lines up to "." */
         bool auth;       /* a sign-in is under way: what answers its challenges is a secret */
         bool answer;     /* the next line typed is one */
+        bool refused;    /* a sign-in was: lines that are no command may be what was meant for it */
         bool idle;       /* IMAP: the next line typed is DONE */
         uint64_t octets; /* of a literal or a BDAT chunk that are still to be typed */
         bool secret_octets;

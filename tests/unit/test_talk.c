@@ -153,6 +153,49 @@ static void ftp(void **state)
                                            { NULL } });
 }
 
+/* Also where it is mistyped, or said though the sign-in was refused. */
+static void secrets(void **state)
+{
+        (void)state;
+        follows(TALK_SMTP, (struct step[]){ { "< 220 ready", NULL, "f0" },
+                                            { "> auth\tplain\tAGJvYg==", "auth\tplain\t", "w1" },
+                                            { "< 538 not in clear", NULL, "f0" },
+                                            { "> AUTH LOGIN", NULL, "w1" },
+                                            { "< 504 no", NULL, "f0" },
+                                            { "> Ym9i", "", "1" },
+                                            { "< 500 what?", NULL, "f0" },
+                                            { "> NOOP", NULL, "1" },
+                                            { "< 250 ok", NULL, "f0" },
+                                            { "> MAIL FROM:<a@b>", NULL, "1" },
+                                            { NULL } });
+        follows(TALK_POP3, (struct step[]){ { "< +OK ready", NULL, "f0" },
+                                            { "> PASS\thungry", "PASS\t", "1" },
+                                            { "> PASShungry", "PASS", "2" },
+                                            { "> PASS=hungry", "PASS", "3" },
+                                            { "> AUTH XOAUTH2 R0FS", "AUTH XOAUTH2 ", "w4" },
+                                            { "< -ERR", NULL, "fw3" },
+                                            { "< -ERR", NULL, "fw2" },
+                                            { "< -ERR", NULL, "fw1" },
+                                            { "< -ERR", NULL, "f0" },
+                                            { "> R0FS", "", "1" },
+                                            { NULL } });
+        follows(TALK_IMAP, (struct step[]){ { "< * OK ready", NULL, "f0" },
+                                            { "> a UID LOGIN bob hungry", "a UID LOGIN bob ", "1" },
+                                            { "< a BAD", NULL, "f0" },
+                                            { "> b LOGIN bob x{5}", "b LOGIN bob ", "w1" },
+                                            { "< b NO", NULL, "f0" },
+                                            { "> c LOGIN {3}", NULL, "w1" },
+                                            { "< c NO", NULL, "f0" },
+                                            { "> bob {6}", "", "w1" },
+                                            { "< bob BAD", NULL, "f0" },
+                                            { "> hungry", "", "0" },
+                                            { "> d NOOP", NULL, "1" },
+                                            { NULL } });
+        follows(TALK_UNKNOWN, (struct step[]){ { "> PASS hungry", "PASS ", "0" },
+                                               { "> a LOGIN bob hungry", "a LOGIN bob ", "0" },
+                                               { NULL } });
+}
+
 static void guesses_by_the_greeting(void **state)
 {
         static const struct {
@@ -275,6 +318,7 @@ int main(void)
                 cmocka_unit_test(pop3),
                 cmocka_unit_test(imap),
                 cmocka_unit_test(ftp),
+                cmocka_unit_test(secrets),
                 cmocka_unit_test(guesses_by_the_greeting),
                 cmocka_unit_test(says_what_replies_mean),
                 cmocka_unit_test(what_is_kept_can_be_played),
