@@ -329,14 +329,14 @@ void write_base64(struct buf *out, struct str bytes)
         }
 }
 
-/* Columns, roughly: characters. */
-static size_t columns(struct str s)
+/* Columns, roughly: characters. It looks no further than it must: a line may be as long as a letter. */
+static bool is_wider(struct str s, size_t columns)
 {
         size_t n = 0;
 
-        for (size_t i = 0; i < s.n; i++)
+        for (size_t i = 0; i < s.n && n <= columns; i++)
                 n += ((unsigned char)s.p[i] & 0xC0) != 0x80;
-        return n;
+        return n > columns;
 }
 
 /* Where a line is broken: behind the last blank before column 72, else behind the first one at all; 0: nowhere. A line that cannot be broken and is
@@ -361,7 +361,7 @@ static size_t break_at(struct str s)
 static void flowed_line(struct buf *out, struct str marks, struct str line)
 {
         for (bool first = true; first || line.n; first = false) {
-                size_t n = columns(line) + marks.n > LINE + 2 ? break_at(line) : 0;
+                size_t n = is_wider(line, marks.n > LINE + 2 ? 0 : LINE + 2 - marks.n) ? break_at(line) : 0;
                 struct str piece = n ? str_sub(line, 0, n) : line;
 
                 buf_puts(out, marks);
