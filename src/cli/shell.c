@@ -10,29 +10,51 @@
 
 extern char **environ;
 
-static int spawn(pid_t *child, char *const *argv, int out)
+static void usual_signals(posix_spawnattr_t *how)
 {
-        posix_spawnattr_t how;
-        posix_spawn_file_actions_t files;
-        sigset_t none, usual;
-        int rc;
+        sigset_t none, all;
 
         sigemptyset(&none);
-        sigemptyset(&usual);
-        sigaddset(&usual, SIGPIPE);
-        sigaddset(&usual, SIGINT);
-        sigaddset(&usual, SIGQUIT);
-        posix_spawnattr_init(&how);
-        posix_spawnattr_setsigmask(&how, &none);
-        posix_spawnattr_setsigdefault(&how, &usual);
-        posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        sigfillset(&all);
+        posix_spawnattr_init(how);
+        posix_spawnattr_setsigmask(how, &none);
+        posix_spawnattr_setsigdefault(how, &all);
+        posix_spawnattr_setflags(how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+}
+
+int shell_start(const struct shell *s)
+{
+        const char *program = s->program ? s->program : "/bin/sh";
+        /* posix_spawn changes none of them */
+        char *const words[] = { (char *)program,     s->command ? (char *)"-c" : NULL,
+                                (char *)s->command,  (char *)program,
+                                (char *)s->argument, NULL };
+        posix_spawn_file_actions_t files;
+        posix_spawnattr_t how;
+        pid_t pid = -1;
+        int rc;
+
+        usual_signals(&how);
         posix_spawn_file_actions_init(&files);
-        if (out >= 0)
-                posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-        rc = posix_spawn(child, "/bin/sh", &files, &how, argv, environ);
+        if (s->folder >= 0)
+                posix_spawn_file_actions_addfchdir_np(&files, s->folder);
+        if (s->in >= 0)
+                posix_spawn_file_actions_adddup2(&files, s->in, STDIN_FILENO);
+        if (s->out >= 0)
+                posix_spawn_file_actions_adddup2(&files, s->out, STDOUT_FILENO);
+        rc = posix_spawn(&pid, program, &files, &how, words, environ);
         posix_spawn_file_actions_destroy(&files);
         posix_spawnattr_destroy(&how);
-        return -rc;
+        return rc ? -rc : pid;
+}
+
+int shell_wait(int pid)
+{
+        int status = 0;
+
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static void take(int fd, struct buf *said)
@@ -47,27 +69,22 @@ static void take(int fd, struct buf *said)
         } while (n > 0 || (n < 0 && errno == EINTR));
 }
 
-int shell_run(const char *command, char *argument, struct buf *said)
+int shell_run(const char *command, const char *argument, struct buf *said)
 {
-        char line[2048], sh[] = "sh", by_text[] = "-c";
-        char *const argv[] = { sh, by_text, line, sh, argument, NULL };
-        int pipe_of[2] = { -1, -1 }, status = 0, rc;
-        pid_t child;
+        char line[2048];
+        int pipe_of[2] = { -1, -1 }, pid;
 
         if (snprintf(line, sizeof line, "%s%s", command, argument ? " \"$1\"" : "") >= (int)sizeof line)
                 return -ENAMETOOLONG;
         if (said && pipe2(pipe_of, O_CLOEXEC) < 0)
                 return -errno;
-        rc = spawn(&child, argv, pipe_of[1]);
+        pid = shell_start(&(struct shell){
+            .command = line, .argument = argument, .folder = -1, .in = -1, .out = pipe_of[1] });
         if (said) {
                 close(pipe_of[1]);
-                if (rc == 0)
+                if (pid >= 0)
                         take(pipe_of[0], said);
                 close(pipe_of[0]);
         }
-        if (rc < 0)
-                return rc;
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        }
-        return status;
+        return pid < 0 ? pid : shell_wait(pid);
 }

@@ -103,7 +103,7 @@ static int each(void *context, char *room, size_t n, size_t *got)
 
         *got = n;
         if (t->out < 0 && t->command) {
-                int rc = shell_begin(t->console, t->command, true, &t->out, &t->pid);
+                int rc = program_begin(t->console, t->command, true, &t->out, &t->pid);
 
                 if (rc < 0)
                         return rc;
@@ -194,7 +194,7 @@ static int to_pipe(struct fetch *f)
         shown_end(&x.shown);
         if (x.pid >= 0) {
                 close(x.out);
-                shell_end(c, x.pid);
+                program_end(c, x.pid);
                 c->stopped = false; /* Ctrl-C was for the program */
                 if (rc == -EPIPE)   /* the pager was left */
                         rc = 0;

@@ -209,8 +209,8 @@ void shown_at(struct shown_transfer *x, uint64_t bytes);
 void shown_end(struct shown_transfer *x);
 void say_sum(struct console *c, uint64_t bytes, nsec took, bool received);
 /* A program on this side: its stdin (write true) or stdout is *fd; -errno. */
-int shell_begin(struct console *c, const char *command, bool write, int *fd, int *pid);
-int shell_end(struct console *c, int pid); /* its exit code */
+int program_begin(struct console *c, const char *command, bool write, int *fd, int *pid);
+int program_end(struct console *c, int pid); /* its exit code */
 
 /* ---- names there ---- */
 

@@ -44,7 +44,7 @@ static int hand_over(struct console *c, struct listing *l, const char *to)
         int fd, pid = -1, rc;
 
         if (to[0] == '|') {
-                rc = shell_begin(c, to + 1, true, &fd, &pid);
+                rc = program_begin(c, to + 1, true, &fd, &pid);
                 if (rc < 0)
                         return say_errno(c, rc, to);
         } else {
@@ -55,7 +55,7 @@ static int hand_over(struct console *c, struct listing *l, const char *to)
         rc = local_write_all(fd, l->text.p ? l->text.p : "", l->text.n);
         close(fd);
         if (pid >= 0) {
-                shell_end(c, pid);
+                program_end(c, pid);
                 c->stopped = false;
         }
         return rc < 0 && rc != -EPIPE ? say_errno(c, rc, to) : EX_OK;

@@ -1,54 +1,30 @@
 /* Programs and folders on this side: lcd, !, pipes, the pager. */
 #include "cli/ftp/ftp.h"
 #include "base/mem.h"
+#include "cli/shell.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-extern char **environ;
-
-/* A program is given back the signals that the loop keeps for itself. */
+/* $SHELL, in the folder that lcd has gone to. */
 static int spawn(struct console *c, const char *command, int in, int out)
 {
         const char *shell = getenv("SHELL");
-        char *words[] = { (char *)(shell && *shell ? shell : "/bin/sh"), (char *)"-c", (char *)command,
-                          NULL };
-        posix_spawn_file_actions_t files;
-        posix_spawnattr_t how;
-        sigset_t none, all;
-        pid_t pid = -1;
-        int rc;
 
-        if (!command)
-                words[1] = NULL;
-        sigemptyset(&none);
-        sigfillset(&all);
-        posix_spawn_file_actions_init(&files);
-        posix_spawnattr_init(&how);
-        posix_spawnattr_setsigmask(&how, &none);
-        posix_spawnattr_setsigdefault(&how, &all);
-        posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        posix_spawn_file_actions_addfchdir_np(&files, c->folder);
-        if (in >= 0)
-                posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-        if (out >= 0)
-                posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
         progress_away();
         fflush(c->out);
-        rc = posix_spawn(&pid, words[0], &files, &how, words, environ);
-        posix_spawn_file_actions_destroy(&files);
-        posix_spawnattr_destroy(&how);
-        return rc ? -rc : pid;
+        return shell_start(&(struct shell){ .program = shell && *shell ? shell : NULL,
+                                            .command = command,
+                                            .folder = c->folder,
+                                            .in = in,
+                                            .out = out });
 }
 
-int shell_begin(struct console *c, const char *command, bool write, int *fd, int *pid)
+int program_begin(struct console *c, const char *command, bool write, int *fd, int *pid)
 {
         int ends[2];
 
@@ -62,18 +38,16 @@ int shell_begin(struct console *c, const char *command, bool write, int *fd, int
         return *pid < 0 ? *pid : 0;
 }
 
-int shell_end(struct console *c, int pid)
+int program_end(struct console *c, int pid)
 {
-        int fd = pidfd_open(pid, 0), status = 0;
+        int fd = pidfd_open(pid, 0);
 
         (void)c;
         if (fd >= 0) {
                 (void)!terminal_await(fd, NEVER); /* cancelled: then the wait below is the one that counts */
                 close(fd);
         }
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                ;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        return shell_wait(pid);
 }
 
 int do_shell(struct console *c, int argc, char **argv)
@@ -88,7 +62,7 @@ int do_shell(struct console *c, int argc, char **argv)
         mem_free(command);
         if (pid < 0)
                 return say_errno(c, pid, "!");
-        code = shell_end(c, pid);
+        code = program_end(c, pid);
         c->stopped = false; /* Ctrl-C was for the program */
         return code;
 }
@@ -173,7 +147,7 @@ static int run_with(struct console *c, const char *program, int argc, char **arg
         pid = spawn(c, b.p, -1, -1);
         if (pid < 0)
                 return say_errno(c, pid, program);
-        pid = shell_end(c, pid);
+        pid = program_end(c, pid);
         c->stopped = false;
         return pid;
 }

@@ -146,7 +146,7 @@ static int from_place(struct store *p)
         int fd = STDIN_FILENO, pid = -1, rc;
 
         if (p->local[0] == '|') {
-                rc = shell_begin(c, p->local + 1, false, &fd, &pid);
+                rc = program_begin(c, p->local + 1, false, &fd, &pid);
                 if (rc < 0)
                         return say_errno(c, rc, p->local);
         } else if (strcmp(p->local, "-") != 0) {
@@ -168,7 +168,7 @@ static int from_place(struct store *p)
         if (fd != STDIN_FILENO)
                 close(fd);
         if (pid >= 0)
-                shell_end(c, pid);
+                program_end(c, pid);
         return rc;
 }
 
