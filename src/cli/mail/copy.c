@@ -167,6 +167,13 @@ void copy_on_sync(struct copy *c, void (*changed)(void *context), void *context)
         c->sync = (struct listener){ changed, context };
 }
 
+void copy_tidy(struct copy *c, segment_exists_fn *exists, void *context)
+{
+        accounts_segments(c->accounts, exists, context);
+        accounts_checkpoint(c->accounts);
+        accounts_segments(c->accounts, NULL, NULL);
+}
+
 /* ---- mailboxes ---- */
 
 int copy_access(struct copy *c, struct access *x, struct str path, unsigned needs)

@@ -27,3 +27,6 @@ struct str copy_name(const struct copy *c);   /* reader and owner for access.h *
 void copy_on_change(struct copy *c, void (*changed)(void *context),
                     void *context); /* letters came, went or changed; on the loop */
 void copy_on_sync(struct copy *c, void (*changed)(void *context), void *context); /* the same, for sync.c */
+/* What nobody needs any more goes, and the account's files are put in order, if much was written since: letters without a place, and rows of `filed`
+ * (store/account.h) of segments that `exists` does not know (on a worker thread). Waits. */
+void copy_tidy(struct copy *c, segment_exists_fn *exists, void *context);

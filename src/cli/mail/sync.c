@@ -60,6 +60,16 @@ static void end(struct work *w)
         arena_finish(&w->arena);
 }
 
+static bool is_filing(void *context, uint64_t segment)
+{
+        const struct work *w = context;
+
+        for (size_t i = 0; i < w->n; i++)
+                if (w->boxes[i].filing == segment)
+                        return true;
+        return w->pop_filing == segment;
+}
+
 /* Connected, all mailboxes (or `only`), and what waits in Outbox. */
 static int pass(struct work *w, const struct str *only, size_t n)
 {
@@ -77,6 +87,7 @@ static int pass(struct work *w, const struct str *only, size_t n)
         }
         if (rc < 0)
                 return rc;
+        copy_tidy(w->copy, is_filing, w);
         buf_init(&outbox, 2048);
         if (outgo_flush(w->copy, w->login, &sent, &outbox) < 0)
                 work_state(w, SYNC_WORKING, "Outbox: " PRS, STR(buf_str(&outbox)));

@@ -10,17 +10,28 @@
  *   UIDVALIDITY is another           no row counts: all letters pair up as above
  *
  * So nothing has to be written down before a step is taken: a kill or a power cut at any moment leaves letters without rows, on one side or on
- * both, and the next time they go over or pair up. Nothing is removed at the server that is not so here durably, and the other way. If more
+ * both, and the next time they go over or pair up. Letters that came and were moved or removed here before their rows were written are not fetched
+ * for good again either: sync_inside.h has the states. Nothing is removed at the server that is not so here durably, and the other way. If more
  * than half of a mailbox of 20 letters or more has gone at once on one side, with its folder or without, a person is asked first; without one nothing is removed.
  *
  * Outbox stays here. Mailboxes made, renamed or removed here are so there, and the other way; one that still holds letters which are only on one
  * side is not removed there.
  *
- * POP3: letters whose UIDL is not known yet come into INBOX; keep mode leaves them, delete mode removes them once they are durable here.
+ * A server that gives a uid again under the same UIDVALIDITY (RFC 9051 §2.3.1.1 forbids it): a row also holds size and INTERNALDATE; where they are
+ * others the headers are compared, and what is another letter is fetched. The one that was here under that uid stays, and goes there again by APPEND:
+ * it may come back, it is not lost. Two letters of one size and one second cannot be told apart. Where UIDNEXT or HIGHESTMODSEQ run backwards all
+ * of a mailbox is looked at.
+ *
+ * POP3: letters whose UIDL is not known yet come into INBOX; keep mode leaves them, delete mode removes them once they are durable here. A server
+ * that gives a UIDL again (RFC 1939 §7): a letter of another size, or of another header, is another letter and is fetched. Headers are read (TOP) of
+ * 16 letters at each end of the list, and of all once one is another; before anything is removed at the server, of all that did not come in this
+ * session, or they are fetched again where there is no TOP. In keep mode without TOP two letters of one UIDL and size cannot be told apart.
  *
  *      sync.c        once; in the background; the lock      sync_state.c   sync.db
  *      sync_imap.c   folders, one after another             sync_box.c     a mailbox: what has changed on both sides
- *      sync_fetch.c  letters that come, pairs               sync_pop3.c    POP3 */
+ *      sync_fetch.c  letters that come and go               sync_pair.c    which letter is which
+ *      sync_flags.c  flags                                  sync_move.c    moves between mailboxes
+ *      sync_pop3.c   POP3                                   sync_pop3_know.c   which of its letters are known; sync_uidl.c: in sync.db */
 #pragma once
 #include "cli/mail/copy.h"
 

@@ -125,7 +125,8 @@ static void each(void *context, const struct imap_marks *f)
                 t->room = t->room ? t->room * 2 : 256;
                 t->list = mem_grow(t->list, t->room, sizeof *t->list);
         }
-        t->list[t->n++] = (struct mark){ f->uid, f->size, (f->flags & 0xff) | name_bits(t, f->keywords) };
+        t->list[t->n++] = (struct mark){ f->uid, f->size, (f->flags & 0xff) | name_bits(t, f->keywords),
+                                         (uint64_t)f->size << 32 | (uint32_t)f->received };
 }
 
 static void vanished(void *context, uint32_t first, uint32_t last)
@@ -193,7 +194,9 @@ static int look_there(struct work *w, struct box *b, const struct imap_opened *n
                       bool *all)
 {
         unsigned offers = imap_client_offers(w->imap);
-        bool since = b->highest && now->highest && b->n;
+        /* numbers that run backwards are of a server that has forgotten some (RFC 9051 §2.3.1.1 forbids it) */
+        bool forgot = now->highest < b->highest || (now->uidnext && now->uidnext < b->uidnext);
+        bool since = b->highest && now->highest && b->n && !forgot;
         bool told = since && offers & IMAP_HAS_QRESYNC;
         int rc;
 
@@ -272,7 +275,7 @@ static int remove_here(struct work *w, struct box *b, const uint32_t *gone, size
         for (size_t i = 0; i < n; i++)
                 uids[i] = row_there(b, gone[i])->here;
         qsort(uids, n, sizeof *uids, by_number);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && uids[i] != NOWHERE; i++)
                 uid_list_add(&list, uids[i], uids[i]);
         rc = copy_access(w->copy, &x, str_of(b->path), RIGHTS_ALL);
         if (rc == 0)
@@ -312,6 +315,19 @@ static int remove_there(struct work *w, struct box *b)
         return rc;
 }
 
+/* What has gone here since the last time goes there. */
+static int remove_lost(struct work *w, struct box *b, const struct imap_opened *now)
+{
+        if (now->read_only)
+                b->lost_n = 0;
+        if (!b->lost_n)
+                return 0;
+        if (box_loses_much(w, b, b->lost_n, "here"))
+                return work_failed(w, -EACCES,
+                                   "more than half of the letters have gone here: nothing was removed");
+        return remove_there(w, b);
+}
+
 /* ---- all of it ---- */
 
 /* Marks of letters without a row, to the front of the list. */
@@ -333,6 +349,8 @@ static int exchange(struct work *w, struct box *b, const struct imap_opened *now
         bool all = false;
         int rc = look_there(w, b, now, t, &all);
 
+        if (rc == 0)
+                rc = box_recheck(w, b, t->list, t->n);
         n = rc == 0 ? find_gone(b, now, t, all, gone) : 0;
         if (n && box_loses_much(w, b, n, "at the server"))
                 rc = work_failed(
@@ -343,13 +361,8 @@ static int exchange(struct work *w, struct box *b, const struct imap_opened *now
                         rc = box_scan(w, b);
         }
         mem_free(gone);
-        if (rc == 0 && b->lost_n && now->read_only)
-                b->lost_n = 0;
-        if (rc == 0 && b->lost_n && box_loses_much(w, b, b->lost_n, "here"))
-                rc = work_failed(w, -EACCES,
-                                 "more than half of the letters have gone here: nothing was removed");
-        if (rc == 0 && b->lost_n)
-                rc = remove_there(w, b);
+        if (rc == 0)
+                rc = remove_lost(w, b, now);
         if (rc == 0)
                 rc = box_flags(w, b, t->list, t->n, now->read_only);
         if (rc < 0)
@@ -360,6 +373,8 @@ static int exchange(struct work *w, struct box *b, const struct imap_opened *now
                 rc = box_pair(w, b, fresh, &n);
         if (rc == 0 && n)
                 rc = box_fetch(w, b, fresh, n);
+        if (rc == 0 && n)
+                rc = remove_lost(w, b, now); /* those that box_fetch found */
         if (rc == 0 && b->fresh_n && !now->read_only)
                 rc = box_send(w, b);
         mem_free(fresh);
@@ -372,7 +387,7 @@ static bool is_in_step(const struct box *b)
         const struct imap_folder *f = b->folder;
         size_t at = 0;
 
-        if (!f->highest || f->highest != b->highest || f->uidvalidity != b->validity ||
+        if (b->filing || !f->highest || f->highest != b->highest || f->uidvalidity != b->validity ||
             f->uidnext != b->uidnext || f->count != b->n || b->fresh_n || b->lost_n || b->here.n != b->n)
                 return false;
         for (size_t i = 0; i < b->n; i++) { /* mostly in one order here and there */
@@ -413,6 +428,7 @@ int box_sync(struct work *w, struct box *b)
                 return rc;
         b->uidnext = now.uidnext;
         b->highest = now.highest;
+        b->filing = 0; /* all that was filed has a row */
         w->result->mailboxes++;
         return state_box(w, b);
 }

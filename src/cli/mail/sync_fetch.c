@@ -1,20 +1,12 @@
-/* Letters that come and go, and pairs: letters that are on both sides already without a row that says so. */
+/* Letters that come and go. */
 #include "cli/mail/sync_inside.h"
 #include "base/mem.h"
-#include "mail/header.h"
-#include "mail/thread.h"
 #include "store/stage.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum {
-        BATCH_LETTERS = 64,
-        BATCH_BYTES = 8 << 20,
-        SET_MOST = 4000,
-        HEADER_MOST = 256 * 1024,
-        PAIR_MOST = 500
-};
+enum { BATCH_LETTERS = 64, BATCH_BYTES = 8 << 20, SET_MOST = 4000 };
 
 void uid_set(struct buf *out, const uint32_t *uids, size_t n, size_t *at, size_t most)
 {
@@ -34,202 +26,6 @@ void uid_set(struct buf *out, const uint32_t *uids, size_t n, size_t *at, size_t
         out->n--;
 }
 
-/* ---- who is who ---- */
-
-uint64_t letter_identity(struct str header)
-{
-        static const char *const fields[] = { "Message-ID", "Date", "From", "Subject" };
-        struct arena auto_arena a;
-        struct buf auto_buf all = { 0 };
-        struct field f;
-
-        arena_init(&a, 4 << 20);
-        buf_init(&all, 1 << 20);
-        for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-                if (header_find(header, str_of(fields[i]), &f))
-                        buf_puts(&all, str_trim(header_unfold(&a, str_sub(f.value, 0, 8192))));
-                buf_puts(&all, S("\n"));
-        }
-        if (all.n > sizeof fields / sizeof *fields)
-                return thread_hash(buf_str(&all));
-        header = str_trim(header);
-        return header.n ? thread_hash(header) : 0;
-}
-
-int letter_identity_here(struct work *w, uint32_t letter, uint64_t *identity)
-{
-        struct buf auto_buf head = { 0 };
-        int rc;
-
-        buf_init(&head, HEADER_MOST);
-        rc = letter_read(copy_account(w->copy), letter, 0, HEADER_MOST, &head);
-        *identity = rc == 0 ? letter_identity(str_sub(buf_str(&head), 0, header_size(buf_str(&head)))) : 0;
-        return rc;
-}
-
-struct candidate { /* there */
-        struct mark *mark;
-        uint64_t identity;
-};
-struct heads {
-        struct candidate *list;
-        size_t n;
-        struct buf text;
-        uint32_t uid;
-};
-
-static int head_begin(void *context, const struct imap_marks *f, uint64_t size)
-{
-        struct heads *h = context;
-
-        (void)size;
-        buf_clear(&h->text);
-        h->uid = f->uid;
-        return 0;
-}
-
-static int head_piece(void *context, struct str bytes)
-{
-        struct heads *h = context;
-
-        buf_puts(&h->text, str_sub(bytes, 0, HEADER_MOST - h->text.n));
-        return 0;
-}
-
-static int head_end(void *context)
-{
-        struct heads *h = context;
-
-        for (size_t i = 0; i < h->n; i++)
-                if (h->list[i].mark->uid == h->uid)
-                        h->list[i].identity = letter_identity(buf_str(&h->text));
-        return 0;
-}
-
-static int read_heads(struct work *w, struct heads *h)
-{
-        struct imap_take take = { head_begin, head_piece, head_end, h, true };
-        uint32_t *uids = mem_array(h->n + 1, sizeof *uids);
-        int rc = 0;
-
-        for (size_t i = 0; i < h->n; i++)
-                uids[i] = h->list[i].mark->uid;
-        for (size_t at = 0; at < h->n && rc == 0;) {
-                struct buf auto_buf set = { 0 };
-                size_t most = at + PAIR_MOST < h->n ? at + PAIR_MOST : h->n;
-
-                buf_init(&set, SET_MOST + 32);
-                uid_set(&set, uids, most, &at, SET_MOST);
-                rc = imap_client_letters(w->imap, set.p, &take, &w->answer);
-        }
-        mem_free(uids);
-        return rc;
-}
-
-static int by_size(const void *pa, const void *pb)
-{
-        const struct candidate *a = pa, *b = pb;
-        int d = a->mark->size < b->mark->size ? -1 : a->mark->size > b->mark->size;
-
-        return d ? d : a->mark->uid < b->mark->uid ? -1 : a->mark->uid > b->mark->uid;
-}
-
-/* The first candidate of that size. */
-static size_t find_size(const struct heads *h, uint32_t size)
-{
-        size_t low = 0, high = h->n;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-
-                if (h->list[middle].mark->size < size)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        return low;
-}
-
-static int numbers(const void *a, const void *b)
-{
-        uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-        return x < y ? -1 : x > y;
-}
-
-/* Only marks whose size a fresh letter has are worth a look. */
-static void gather(const struct box *b, struct mark *marks, size_t n, struct heads *h)
-{
-        uint32_t *sizes = mem_array(b->fresh_n + 1, sizeof *sizes);
-
-        for (size_t i = 0; i < b->fresh_n; i++)
-                sizes[i] = b->here.list[b->fresh[i]].size;
-        qsort(sizes, b->fresh_n, sizeof *sizes, numbers);
-        h->list = mem_array(n + 1, sizeof *h->list);
-        for (size_t i = 0; i < n; i++)
-                if (bsearch(&marks[i].size, sizes, b->fresh_n, sizeof *sizes, numbers))
-                        h->list[h->n++] = (struct candidate){ .mark = &marks[i] };
-        mem_free(sizes);
-}
-
-static int pair_up(struct work *w, struct box *b, struct heads *h, struct row *rows, size_t *n)
-{
-        size_t kept = 0;
-        int rc = 0;
-
-        qsort(h->list, h->n, sizeof *h->list, by_size);
-        for (size_t i = 0; i < b->fresh_n && rc == 0; i++) {
-                const struct placed *p = &b->here.list[b->fresh[i]];
-                size_t at = find_size(h, p->size);
-                uint64_t identity = 0;
-                bool paired = false;
-
-                if (at < h->n && h->list[at].mark->size == p->size)
-                        rc = letter_identity_here(w, p->letter, &identity);
-                for (; !paired && identity && at < h->n && h->list[at].mark->size == p->size; at++) {
-                        struct mark *mark = h->list[at].mark;
-
-                        if (!mark->uid || h->list[at].identity != identity)
-                                continue;
-                        rows[(*n)++] = (struct row){ mark->uid, p->uid, p->letter, mark->flags };
-                        mark->uid = 0; /* taken */
-                        paired = true;
-                }
-                if (!paired)
-                        b->fresh[kept++] = b->fresh[i];
-        }
-        if (rc == 0)
-                b->fresh_n = kept;
-        return rc;
-}
-
-int box_pair(struct work *w, struct box *b, struct mark *marks, size_t *n)
-{
-        struct heads h = { 0 };
-        struct row *rows = mem_array(b->fresh_n + 1, sizeof *rows);
-        size_t paired = 0, kept = 0;
-        int rc = 0;
-
-        buf_init(&h.text, HEADER_MOST);
-        gather(b, marks, *n, &h);
-        if (h.n)
-                rc = read_heads(w, &h);
-        if (rc < 0)
-                work_failed(w, rc, *w->answer.text ? w->answer.text : b->path);
-        if (rc == 0 && h.n)
-                rc = pair_up(w, b, &h, rows, &paired);
-        if (rc == 0)
-                rc = state_rows(w, b, rows, paired, NULL, 0);
-        for (size_t i = 0; i < *n; i++)
-                if (marks[i].uid)
-                        marks[kept++] = marks[i];
-        *n = kept;
-        mem_free(h.list);
-        mem_free(rows);
-        buf_free(&h.text);
-        return rc;
-}
-
 /* ---- they come ---- */
 
 struct fetching {
@@ -242,8 +38,10 @@ struct fetching {
         struct filing filings[BATCH_LETTERS];
         uint32_t there[BATCH_LETTERS];
         size_t n, bytes, done;
-        struct stage *open; /* the letter that comes just now */
+        bool unwritten, gone; /* letters filed without a row; letters that were here already */
+        struct stage *open;   /* the letter that comes just now */
         uint32_t uid;
+        uint64_t sum;
         int64_t received;
 };
 
@@ -271,29 +69,46 @@ static void forget(struct fetching *f)
         f->n = f->bytes = 0;
 }
 
-/* One transaction, then their rows. A kill in between leaves letters on both sides: they pair up. */
+/* A duplicate is a letter that came before we were killed, and that a person has moved or removed since: the next box_scan finds it lost. */
+static struct row row_of(const struct fetching *f, size_t i)
+{
+        const struct filing *filing = &f->filings[i];
+        const struct mark *mark = mark_of(f, f->there[i]);
+        uint32_t here = filing->duplicate ? NOWHERE : filing->uid;
+
+        return (struct row){ f->there[i], here, filing->letter, filing->flags, mark ? mark->told : 0 };
+}
+
+/* One transaction, then their rows; sync_inside.h says what a kill in between leaves. */
 static int file_batch(struct fetching *f)
 {
         struct access x = { 0 };
         struct row rows[BATCH_LETTERS];
-        int rc;
+        size_t came = 0;
+        int rc = f->n ? state_filing(f->w, f->b) : 0;
 
-        if (!f->n)
-                return 0;
+        if (rc < 0 || !f->n)
+                return rc;
+        for (size_t i = 0; i < f->n; i++)
+                f->filings[i].segment = f->b->filing;
         rc = copy_access(f->w->copy, &x, str_of(f->b->path), RIGHTS_ALL);
         if (rc == 0)
                 rc = change_append(&x, f->filings, f->n, UINT64_MAX);
         access_close(&x);
-        for (size_t i = 0; i < f->n && rc == 0; i++)
-                rows[i] =
-                    (struct row){ f->there[i], f->filings[i].uid, f->filings[i].letter, f->filings[i].flags };
-        if (rc < 0)
+        for (size_t i = 0; i < f->n && rc == 0; i++) {
+                rows[i] = row_of(f, i);
+                f->gone |= f->filings[i].duplicate;
+                came += !f->filings[i].duplicate;
+        }
+        if (rc < 0) {
                 work_failed(f->w, rc, f->b->path);
-        else
+        } else {
                 rc = state_rows(f->w, f->b, rows, f->n, NULL, 0);
+                f->unwritten |= rc < 0;
+        }
         if (rc == 0) {
-                f->done += f->n;
-                f->w->result->fetched += (unsigned)f->n;
+                f->done += came;
+                f->w->result->fetched += (unsigned)came;
                 f->w->result->octets += f->bytes;
                 work_state(f->w, SYNC_WORKING, "%s: %zu of %zu letters", f->b->path, f->done, f->mark_n);
         }
@@ -319,6 +134,7 @@ static int letter_begin(void *context, const struct imap_marks *m, uint64_t size
                 return 0; /* nobody asked for it */
         f->uid = m->uid;
         f->received = m->received;
+        f->sum = LETTER_SUM;
         f->open = stage_new(copy_accounts(f->w->copy));
         return 0;
 }
@@ -327,6 +143,7 @@ static int letter_piece(void *context, struct str bytes)
 {
         struct fetching *f = context;
 
+        f->sum = letter_sum(f->sum, bytes);
         return f->open ? stage_put(f->open, bytes) : 0;
 }
 
@@ -339,7 +156,9 @@ static int letter_end(void *context)
 
         if (!f->open || !mark)
                 return 0;
-        *filing = (struct filing){ .staged_dir = -1,
+        *filing = (struct filing){ .sequence = f->uid,
+                                   .number = (uint32_t)(f->sum ^ f->sum >> 32),
+                                   .staged_dir = -1,
                                    .flags = mark->flags,
                                    .received = f->received ? f->received * 1000000 : wall_usec() };
         rc = stage_finish(f->open, filing);
@@ -381,6 +200,12 @@ int box_fetch(struct work *w, struct box *b, const struct mark *marks, size_t n)
 
                 rc = rc ? rc : filed;
         }
+        if (rc < 0 && !f->unwritten && b->filing) { /* all that is here has rows */
+                b->filing = 0;
+                (void)state_box(w, b); /* rc says what was first */
+        }
+        if (rc == 0 && f->gone)
+                rc = box_scan(w, b);
         if (f->done && w->says && w->says->arrived)
                 w->says->arrived(w->says->context, str_of(b->path), (unsigned)f->done);
         forget(f);
@@ -420,7 +245,7 @@ static int send_one(struct work *w, struct box *b, const struct placed *p, const
                                  .received = p->saved,
                                  .read = read_here,
                                  .context = &s };
-        struct row row = { 0, p->uid, p->letter, p->flags };
+        struct row row = { 0, p->uid, p->letter, p->flags, 0 };
         int rc;
 
         buf_init(&names, 64 * (KEYWORD_NAME_MOST + 1));

@@ -110,7 +110,7 @@ static int moves_to(struct work *w, uint32_t target, const struct lost *lost, si
                         }
                         if (low < n && lost[low].letter == p->letter && lost[low].box == source)
                                 rows[many++] = (struct row){ from->rows[lost[low].row].there, p->uid,
-                                                             p->letter, from->rows[lost[low].row].flags };
+                                                             p->letter, from->rows[lost[low].row].flags, 0 };
                 }
                 if (many)
                         rc = move_some(w, from, to, rows, many);

@@ -1,9 +1,10 @@
-/* POP3: what is new comes into INBOX. A UIDL is noted when its letter is durable here; a kill in between leaves letters behind the last noted uid,
- * which are known by size and header when they come again. */
+/* POP3: what is new comes into INBOX. A UIDL is noted when its letter is durable here, with size and header: a server may give it again, to another
+ * letter. What a kill in between leaves: sync_inside.h; where sync.db is lost, letters are known by size and header when they come again. */
 #include "cli/mail/sync_inside.h"
 #include "base/mem.h"
 #include "cli/reach.h"
 #include "mail/header.h"
+#include "mail/thread.h"
 #include "store/stage.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 enum { BATCH = 32, HEADER_MOST = 64 * 1024, UNNOTED_MOST = 1000 };
 #define DIAL_PATIENCE (30 * SECOND)
 
-struct unnoted { /* letters here that came when we were killed */
+struct unnoted { /* letters here that nothing is noted of */
         uint32_t size;
         uint64_t identity;
 };
@@ -23,13 +24,21 @@ struct popping {
         struct pop3_answer answer;
         struct unnoted *unnoted;
         size_t unnoted_n;
-        struct stage *stages[BATCH];
+        struct pop_state state;
+        struct known_uidl *known;
+        size_t known_n;
+        struct pop_letter *letters;
+        struct pop3_entry *some;     /* those that are fetched, or removed */
+        size_t *place;               /* of each of them: which of letters it is */
+        struct stage *stages[BATCH]; /* NULL: it is here */
         struct filing filings[BATCH];
-        struct str uidls[BATCH];
-        size_t n, known; /* known: uidls only, of letters that were here */
-        uint32_t last_here;
+        struct known_uidl notes[BATCH];
+        size_t at[BATCH];
+        size_t n;
+        bool unwritten; /* letters filed without a note */
         struct stage *open;
         struct buf head;
+        uint64_t sum;
         const struct pop3_entry *entry;
 };
 
@@ -78,7 +87,12 @@ static int begin(struct popping *p)
         if (rc < 0)
                 return rc;
         rc = pop3_client_login(p->client, l->incoming.user, password, &p->answer);
-        return rc < 0 ? said(p, rc) : 0;
+        while (rc == -EREMOTEIO && login_refused(l, p->answer.code, p->answer.text) &&
+               login_password(l, &password))
+                rc = pop3_client_login(p->client, l->incoming.user, password, &p->answer);
+        if (rc == 0)
+                login_accepted(l);
+        return rc < 0 ? said(p, rc == -EREMOTEIO ? -EACCES : rc) : 0;
 }
 
 /* ---- letters ---- */
@@ -88,11 +102,10 @@ static int look_unnoted(struct popping *p)
         struct uid_range range = { 0, UINT32_MAX };
         struct placed_list list = { 0 };
         struct access x = { 0 };
-        int rc = state_last_here(p->w, &p->last_here);
+        int rc;
 
-        range.first = p->last_here + 1;
-        if (rc == 0)
-                rc = copy_access(p->w->copy, &x, INBOX, RIGHT_READ);
+        range.first = p->state.last_here + 1;
+        rc = copy_access(p->w->copy, &x, INBOX, RIGHT_READ);
         if (rc == 0)
                 rc = change_list(&x, &range, 1, 0, &list);
         access_close(&x);
@@ -107,13 +120,14 @@ static int look_unnoted(struct popping *p)
         return rc < 0 ? work_failed(p->w, rc, "INBOX") : 0;
 }
 
-static bool is_here(struct popping *p, uint64_t size)
+static bool is_here(struct popping *p, const struct known_uidl *note)
 {
-        struct str head = buf_str(&p->head);
-        uint64_t identity = p->unnoted_n ? letter_identity(str_sub(head, 0, header_size(head))) : 0;
-
-        for (size_t i = 0; i < p->unnoted_n && identity; i++)
-                if (p->unnoted[i].size == size && p->unnoted[i].identity == identity) {
+        for (size_t i = pop3_known(p->known, p->known_n, note->uidl);
+             i < p->known_n && str_eq(p->known[i].uidl, note->uidl); i++)
+                if (p->known[i].octets == note->octets && p->known[i].identity == note->identity)
+                        return true; /* LIST told another size of it */
+        for (size_t i = 0; i < p->unnoted_n && note->identity; i++)
+                if (p->unnoted[i].size == note->octets && p->unnoted[i].identity == note->identity) {
                         p->unnoted[i] = p->unnoted[--p->unnoted_n];
                         return true;
                 }
@@ -130,32 +144,57 @@ static void forget(struct popping *p)
         p->n = 0;
 }
 
-/* Filed durably, then noted. */
-static int file_batch(struct popping *p)
+static int begin_filing(struct popping *p)
+{
+        if (p->state.filing)
+                return 0;
+        p->state.filing = state_number();
+        return state_put_uidls(p->w, NULL, 0, &p->state);
+}
+
+/* One transaction. Duplicates came before we were killed: a person has removed or moved them since. */
+static int file_new(struct popping *p)
 {
         struct filing list[BATCH];
         struct access x = { 0 };
         size_t n = 0;
-        int rc = 0;
+        int rc;
 
         for (size_t i = 0; i < p->n; i++)
                 if (p->stages[i])
                         list[n++] = p->filings[i];
-        if (n) {
-                rc = copy_access(p->w->copy, &x, INBOX, RIGHTS_ALL);
-                if (rc == 0)
-                        rc = change_append(&x, list, n, UINT64_MAX);
-                access_close(&x);
-        }
-        if (rc == 0 && n)
-                p->last_here = list[n - 1].uid;
-        if (rc < 0)
-                work_failed(p->w, rc, "INBOX");
-        else if (p->n)
-                rc = state_put_uidls(p->w, p->uidls, p->n, p->last_here);
+        rc = n ? begin_filing(p) : 0;
+        if (rc < 0 || !n)
+                return rc;
+        for (size_t i = 0; i < n; i++)
+                list[i].segment = p->state.filing;
+        rc = copy_access(p->w->copy, &x, INBOX, RIGHTS_ALL);
         if (rc == 0)
-                p->w->result->fetched += (unsigned)n;
-        if (rc == 0 && n)
+                rc = change_append(&x, list, n, UINT64_MAX);
+        access_close(&x);
+        if (rc < 0)
+                return work_failed(p->w, rc, "INBOX");
+        for (size_t i = 0; i < n; i++) {
+                if (list[i].duplicate)
+                        continue;
+                p->state.last_here = list[i].uid;
+                p->w->result->fetched++;
+        }
+        return 0;
+}
+
+/* Filed durably, then noted. */
+static int file_batch(struct popping *p)
+{
+        int rc = file_new(p);
+
+        if (rc == 0 && p->n) {
+                rc = state_put_uidls(p->w, p->notes, p->n, &p->state);
+                p->unwritten |= rc < 0;
+        }
+        for (size_t i = 0; i < p->n && rc == 0; i++)
+                p->letters[p->at[i]].safe = true;
+        if (rc == 0 && p->n)
                 work_state(p->w, SYNC_WORKING, "INBOX: %u letters", p->w->result->fetched);
         forget(p);
         return rc;
@@ -172,6 +211,7 @@ static int letter_begin(void *context, const struct pop3_entry *e)
                 return rc;
         p->entry = e;
         p->open = stage_new(copy_accounts(p->w->copy));
+        p->sum = LETTER_SUM;
         buf_clear(&p->head);
         return 0;
 }
@@ -180,6 +220,7 @@ static int letter_piece(void *context, struct str bytes)
 {
         struct popping *p = context;
 
+        p->sum = letter_sum(p->sum, bytes);
         if (p->head.n < HEADER_MOST)
                 buf_puts(&p->head, str_sub(bytes, 0, HEADER_MOST - p->head.n));
         return p->open ? stage_put(p->open, bytes) : 0;
@@ -189,49 +230,86 @@ static int letter_end(void *context)
 {
         struct popping *p = context;
         struct filing *f = &p->filings[p->n];
+        struct known_uidl *note = &p->notes[p->n];
+        struct str head = buf_str(&p->head);
         int rc;
 
         if (!p->open)
                 return 0;
-        *f = (struct filing){ .staged_dir = -1, .received = wall_usec() };
+        *f = (struct filing){ .sequence = thread_hash(p->entry->uidl) >> 1,
+                              .number = (uint32_t)(p->sum ^ p->sum >> 32),
+                              .staged_dir = -1,
+                              .received = wall_usec() };
         rc = stage_finish(p->open, f);
         if (rc < 0)
                 return work_failed(p->w, rc, "INBOX");
-        p->uidls[p->n] = p->entry->uidl;
+        *note = (struct known_uidl){ p->entry->uidl, p->entry->size, stage_size(p->open),
+                                     letter_identity(str_sub(head, 0, header_size(head))) };
         p->w->result->octets += stage_size(p->open);
-        if (is_here(p, stage_size(p->open)))
+        if (is_here(p, note))
                 stage_free(&p->open); /* leaves NULL */
+        p->at[p->n] = p->place[p->entry - p->some];
         p->stages[p->n++] = p->open;
         p->open = NULL;
         return 0;
 }
 
-static int by_text(const void *a, const void *b)
-{
-        return str_cmp(*(const struct str *)a, *(const struct str *)b);
-}
-
-/* Those not noted yet; with `noted` the others. */
-static size_t choose(const struct pop3_entry *all, size_t n, const struct str *known, size_t known_n,
-                     bool noted, struct pop3_entry *out)
+/* Those that are to be fetched, or those that are safe. */
+static size_t choose(struct popping *p, const struct pop3_entry *all, size_t n, bool safe)
 {
         size_t count = 0;
 
-        for (size_t i = 0; i < n; i++) {
-                bool is = known_n && bsearch(&all[i].uidl, known, known_n, sizeof *known, by_text);
-
-                if (all[i].uidl.n && is == noted)
-                        out[count++] = all[i];
-        }
+        for (size_t i = 0; i < n; i++)
+                if (safe ? p->letters[i].safe : p->letters[i].fetch) {
+                        p->some[count] = all[i];
+                        p->place[count++] = i;
+                }
         return count;
+}
+
+static int fetch(struct popping *p, size_t count)
+{
+        struct pop3_take take = { letter_begin, letter_piece, letter_end, p, false };
+        int rc = look_unnoted(p);
+
+        if (rc == 0) {
+                rc = pop3_client_letters(p->client, p->some, count, &take, &p->answer);
+                if (rc < 0)
+                        said(p, rc);
+        }
+        if (p->n) { /* what came whole stays, also where the connection broke */
+                int filed = file_batch(p);
+
+                rc = rc ? rc : filed;
+        }
+        if (p->state.filing && !p->unwritten) { /* all that is here is noted */
+                uint64_t filing = p->state.filing;
+
+                p->state.filing = 0;
+                if (state_put_uidls(p->w, NULL, 0, &p->state) < 0) {
+                        p->state.filing = filing;
+                        rc = rc ? rc : -EIO;
+                }
+        }
+        return rc;
+}
+
+/* Nothing is removed but what is durable here, and was seen to be that in this session. */
+static int remove_safe(struct popping *p, const struct pop3_entry *all, size_t n)
+{
+        size_t count = choose(p, all, n, true);
+        int rc = count ? pop3_client_delete(p->client, p->some, count, &p->answer) : 0;
+
+        if (rc < 0)
+                return said(p, rc);
+        p->w->result->removed_there += (unsigned)count;
+        return 0;
 }
 
 static int exchange(struct popping *p, struct arena *a)
 {
-        struct pop3_take take = { letter_begin, letter_piece, letter_end, p, false };
-        struct pop3_entry *all, *some;
-        struct str *known;
-        size_t n, known_n, count;
+        struct pop3_entry *all;
+        size_t n, count;
         int rc = pop3_client_list(p->client, a, &all, &n, &p->answer);
 
         if (rc < 0)
@@ -240,33 +318,21 @@ static int exchange(struct popping *p, struct arena *a)
                 if (!all[i].uidl.n)
                         return work_failed(p->w, -EOPNOTSUPP,
                                            "the server has no UIDL: nobody could say which letters are new");
-        rc = state_uidls(p->w, a, &known, &known_n);
+        rc = state_pop(p->w, &p->state);
+        if (rc == 0)
+                rc = state_uidls(p->w, a, &p->known, &p->known_n);
         if (rc < 0)
                 return rc;
-        some = arena_array(a, struct pop3_entry, n + 1);
-        count = choose(all, n, known, known_n, false, some);
+        p->letters = arena_array(a, struct pop_letter, n + 1);
+        p->some = arena_array(a, struct pop3_entry, n + 1);
+        p->place = arena_array(a, size_t, n + 1);
+        rc = pop3_look(&(struct pop_asked){ p->w, p->client, &p->answer, a, all, n, p->known, p->known_n },
+                       p->letters);
+        count = rc == 0 ? choose(p, all, n, false) : 0;
         if (count)
-                rc = look_unnoted(p);
-        if (rc == 0 && count) {
-                rc = pop3_client_letters(p->client, some, count, &take, &p->answer);
-                if (rc < 0)
-                        said(p, rc);
-        }
-        if (p->n) {
-                int filed = file_batch(p);
-
-                rc = rc ? rc : filed;
-        }
-        if (rc == 0 && !p->w->login->keep) {
-                rc = state_uidls(p->w, a, &known, &known_n);
-                count = rc == 0 ? choose(all, n, known, known_n, true, some) : 0;
-                if (count) {
-                        rc = pop3_client_delete(p->client, some, count, &p->answer);
-                        if (rc < 0)
-                                said(p, rc);
-                        p->w->result->removed_there += (unsigned)count;
-                }
-        }
+                rc = fetch(p, count);
+        if (rc == 0 && !p->w->login->keep)
+                rc = remove_safe(p, all, n);
         return rc;
 }
 
@@ -288,6 +354,7 @@ int pop3_sync(struct work *w)
                 pop3_client_drop(&p->client);
         if (w->result->fetched && w->says && w->says->arrived)
                 w->says->arrived(w->says->context, INBOX, w->result->fetched);
+        w->pop_filing = p->state.filing;
         forget(p);
         mem_free(p->unnoted);
         buf_free(&p->head);

@@ -5,60 +5,59 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-static const char schema[] = "CREATE TABLE box(id INTEGER PRIMARY KEY, path TEXT NOT NULL, wire TEXT NOT "
-                             "NULL, mailbox INTEGER NOT NULL, "
-                             "validity INTEGER NOT NULL, uidnext INTEGER NOT NULL, highest INTEGER NOT NULL);"
-                             "CREATE TABLE letter(box INTEGER NOT NULL, there INTEGER NOT NULL, here INTEGER "
-                             "NOT NULL, letter INTEGER NOT NULL, "
-                             "flags INTEGER NOT NULL, PRIMARY KEY(box, there)) WITHOUT ROWID;"
-                             "CREATE TABLE pop(uidl TEXT PRIMARY KEY) WITHOUT ROWID;"
-                             "CREATE TABLE last(here INTEGER NOT NULL);";
+/* Letters known by their UIDL. told 0: all that is known of it (schema 1). */
+#define SCHEMA_2_UIDL                                                                            \
+        "CREATE TABLE uidl(uidl TEXT NOT NULL, told INTEGER NOT NULL, octets INTEGER NOT NULL, " \
+        "identity INTEGER NOT NULL, PRIMARY KEY(uidl, told, octets, identity)) WITHOUT ROWID;"
 
-enum statement {
-        BOXES,
-        ROWS,
-        ADD_BOX,
-        SET_BOX,
-        DROP_BOX,
-        DROP_ROWS,
-        PUT_ROW,
-        DROP_ROW,
-        UIDLS,
-        PUT_UIDL,
-        LAST,
-        NO_LAST,
-        PUT_LAST,
-        STATEMENTS
-};
-static const char *const statements[STATEMENTS] = {
-        [BOXES] = "SELECT id, path, wire, mailbox, validity, uidnext, highest FROM box ORDER BY id",
-        [ROWS] = "SELECT there, here, letter, flags FROM letter WHERE box = ?1 ORDER BY there",
-        [ADD_BOX] =
-            "INSERT INTO box(path, wire, mailbox, validity, uidnext, highest) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-        [SET_BOX] =
-            ("UPDATE box SET path = ?1, wire = ?2, mailbox = ?3, validity = ?4, uidnext = ?5, highest = ?6 "
-             "WHERE id = ?7"),
-        [DROP_BOX] = "DELETE FROM box WHERE id = ?1",
-        [DROP_ROWS] = "DELETE FROM letter WHERE box = ?1",
-        [PUT_ROW] =
-            "INSERT OR REPLACE INTO letter(box, there, here, letter, flags) VALUES(?1, ?2, ?3, ?4, ?5)",
-        [DROP_ROW] = "DELETE FROM letter WHERE box = ?1 AND there = ?2",
-        [UIDLS] = "SELECT uidl FROM pop ORDER BY uidl",
-        [PUT_UIDL] = "INSERT OR IGNORE INTO pop(uidl) VALUES(?1)",
-        [LAST] = "SELECT here FROM last",
-        [NO_LAST] = "DELETE FROM last",
-        [PUT_LAST] = "INSERT INTO last(here) VALUES(?1)",
+static const char schema[] =
+    "CREATE TABLE box(id INTEGER PRIMARY KEY, path TEXT NOT NULL, wire TEXT NOT NULL, mailbox INTEGER NOT "
+    "NULL, "
+    "validity INTEGER NOT NULL, uidnext INTEGER NOT NULL, highest INTEGER NOT NULL, "
+    "filing INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE letter(box INTEGER NOT NULL, there INTEGER NOT NULL, here INTEGER NOT NULL, "
+    "letter INTEGER NOT NULL, flags INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0, "
+    "PRIMARY KEY(box, there)) WITHOUT ROWID;" SCHEMA_2_UIDL
+    "CREATE TABLE last(here INTEGER NOT NULL, filing INTEGER NOT NULL DEFAULT 0);";
+
+static const char schema_2[] = "ALTER TABLE box ADD COLUMN filing INTEGER NOT NULL DEFAULT 0;"
+                               "ALTER TABLE letter ADD COLUMN told INTEGER NOT NULL DEFAULT 0;"
+                               "ALTER TABLE last ADD COLUMN filing INTEGER NOT NULL DEFAULT 0;" SCHEMA_2_UIDL
+                               "INSERT INTO uidl(uidl, told, octets, identity) SELECT uidl, 0, 0, 0 FROM pop;"
+                               "DROP TABLE pop;";
+static const char *const migrations[] = { [1] = schema_2 };
+
+static const char *const statements[STATE_STATEMENTS] = {
+        [STATE_BOXES] =
+            "SELECT id, path, wire, mailbox, validity, uidnext, highest, filing FROM box ORDER BY id",
+        [STATE_ROWS] = "SELECT box, there, here, letter, flags, told FROM letter ORDER BY box, there",
+        [STATE_ADD_BOX] = "INSERT INTO box(path, wire, mailbox, validity, uidnext, highest, filing) "
+                          "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [STATE_SET_BOX] = "UPDATE box SET path = ?1, wire = ?2, mailbox = ?3, validity = ?4, uidnext = ?5, "
+                          "highest = ?6, filing = ?7 WHERE id = ?8",
+        [STATE_DROP_BOX] = "DELETE FROM box WHERE id = ?1",
+        [STATE_DROP_ROWS] = "DELETE FROM letter WHERE box = ?1",
+        [STATE_PUT_ROW] = "INSERT OR REPLACE INTO letter(box, there, here, letter, flags, told) "
+                          "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        [STATE_DROP_ROW] = "DELETE FROM letter WHERE box = ?1 AND there = ?2",
+        [STATE_UIDLS] = "SELECT uidl, told, octets, identity FROM uidl ORDER BY uidl, told",
+        [STATE_PUT_UIDL] = "INSERT OR IGNORE INTO uidl(uidl, told, octets, identity) VALUES(?1, ?2, ?3, ?4)",
+        [STATE_LAST] = "SELECT here, filing FROM last",
+        [STATE_NO_LAST] = "DELETE FROM last",
+        [STATE_PUT_LAST] = "INSERT INTO last(here, filing) VALUES(?1, ?2)",
 };
 static const struct db_store store = { .name = "sync",
-                                       .version = 1,
+                                       .version = 2,
                                        .schema = schema,
+                                       .migrations = migrations,
                                        .statements = statements,
-                                       .statement_count = STATEMENTS,
+                                       .statement_count = STATE_STATEMENTS,
                                        .page_size = 4096 };
 
 /* One process at a time: the lock is beside the file. */
@@ -124,21 +123,29 @@ static void add_row(struct box *b, struct row r)
         b->rows[b->n++] = r;
 }
 
-static int read_rows(struct db *d, struct box *b)
+/* Both by box: one query for all of them. */
+static int read_rows(struct db *d, struct work *w)
 {
-        struct db_row q = db_query(d, ROWS);
+        struct db_row q = db_query(d, STATE_ROWS);
+        size_t at = 0;
 
-        db_bind_u64(&q, 1, b->id);
-        while (db_next(&q))
-                add_row(b, (struct row){ (uint32_t)db_u64(&q, 0), (uint32_t)db_u64(&q, 1),
-                                         (uint32_t)db_u64(&q, 2), db_u64(&q, 3) });
+        while (db_next(&q)) {
+                uint64_t box = db_u64(&q, 0);
+
+                while (at < w->n && w->boxes[at].id < box)
+                        at++;
+                if (at < w->n && w->boxes[at].id == box)
+                        add_row(&w->boxes[at],
+                                (struct row){ (uint32_t)db_u64(&q, 1), (uint32_t)db_u64(&q, 2),
+                                              (uint32_t)db_u64(&q, 3), db_u64(&q, 4), db_u64(&q, 5) });
+        }
         return db_end(&q);
 }
 
 static int read_boxes(struct db *d, void *arg)
 {
         struct work *w = arg;
-        struct db_row q = db_query(d, BOXES);
+        struct db_row q = db_query(d, STATE_BOXES);
         int rc;
 
         state_forget_boxes(w); /* it may run again */
@@ -150,12 +157,11 @@ static int read_boxes(struct db *d, void *arg)
                                                  .mailbox = (uint32_t)db_u64(&q, 3),
                                                  .validity = (uint32_t)db_u64(&q, 4),
                                                  .uidnext = (uint32_t)db_u64(&q, 5),
-                                                 .highest = db_u64(&q, 6) };
+                                                 .highest = db_u64(&q, 6),
+                                                 .filing = db_u64(&q, 7) };
         }
         rc = db_end(&q);
-        for (size_t i = 0; i < w->n && rc == 0; i++)
-                rc = read_rows(d, &w->boxes[i]);
-        return rc;
+        return rc ? rc : read_rows(d, w);
 }
 
 int state_boxes(struct work *w)
@@ -168,7 +174,7 @@ int state_boxes(struct work *w)
 static int write_box(struct db *d, void *arg)
 {
         struct box *b = arg;
-        struct db_row q = db_query(d, b->id ? SET_BOX : ADD_BOX);
+        struct db_row q = db_query(d, b->id ? STATE_SET_BOX : STATE_ADD_BOX);
         int rc;
 
         db_bind_text(&q, 1, str_of(b->path));
@@ -177,27 +183,54 @@ static int write_box(struct db *d, void *arg)
         db_bind_u64(&q, 4, b->validity);
         db_bind_u64(&q, 5, b->uidnext);
         db_bind_u64(&q, 6, b->highest);
+        db_bind_u64(&q, 7, b->filing);
         if (b->id)
-                db_bind_u64(&q, 7, b->id);
+                db_bind_u64(&q, 8, b->id);
         rc = db_exec(&q);
         if (rc == 0 && !b->id)
                 b->id = db_last_id(d);
         return rc;
 }
 
-int state_box(struct work *w, struct box *b)
+static int put_box(struct work *w, struct box *b, enum db_how how)
 {
         uint64_t id = b->id;
-        int rc = db_transact(w->db, "box", write_box, b, DB_WRITE);
+        int rc = db_transact(w->db, "box", write_box, b, how);
 
         if (rc < 0)
                 b->id = id;
         return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
 }
 
+int state_box(struct work *w, struct box *b)
+{
+        return put_box(w, b, DB_WRITE);
+}
+
+uint64_t state_number(void)
+{
+        uint64_t n;
+
+        randombytes_buf(&n, sizeof n);
+        return n >> 1 | 1; /* the account takes none of 0 or over INT64_MAX */
+}
+
+int state_filing(struct work *w, struct box *b)
+{
+        int rc;
+
+        if (b->filing)
+                return 0;
+        b->filing = state_number();
+        rc = put_box(w, b, DB_SYNC);
+        if (rc < 0)
+                b->filing = 0;
+        return rc;
+}
+
 static int drop_rows(struct db *d, void *arg)
 {
-        struct db_row q = db_query(d, DROP_ROWS);
+        struct db_row q = db_query(d, STATE_DROP_ROWS);
 
         db_bind_u64(&q, 1, ((struct box *)arg)->id);
         return db_exec(&q);
@@ -208,12 +241,13 @@ int state_drop_rows(struct work *w, struct box *b)
         int rc = b->id ? db_transact(w->db, "drop rows", drop_rows, b, DB_WRITE) : 0;
 
         b->n = 0;
+        b->filing = 0; /* its uids were those */
         return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
 }
 
 static int drop_box(struct db *d, void *arg)
 {
-        struct db_row q = db_query(d, DROP_BOX);
+        struct db_row q = db_query(d, STATE_DROP_BOX);
         int rc;
 
         db_bind_u64(&q, 1, ((struct box *)arg)->id);
@@ -259,20 +293,21 @@ static int write_rows(struct db *d, void *arg)
         int rc = 0;
 
         for (size_t i = 0; i < c->drop_n && rc == 0; i++) {
-                struct db_row q = db_query(d, DROP_ROW);
+                struct db_row q = db_query(d, STATE_DROP_ROW);
 
                 db_bind_u64(&q, 1, c->b->id);
                 db_bind_u64(&q, 2, c->drop[i]);
                 rc = db_exec(&q);
         }
         for (size_t i = 0; i < c->put_n && rc == 0; i++) {
-                struct db_row q = db_query(d, PUT_ROW);
+                struct db_row q = db_query(d, STATE_PUT_ROW);
 
                 db_bind_u64(&q, 1, c->b->id);
                 db_bind_u64(&q, 2, c->put[i].there);
                 db_bind_u64(&q, 3, c->put[i].here);
                 db_bind_u64(&q, 4, c->put[i].letter);
                 db_bind_u64(&q, 5, c->put[i].flags);
+                db_bind_u64(&q, 6, c->put[i].told);
                 rc = db_exec(&q);
         }
         return rc;
@@ -314,91 +349,4 @@ int state_rows(struct work *w, struct box *b, const struct row *put, size_t put_
         if (!sorted)
                 qsort(b->rows, b->n, sizeof *b->rows, by_there);
         return 0;
-}
-
-/* ---- POP3 ---- */
-
-struct uidls {
-        struct arena *a;
-        struct str *list;
-        size_t n, room;
-        const struct str *put;
-        uint32_t here;
-};
-
-static int read_uidls(struct db *d, void *arg)
-{
-        struct uidls *u = arg;
-        struct db_row q = db_query(d, UIDLS);
-
-        u->n = 0;
-        while (db_next(&q)) {
-                if (u->n == u->room) {
-                        struct str *more = arena_array(u->a, struct str, u->room ? u->room * 2 : 256);
-
-                        for (size_t i = 0; i < u->n; i++)
-                                more[i] = u->list[i];
-                        u->list = more;
-                        u->room = u->room ? u->room * 2 : 256;
-                }
-                u->list[u->n++] = arena_str(u->a, db_text(&q, 0));
-        }
-        return db_end(&q);
-}
-
-int state_uidls(struct work *w, struct arena *a, struct str **list, size_t *n)
-{
-        struct uidls u = { .a = a };
-        int rc = db_transact(w->db, "read uidls", read_uidls, &u, DB_READ | DB_LONG);
-
-        *list = u.list;
-        *n = u.n;
-        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
-}
-
-static int put_uidls(struct db *d, void *arg)
-{
-        struct uidls *u = arg;
-        struct db_row q;
-        int rc = 0;
-
-        for (size_t i = 0; i < u->n && rc == 0; i++) {
-                q = db_query(d, PUT_UIDL);
-                db_bind_text(&q, 1, u->put[i]);
-                rc = db_exec(&q);
-        }
-        if (rc == 0) {
-                q = db_query(d, NO_LAST);
-                rc = db_exec(&q);
-        }
-        if (rc == 0) {
-                q = db_query(d, PUT_LAST);
-                db_bind_u64(&q, 1, u->here);
-                rc = db_exec(&q);
-        }
-        return rc;
-}
-
-int state_put_uidls(struct work *w, const struct str *list, size_t n, uint32_t last_here)
-{
-        struct uidls u = { .put = list, .n = n, .here = last_here };
-        int rc = db_transact(w->db, "put uidls", put_uidls, &u, DB_SYNC);
-
-        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
-}
-
-static int read_last(struct db *d, void *arg)
-{
-        struct db_row q = db_query(d, LAST);
-        uint32_t *uid = arg;
-
-        *uid = db_next(&q) ? (uint32_t)db_u64(&q, 0) : 0;
-        return db_end(&q);
-}
-
-int state_last_here(struct work *w, uint32_t *uid)
-{
-        int rc = db_transact(w->db, "last", read_last, uid, DB_READ);
-
-        return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
 }
