@@ -110,7 +110,7 @@ def test_what_cannot_be_is_said_by_the_exit_code(demo, reader):
     reader.run('list', '--account', 'nobody@hill.com', code=66)
     wrong = Reader(reader.folder + '/wrong')
     wrong.account('jill@hill.com', Server(demo.port(143), 'jill@hill.com', 'not this', submission=demo.port(587)))
-    wrong.run('sync', code=69)
+    wrong.run('sync', code=77)
 
 
 def test_straight_from_the_store(pail, reader):

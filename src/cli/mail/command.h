@@ -15,7 +15,7 @@ struct command {
         const char *account, *folder, *limit, *sort, *body, *subject, *name, *incoming, *outgoing,
             *password_command, *resolver;
         struct values to, cc, bcc, attach; /* may stand several times */
-        bool raw, headers, html, peek, all, quote, edit, purge, yes, attached, save_password;
+        bool raw, headers, html, peek, all, quote, edit, purge, yes, attached, save_password, forget;
 };
 /* ---- what all share: mail.c ---- */
 int command_fail(struct command *c, int rc, const char *what, const char *why); /* said; the code that fits */
@@ -37,6 +37,7 @@ void command_show(struct str text);
 int mail_add(struct command *c);
 int mail_accounts(struct command *c);
 int mail_remove(struct command *c);
+int mail_password(struct command *c);
 int mail_sync(struct command *c);
 int mail_folders(struct command *c);
 int mail_list(struct command *c);

@@ -1,4 +1,4 @@
-/* add, accounts, remove: the sections of the file. */
+/* add, accounts, remove, password: the sections of the file. */
 #include "base/mem.h"
 #include "cli/mail/command.h"
 #include "cli/terminal.h"
@@ -69,6 +69,40 @@ int mail_remove(struct command *c)
         rc = logins_remove(&c->m.logins, address, &why);
         buf_u8(&why, 0);
         return rc < 0 ? command_fail(c, rc, "", why.p) : EX_OK;
+}
+
+/* ---- password ---- */
+
+/* Asked for (of stdin, where there is no terminal), tried, and kept; --forget: it is kept no longer. */
+int mail_password(struct command *c)
+{
+        const char *address = command_word(c).p, *password = NULL;
+        struct login *l = logins_find(&c->m.logins, address);
+        struct buf auto_buf why = { 0 };
+        int rc = 0;
+
+        buf_init(&why, 8192);
+        if (!l)
+                return command_fail(c, -ENOENT, address, "no such account (pail mail accounts)");
+        if (l->how == INCOMING_STORE || (l->password_command && !c->forget))
+                return command_fail(c, -EINVAL, address,
+                                    l->password_command ? "its password comes from password-command"
+                                                        : "it needs no password here");
+        mem_free(l->password);
+        l->password = NULL;
+        if (!c->forget) {
+                if (!login_password(l, &password))
+                        return command_fail(c, -EACCES, address, "there is no password");
+                if (str_has_control(str_of(password)))
+                        return command_fail(c, -EINVAL, address,
+                                            "a control character stands in the password");
+                rc = login_try(l, &why);
+                password = l->known; /* another, if a person has typed it then */
+        }
+        if (rc == 0)
+                rc = logins_password(l->address, password, &why);
+        buf_u8(&why, 0);
+        return rc < 0 ? command_fail(c, rc, address, why.p) : EX_OK;
 }
 
 /* ---- add ---- */
@@ -143,6 +177,7 @@ static int make(struct command *c, struct login *l)
                 buf_u8(&why, 0);
                 if (rc < 0)
                         return command_fail(c, rc, l->address, why.p);
+                password = l->known; /* another, if the first was refused */
                 if (!l->password_command &&
                     (c->save_password ||
                      terminal_choose("Keep the password in the file, which only you can read? [n/y] ",

@@ -135,7 +135,7 @@ static int go(struct command *c, struct draft *d)
                 terminal_put(stderr, str_of(result.said));
                 fputc('\n', stderr);
         }
-        return EX_OK;
+        return result.denied ? EX_NOPERM : EX_OK;
 }
 
 /* ---- send ---- */
@@ -253,7 +253,7 @@ static int list_outbox(struct command *c)
 {
         struct buf auto_buf text = { 0 };
         struct access x = { 0 };
-        int rc = copy_access(c->m.copy, &x, S("Outbox"), RIGHT_READ), code = EX_OK;
+        int rc = copy_access(c->m.copy, &x, OUTBOX, RIGHT_READ), code = EX_OK;
 
         access_close(&x);
         if (rc < 0 && rc != -ENOENT)
@@ -262,11 +262,27 @@ static int list_outbox(struct command *c)
         json_open(&c->t.out, NULL, '{');
         json_open(&c->t.out, "letters", '[');
         if (rc == 0)
-                code = command_rows(c, S("Outbox"), S(""), &text);
+                code = command_rows(c, OUTBOX, S(""), &text);
         json_close(&c->t.out, ']');
         json_close(&c->t.out, '}');
         if (!c->t.json && code == EX_OK)
                 command_show(buf_str(&text));
+        return code;
+}
+
+/* Those that were refused, or that may have gone. */
+static int wait_again(struct command *c)
+{
+        struct uid_list uids = { 0 };
+        int rc = command_uids(c, &uids), code = rc;
+
+        if (rc == EX_OK) {
+                rc = outgo_again(c->m.copy, c->m.login, &uids);
+                code = rc < 0
+                           ? command_fail(c, rc, "Outbox", rc == -ENOENT ? "there is no such letter" : NULL)
+                           : EX_OK;
+        }
+        uid_list_free(&uids);
         return code;
 }
 
@@ -279,8 +295,11 @@ int mail_outbox(struct command *c)
 
         if (!word.n)
                 return list_outbox(c);
-        if (!str_eq(word, S("flush")))
-                return command_usage(c);
+        rc = str_eq(word, S("send"))                   ? wait_again(c)
+             : str_eq(word, S("flush")) && !c->t.count ? EX_OK
+                                                       : command_usage(c);
+        if (rc)
+                return rc;
         buf_init(&why, 8192);
         rc = outgo_flush(c->m.copy, c->m.login, &sent, &why);
         json_open(&c->t.out, NULL, '{');

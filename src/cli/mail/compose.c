@@ -1,4 +1,4 @@
-#include "cli/mail/compose.h"
+#include "cli/mail/compose_inside.h"
 #include "base/mem.h"
 #include "mail/address.h"
 #include "mail/date.h"
@@ -16,6 +16,7 @@ static void begin(struct draft *d)
         arena_init(&d->arena, ARENA_MOST);
         buf_init(&d->head, HEAD_MOST);
         buf_init(&d->body, BODY_MOST);
+        compose_unique(d->unique);
 }
 
 void draft_free(struct draft *d)

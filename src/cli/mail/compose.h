@@ -4,6 +4,7 @@
  *
  *      compose.c          new, reply, forward, resume; to text and back      compose_message.c   to the bytes that are sent
  *      compose_attach.c   files and parts that go along                      compose_edit.c      the editor
+ *      compose_head.c     the header's fields
  *
  * In the header, beside the usual fields: `Attach: PATH` a file, `Attach: part:3 NAME` a part of the letter that is forwarded or gone on with,
  * `Inline: PATH` an image to be shown with the text. Other fields go as they are typed. */
@@ -21,12 +22,24 @@ struct draft {
         struct str of_mailbox;
         const struct letter *forwarded; /* goes along as message/rfc822 */
         const struct letter *parts_of;  /* whose parts "Attach: part:N" means */
+        uint32_t kept_uid;              /* its copy in Outbox, of a try before (outgo.h); 0: none */
+        struct str had;                 /* who got it by that, normal form, by \n */
+        char unique[33]; /* of its Message-ID and its parts' ends: the same however often it is tried */
+        int64_t date;    /* wall usec, of its Date; 0: now */
+        uint64_t tried;  /* hash of what was written, at that date */
 };
 enum { REPLY_ALL = 1, REPLY_LIST = 2, REPLY_QUOTE = 4 };
 void draft_new(struct draft *d, const struct login *l); /* From, To, Subject; the signature */
 void draft_reply(struct draft *d, const struct login *l, const struct letter *of, unsigned how);
 void draft_forward(struct draft *d, const struct login *l, const struct letter *of, bool as_attachment);
 void draft_free(struct draft *d);
+/* compose_head.c */
+struct str head_get(const struct draft *d, const char *name, struct arena *a);
+void head_set(struct draft *d, const char *name,
+              struct str value); /* empty: the field goes, unless it is To or Subject */
+void head_add(struct draft *d, const char *name, struct str value);
+bool head_drop(struct draft *d, const char *name, unsigned number); /* the n-th of that name, from 0 */
+
 void draft_text(const struct draft *d, struct buf *out);                              /* for the editor */
 [[nodiscard]] int draft_from_text(struct draft *d, struct str text, struct buf *why); /* and back */
 [[nodiscard]] int draft_resume(struct draft *d,

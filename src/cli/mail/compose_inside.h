@@ -7,3 +7,4 @@ enum { MESSAGE_MOST = 256 << 20 };
 [[nodiscard]] int attach_put(struct buf *out, const struct draft *d, struct str value, bool in_line,
                              unsigned number, struct buf *why);
 void attach_letter(struct buf *out, const struct letter *of);
+void compose_unique(char room[static 33]); /* hexadecimal, ended by NUL */

@@ -106,7 +106,7 @@ static void put_text(struct buf *out, struct str body)
                 buf_puts(out, buf_str(&flowed));
 }
 
-static void boundary_of(char room[static 33])
+void compose_unique(char room[static 33])
 {
         struct buf auto_buf hex = { 0 };
         char bytes[16];
@@ -124,7 +124,7 @@ static int put_body(struct work *w)
         const struct draft *d = w->d;
         struct header h = header_of(buf_str(&d->head));
         struct field f;
-        char boundary[33];
+        const char *boundary = d->unique;
         unsigned number = 0;
 
         buf_puts(w->out, S("MIME-Version: 1.0\r\n"));
@@ -132,7 +132,6 @@ static int put_body(struct work *w)
                 put_text(w->out, buf_str(&d->body));
                 return 0;
         }
-        boundary_of(boundary);
         buf_printf(w->out, "Content-Type: multipart/mixed;\r\n boundary=\"=_%s\"\r\n\r\n--=_%s\r\n", boundary,
                    boundary);
         put_text(w->out, buf_str(&d->body));
@@ -175,8 +174,7 @@ static void list_recipients(struct work *w, struct str **list, size_t *n)
 /* Date and Message-ID: the same function that completes what programs submit. */
 static void put_stamp(struct work *w)
 {
-        char unique[33];
-        int64_t at = wall_usec();
+        int64_t at = w->d->date ? w->d->date : wall_usec();
         time_t second = (time_t)(at / 1000000);
         struct str sender = buf_str(&w->sender), domain = S("localhost");
         struct tm tm;
@@ -184,9 +182,8 @@ static void put_stamp(struct work *w)
 
         str_cut(&sender, '\n', &domain);
         domain = sign == STR_NONE || sign >= domain.n ? S("localhost") : str_from_at(domain, sign + 1);
-        boundary_of(unique);
         localtime_r(&second, &tm);
-        trace_complete(w->out, S(""), domain, str_of(unique), at, (int)(tm.tm_gmtoff / 60));
+        trace_complete(w->out, S(""), domain, str_of(w->d->unique), at, (int)(tm.tm_gmtoff / 60));
 }
 
 int draft_message(const struct draft *d, const struct login *l, struct buf *message, struct arena *a,

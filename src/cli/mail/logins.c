@@ -1,10 +1,7 @@
 #include "cli/mail/logins.h"
 #include "base/mem.h"
 #include "cli/home.h"
-#include "cli/shell.h"
-#include "cli/terminal.h"
 #include "mail/address.h"
-#include "run/offload.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +10,7 @@
 #include <unistd.h>
 
 #define FILE_NAME "mail"
-enum { FILE_MOST = 1 << 20, LOGINS_MOST = 100, PASSWORD_MOST = 4096 };
+enum { FILE_MOST = 1 << 20, LOGINS_MOST = 100 };
 
 /* ---- a server as an URL ---- */
 
@@ -364,6 +361,54 @@ static int change(struct logins *l, const char *address, const struct login *wit
         return rc;
 }
 
+/* The line of a section, or none, in the place of those that are there; all else stays as it was written. */
+static bool with_line(struct str text, struct str address, struct str key, struct str line, struct buf *out)
+{
+        bool inside = false, found = false;
+        struct str one;
+
+        while (text.n) {
+                struct str head, name;
+
+                str_cut(&text, '\n', &one);
+                head = str_trim(one);
+                name = head;
+                str_cut(&name, '=', &head);
+                if (one.n > 1 && str_trim(one).n > 1 && str_trim(one).p[0] == '[') {
+                        head = str_trim(one);
+                        inside = str_ieq(str_sub(head, 1, head.n - 2), address);
+                        buf_printf(out, PRS "\n" PRS, STR(one), STR(inside ? line : S("")));
+                        found |= inside;
+                } else if (!inside || !str_eq(str_trim(head), key)) {
+                        buf_printf(out, PRS "\n", STR(one));
+                }
+        }
+        return found;
+}
+
+int logins_password(const char *address, const char *password, struct buf *why)
+{
+        struct buf auto_buf text = { 0 }, line = { 0 }, out = { 0 };
+        int folder = home_open(HOME_CONFIG, NULL, false), rc = folder;
+
+        buf_init(&text, FILE_MOST);
+        buf_init(&line, FILE_MOST);
+        buf_init(&out, FILE_MOST);
+        if (password)
+                buf_printf(&line, "password = %s\n", password);
+        if (folder >= 0)
+                rc = home_read(folder, FILE_NAME, &text);
+        if (rc == 0 && !with_line(buf_str(&text), str_of(address), S("password"), buf_str(&line), &out))
+                rc = -ENOENT;
+        if (rc == 0)
+                rc = out.full || line.full ? -EFBIG : home_write(folder, FILE_NAME, buf_str(&out));
+        if (rc < 0)
+                buf_printf(why, "%s: %s", FILE_NAME, strerror(-rc));
+        if (folder >= 0)
+                close(folder);
+        return rc;
+}
+
 int logins_add(struct logins *l, const struct login *one, struct buf *why)
 {
         return change(l, one->address, one, why);
@@ -372,48 +417,4 @@ int logins_add(struct logins *l, const struct login *one, struct buf *why)
 int logins_remove(struct logins *l, const char *address, struct buf *why)
 {
         return change(l, address, NULL, why);
-}
-
-/* ---- passwords ---- */
-
-struct asked {
-        const char *command;
-        struct buf *out;
-};
-
-static int run_command(void *arg)
-{
-        struct asked *asked = arg;
-
-        return shell_run(asked->command, NULL, asked->out);
-}
-
-bool login_password(struct login *l, const char **password)
-{
-        struct buf auto_buf said = { 0 };
-        char question[512];
-        bool good;
-
-        if (l->password && !l->known)
-                l->known = mem_string(str_of(l->password));
-        if (!l->known) {
-                buf_init(&said, PASSWORD_MOST);
-                if (l->password_command) {
-                        good = offload(LONG, run_command, &(struct asked){ l->password_command, &said }) == 0;
-                        if (!good)
-                                fprintf(stderr, "pail mail: %s: it ended with an error\n",
-                                        l->password_command);
-                } else {
-                        snprintf(question, sizeof question,
-                                 "Password of %s: ", l->incoming.user ? l->incoming.user : l->address);
-                        good = terminal_ask(question, false, &said);
-                }
-                if (!good)
-                        return false;
-                while (said.n && (said.p[said.n - 1] == '\n' || said.p[said.n - 1] == '\r'))
-                        said.n--;
-                l->known = mem_string(buf_str(&said));
-        }
-        *password = l->known;
-        return true;
 }

@@ -9,6 +9,8 @@
  *      sent = yes                                  (what is sent is kept in Sent; no: the server does it)
  *      signature = ~/.signature
  *
+ * logins.c: the file.   login_password.c   login_try.c: do the servers let us in?   discover.c, autoconfig.c: found by the address.
+ *
  * `pail mail add bob@hill.com` finds hosts and ports (RFC 6186 SRV, then the autoconfig file of the domain by HTTPS, then common names), tries them
  * and writes the section; the order of sections is the order of accounts. A line that means nothing is an error with its number. */
 #pragma once
@@ -31,7 +33,8 @@ struct login {
         bool by_send; /* outgoing = send */
         bool keep, keep_sent;
         char *password, *password_command, *signature;
-        char *known; /* the password of this run, however we came by it */
+        char *known;          /* the password of this run, however we came by it */
+        bool typed, given_up; /* it was typed because another was refused; nobody wants to be asked again */
 };
 struct logins {
         struct login *list;
@@ -45,8 +48,17 @@ struct login *logins_find(struct logins *l, const char *address); /* NULL addres
 [[nodiscard]] int logins_add(struct logins *l, const struct login *one,
                              struct buf *why); /* written whole or not at all */
 [[nodiscard]] int logins_remove(struct logins *l, const char *address, struct buf *why);
-/* The password: of the file, the command, or asked. false: said why. Kept for the run. */
+/* The line `password` of the file: set, or (NULL) taken away. All else stays as it was written. -ENOENT: no such section. */
+[[nodiscard]] int logins_password(const char *address, const char *password, struct buf *why);
+
+/* login_password.c. The password: of the file, the command, or asked. false: said why. Kept for the run. */
 bool login_password(struct login *l, const char **password);
+/* A server said no to it, with these words and this response code (RFC 5530, RFC 3206; empty: none). true: a person has typed another, which
+ * login_password gives now. false: the code is about something else, nobody sits at a terminal, or they have given up: then they are not asked again. */
+bool login_refused(struct login *l, const char *code, const char *words);
+/* A server said yes: what was typed because the stored one was refused takes its place in the file. */
+void login_accepted(struct login *l);
+
 /* A line of a section: "incoming", "imaps://bob@mail.hill.com". false: it means nothing. */
 [[nodiscard]] bool login_set(struct login *l, struct str key, struct str value);
 void login_free(struct login *l); /* what it holds */

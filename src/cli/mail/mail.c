@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "cli/mail/command.h"
 #include "cli/mail/screen.h"
-#include "cli/mail/screen.h"
 #include "cli/shell.h"
 #include "cli/terminal.h"
 #include "run/offload.h"
@@ -273,15 +272,25 @@ static const struct order {
         bool copy;            /* an account's letters are needed */
         int (*run)(struct command *c);
 } orders[] = {
-        { "", 0, 0, true, mail_screen },       { "accounts", 0, 0, false, mail_accounts },
-        { "add", 1, 1, false, mail_add },      { "remove", 1, 1, false, mail_remove },
-        { "sync", 0, 1000, true, mail_sync },  { "folders", 0, 0, true, mail_folders },
-        { "list", 0, 2, true, mail_list },     { "search", 1, 2, true, mail_search },
-        { "read", 1, 2, true, mail_read },     { "save", 1, 3, true, mail_save },
-        { "reply", 1, 2, true, mail_reply },   { "forward", 1, 2, true, mail_forward },
-        { "send", 0, 0, true, mail_send },     { "outbox", 0, 1, true, mail_outbox },
-        { "flag", 2, 50, true, mail_flag },    { "move", 2, 3, true, mail_move },
-        { "delete", 1, 2, true, mail_delete }, { 0 },
+        { "", 0, 0, true, mail_screen },
+        { "accounts", 0, 0, false, mail_accounts },
+        { "add", 1, 1, false, mail_add },
+        { "remove", 1, 1, false, mail_remove },
+        { "password", 1, 1, false, mail_password },
+        { "sync", 0, 1000, true, mail_sync },
+        { "folders", 0, 0, true, mail_folders },
+        { "list", 0, 2, true, mail_list },
+        { "search", 1, 2, true, mail_search },
+        { "read", 1, 2, true, mail_read },
+        { "save", 1, 3, true, mail_save },
+        { "reply", 1, 2, true, mail_reply },
+        { "forward", 1, 2, true, mail_forward },
+        { "send", 0, 0, true, mail_send },
+        { "outbox", 0, 2, true, mail_outbox },
+        { "flag", 2, 50, true, mail_flag },
+        { "move", 2, 3, true, mail_move },
+        { "delete", 1, 2, true, mail_delete },
+        { 0 },
 };
 
 /* Takes "--to ADDRESS" and those like it, which may stand several times, out of the line. */
@@ -413,29 +422,18 @@ int verb_mail(int argc, char **argv)
 {
         struct command *c = mem_new(struct command);
         const struct tool_option options[] = {
-                { "account", &c->account, NULL },
-                { "folder", &c->folder, NULL },
-                { "limit", &c->limit, NULL },
-                { "sort", &c->sort, NULL },
-                { "body", &c->body, NULL },
-                { "subject", &c->subject, NULL },
-                { "name", &c->name, NULL },
-                { "incoming", &c->incoming, NULL },
-                { "outgoing", &c->outgoing, NULL },
-                { "password-command", &c->password_command, NULL },
-                { "resolver", &c->resolver, NULL },
-                { "raw", NULL, &c->raw },
-                { "headers", NULL, &c->headers },
-                { "html", NULL, &c->html },
-                { "peek", NULL, &c->peek },
-                { "all", NULL, &c->all },
-                { "quote", NULL, &c->quote },
-                { "edit", NULL, &c->edit },
-                { "purge", NULL, &c->purge },
-                { "yes", NULL, &c->yes },
-                { "attached", NULL, &c->attached },
-                { "save-password", NULL, &c->save_password },
-                { 0 },
+                { "account", &c->account, NULL },   { "folder", &c->folder, NULL },
+                { "limit", &c->limit, NULL },       { "sort", &c->sort, NULL },
+                { "body", &c->body, NULL },         { "subject", &c->subject, NULL },
+                { "name", &c->name, NULL },         { "incoming", &c->incoming, NULL },
+                { "outgoing", &c->outgoing, NULL }, { "password-command", &c->password_command, NULL },
+                { "resolver", &c->resolver, NULL }, { "raw", NULL, &c->raw },
+                { "headers", NULL, &c->headers },   { "html", NULL, &c->html },
+                { "peek", NULL, &c->peek },         { "all", NULL, &c->all },
+                { "quote", NULL, &c->quote },       { "edit", NULL, &c->edit },
+                { "purge", NULL, &c->purge },       { "yes", NULL, &c->yes },
+                { "attached", NULL, &c->attached }, { "save-password", NULL, &c->save_password },
+                { "forget", NULL, &c->forget },     { 0 },
         };
         int rc;
 

@@ -1,33 +1,30 @@
-#include "cli/mail/outgo.h"
+#include "cli/mail/outgo_inside.h"
 #include "base/codec.h"
 #include "base/mem.h"
-#include "cli/reach.h"
 #include "mail/address.h"
 #include "mail/header.h"
-#include "run/offload.h"
+#include "mail/thread.h"
 
 #include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
+enum { ARENA_MOST = 64 << 20, RECIPIENTS_MOST = 1000 };
 
-#define OUTBOX S("Outbox")
-enum { MESSAGE_MOST = 256 << 20, ARENA_MOST = 64 << 20, RECIPIENTS_MOST = 1000, PIECE = 1 << 20 };
-#define DIAL_PATIENCE (30 * SECOND)
+/* ---- a letter of Outbox ---- */
 
-/* A letter of Outbox, taken apart. */
-struct outgoing {
-        struct arena arena;
-        struct str wire;   /* what travels */
-        struct str sender; /* normal form */
-        struct smtp_rcpt *to;
-        unsigned count;
-        bool utf8;
-};
+int outgo_hand_over(struct outgoing *o)
+{
+        int rc = o->handed_over ? 0 : kept_mark(o->copy, o->uid, HANDED_OVER);
+
+        o->handed_over |= rc == 0;
+        return rc;
+}
+
+static void put_recipient(struct buf *out, struct str address, bool first)
+{
+        buf_printf(out, "%s" PRS, first ? "Bcc: " : ",\r\n ", STR(address));
+}
 
 static struct str normal(struct arena *a, const struct address *who)
 {
@@ -51,6 +48,7 @@ static int take_apart(struct outgoing *o, struct str text)
                 return -EBADMSG;
         o->wire = str_from_at(text, f.end);
         o->to = arena_array(&o->arena, struct smtp_rcpt, RECIPIENTS_MOST);
+        o->has = arena_array(&o->arena, bool, RECIPIENTS_MOST);
         list = addresses_of(f.value);
         while (o->count < RECIPIENTS_MOST && address_next(&list, &o->arena, &who)) {
                 struct str to = normal(&o->arena, &who);
@@ -69,307 +67,386 @@ static int take_apart(struct outgoing *o, struct str text)
         return o->count && o->sender.n ? 0 : -EBADMSG;
 }
 
-/* ---- by pail send ---- */
+void outgo_taken(struct outgoing *o)
+{
+        (void)kept_mark(o->copy, o->uid, TAKEN); /* else it stays handed over */
+}
 
-struct program {
-        char **argv;
-        int in;
+/* ---- on its way ---- */
+
+struct trip {
+        struct copy *copy;
+        struct login *login;
+        struct outgo_result *result;
+        uint32_t uid;   /* in Outbox; another when it was replaced; 0: it has left */
+        struct str had; /* who got it now, by \n; in the arena of whoever asks */
 };
 
-static int run_program(void *arg)
+static int file_taken(struct trip *t, struct outgoing *o)
 {
-        struct program *p = arg;
-        posix_spawn_file_actions_t files;
-        int status = 0, rc;
-        pid_t child;
+        int rc = kept_to_sent(t->copy, t->login, o);
 
-        posix_spawn_file_actions_init(&files);
-        posix_spawn_file_actions_adddup2(&files, p->in, STDIN_FILENO);
-        rc = posix_spawn(&child, "/proc/self/exe", &files, NULL, p->argv, environ);
-        posix_spawn_file_actions_destroy(&files);
-        if (rc)
-                return -rc;
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        }
-        return status ? -EREMOTEIO : 0;
-}
-
-static int by_program(struct login *l, struct outgoing *o, struct outgo_result *result)
-{
-        char pail[] = "pail", send[] = "send", dots[] = "-i", from[] = "-f", dir[] = "--dir", end[] = "--";
-        char **argv = arena_array(&o->arena, char *, o->count + 10);
-        struct program p = { argv, memfd_create("letter", MFD_CLOEXEC) };
-        struct str rest = o->wire;
-        size_t n = 0;
-        int rc = p.in < 0 ? -errno : 0;
-
-        argv[n++] = pail;
-        argv[n++] = send;
-        if (l->how == INCOMING_STORE) {
-                argv[n++] = dir;
-                argv[n++] = l->folder;
-        }
-        argv[n++] = dots;
-        argv[n++] = from;
-        argv[n++] = (char *)(uintptr_t)o->sender.p; /* of the arena: ended by NUL */
-        argv[n++] = end;
-        for (unsigned i = 0; i < o->count; i++)
-                argv[n++] = (char *)(uintptr_t)o->to[i].address.p;
-        while (rc == 0 && rest.n) {
-                ssize_t wrote = write(p.in, rest.p, rest.n);
-
-                if (wrote < 0 && errno != EINTR)
-                        rc = -errno;
-                rest = str_from_at(rest, wrote > 0 ? (size_t)wrote : 0);
-        }
-        if (rc == 0 && lseek(p.in, 0, SEEK_SET) < 0)
-                rc = -errno;
         if (rc == 0)
-                rc = offload(LONG, run_program, &p);
-        if (p.in >= 0)
-                close(p.in);
-        snprintf(result->said, sizeof result->said, "%s",
-                 rc == 0 ? "handed to pail send" : "pail send did not take it");
-        return rc;
+                rc = kept_remove(t->copy, t->uid);
+        if (rc == 0)
+                t->uid = 0;
+        else /* it has gone: that it is not filed yet is no failure of the sending */
+                snprintf(t->result->said, sizeof t->result->said,
+                         "it was taken; it is filed in Sent the next time: %s", strerror(-rc));
+        return 0;
 }
 
-/* ---- by submission ---- */
-
-static int read_wire(void *context, uint64_t at, size_t n, struct buf *out)
+static enum state state_after(enum fate f)
 {
-        const struct outgoing *o = context;
-
-        return buf_puts(out, str_sub(o->wire, at, n)) ? 0 : -ENOMEM;
+        return f == FATE_UNKNOWN ? HANDED_OVER : f == FATE_REFUSED ? REFUSED : WAITS;
 }
 
-static void say(struct outgo_result *result, const struct smtp_answer *a)
+/* Those who have it are not to get it once more. */
+static int keep_rest(struct trip *t, struct outgoing *o, enum fate f, struct arena *a)
 {
-        if (a->code)
-                snprintf(result->said, sizeof result->said, "%u " PRS, a->code,
-                         STR(str_sub(a->text, 0, 800)));
-        else
-                snprintf(result->said, sizeof result->said, PRS, STR(str_sub(a->text, 0, 800)));
-}
+        struct buf auto_buf text = { 0 }, had = { 0 };
+        bool first = true;
+        int rc;
 
-/* -EREMOTEIO: refused for good, -EAGAIN: for now. */
-static int judge(const struct outgoing *o, const struct smtp_answer *answers, struct outgo_result *result)
-{
-        int worst = 0;
-
+        buf_init(&text, MESSAGE_MOST);
+        buf_init(&had, 1 << 20);
         for (unsigned i = 0; i < o->count; i++) {
-                const struct smtp_answer *a = &answers[i];
-                bool good = answer_good(a), later = a->code / 100 == 4 || (!a->code && a->status[0] == '4');
-
-                if (i == 0 || !good)
-                        say(result, a);
-                if (!good && worst != -EREMOTEIO)
-                        worst = later ? -EAGAIN : -EREMOTEIO;
+                if (o->has[i]) {
+                        buf_printf(&had, PRS "\n", STR(o->to[i].address));
+                        continue;
+                }
+                put_recipient(&text, o->to[i].address, first);
+                first = false;
         }
-        return worst;
-}
-
-static int speak(struct login *l, struct outgoing *o, struct known *k, const char *password,
-                 struct outgo_result *result, bool *again)
-{
-        char host[256] = "localhost";
-        struct tls_found found = { 0 };
-        struct smtp_client_how how = { .tls = l->outgoing.tls, .want = &k->want, .found = &found };
-        struct smtp_answer answer = { 0 }, *answers = arena_array(&o->arena, struct smtp_answer, o->count);
-        struct smtp_letter letter = { .sender = o->sender,
-                                      .recipients = o->to,
-                                      .count = o->count,
-                                      .eight_bit = !ascii_only(o->wire),
-                                      .utf8 = o->utf8,
-                                      .size = o->wire.n,
-                                      .read = read_wire,
-                                      .context = o,
-                                      .arena = &o->arena };
-        struct buf auto_buf why = { 0 };
-        struct smtp_client *client;
-        struct conn *conn;
-        int rc;
-
-        buf_init(&why, sizeof result->said - 1);
-        gethostname(host, sizeof host - 1);
-        how.host = host;
-        how.user = password ? str_of(l->outgoing.user) : S("");
-        how.password = str_of(password);
-        rc = reach(l->outgoing.host, l->outgoing.port, now() + DIAL_PATIENCE, &conn, &why);
-        if (rc < 0) {
-                snprintf(result->said, sizeof result->said, PRS, STR(buf_str(&why)));
-                return -EAGAIN;
-        }
-        rc = smtp_client_open(&client, conn, &how, &o->arena, &answer);
-        if (rc < 0) {
-                say(result, &answer);
-                *again = rc == -EACCES && known_asked(k, &found);
-                return rc == -EACCES || answer.code / 100 == 5 ? -EREMOTEIO : -EAGAIN;
-        }
-        (void)smtp_client_send(client, &letter, answers);
-        rc = judge(o, answers, result);
-        smtp_client_close(&client, in_seconds(5));
-        return rc;
-}
-
-static int submit(struct login *l, struct outgoing *o, struct outgo_result *result)
-{
-        struct known k;
-        const char *password = NULL;
-        bool again = false;
-        int rc;
-
-        if (!l->outgoing.host) {
-                snprintf(result->said, sizeof result->said, "%s has no line outgoing", l->address);
-                return -EREMOTEIO;
-        }
-        if (*l->outgoing.user && l->outgoing.port != 25 && !login_password(l, &password)) {
-                snprintf(result->said, sizeof result->said, "there is no password");
-                return -EAGAIN;
-        }
-        known_want(&k, l->outgoing.host, l->outgoing.port, KNOWN_ASK, NULL);
-        rc = speak(l, o, &k, password, result, &again);
-        return again ? speak(l, o, &k, password, result, &again) : rc;
-}
-
-/* ---- Outbox ---- */
-
-static int remove_one(struct copy *c, uint32_t uid)
-{
-        struct uid_range one = { uid, uid };
-        struct uid_list gone = { 0 };
-        struct access x = { 0 };
-        int rc = copy_access(c, &x, OUTBOX, RIGHTS_ALL);
-
+        buf_puts(&text, S("\r\n"));
+        buf_puts(&text, o->wire);
+        rc = text.full || had.full ? -EFBIG
+                                   : kept_file(t->copy, t->uid, buf_str(&text), state_after(f), &t->uid);
         if (rc == 0)
-                rc = change_expunge(&x, &one, 1, false, &gone);
-        uid_list_free(&gone);
-        access_close(&x);
+                t->had = arena_str(a, buf_str(&had));
+        if (rc == 0)
+                rc = kept_to_sent(t->copy, t->login, o);
         return rc;
 }
 
-static void flag(struct copy *c, struct str mailbox, uint32_t uid, uint64_t flags)
+static int code_of(enum fate f)
 {
-        struct uid_range one = { uid, uid };
-        struct flags_change change = {
-                .uids = &one, .n = 1, .how = FLAGS_ADD, .flags = flags, .unchanged_since = UINT64_MAX
-        };
-        struct access x = { 0 };
-
-        if (copy_access(c, &x, mailbox, RIGHTS_ALL) == 0)
-                (void)change_flags(&x, &change);
-        placed_list_free(&change.changed);
-        uid_list_free(&change.modified);
-        access_close(&x);
+        switch (f) {
+        case FATE_SENT: return 0;
+        case FATE_LATER: return -EAGAIN;
+        case FATE_DENIED: return -EACCES;
+        case FATE_UNKNOWN: return -EINPROGRESS;
+        case FATE_REFUSED: break;
+        }
+        return -EREMOTEIO;
 }
 
-/* One letter of Outbox. 0: sent; -EAGAIN: it waits; -EREMOTEIO: refused; else of the store. */
-static int send_one(struct copy *c, struct login *l, uint32_t uid, struct str text,
-                    struct outgo_result *result)
+/* One letter, under the lock. As code_of, or of the store. */
+static int send_one(struct trip *t, struct str text, enum state s, struct arena *a)
 {
-        struct outgoing o = { 0 };
-        struct str sent;
+        struct outgoing o = { .copy = t->copy, .uid = t->uid };
+        enum fate f = FATE_REFUSED;
+        unsigned has = 0;
         int rc;
 
         arena_init(&o.arena, ARENA_MOST);
         rc = take_apart(&o, text);
-        if (rc < 0)
-                snprintf(result->said, sizeof result->said, "it names no recipients");
-        else
-                rc = l->by_send ? by_program(l, &o, result) : submit(l, &o, result);
-        if (rc == 0 && l->keep_sent) {
-                rc = copy_role(c, &o.arena, "sent", &sent);
-                if (rc == 0)
-                        rc = copy_append(c, sent, o.wire, FLAG_SEEN, NULL);
+        if (rc == 0 && s == TAKEN) {
+                rc = file_taken(t, &o);
+                arena_finish(&o.arena);
+                return rc;
         }
-        if (rc == 0)
-                rc = remove_one(c, uid);
-        else if (rc == -EREMOTEIO || rc == -EBADMSG)
-                flag(c, OUTBOX, uid, FLAG_FLAGGED);
+        if (rc < 0)
+                snprintf(t->result->said, sizeof t->result->said, "it names no recipients");
+        else
+                f = outgo_try(t->login, &o, t->result);
+        for (unsigned i = 0; i < o.count; i++)
+                has += o.has[i];
+        if (f == FATE_SENT) {
+                rc = file_taken(t, &o);
+        } else {
+                rc = has                 ? keep_rest(t, &o, f, a)
+                     : f == FATE_UNKNOWN ? 0
+                                         : kept_mark(t->copy, t->uid, state_after(f));
+                rc = rc ? rc : code_of(f);
+        }
         arena_finish(&o.arena);
         return rc;
 }
 
-static int make_outbox(struct copy *c)
-{
-        uint32_t mailbox;
-        int rc = mailbox_create(copy_account(c), copy_name(c), OUTBOX, S(""), &mailbox);
+/* ---- a letter that was just written ---- */
 
-        return rc == -EEXIST ? 0 : rc;
+static bool is_line_of(struct str lines, struct str one)
+{
+        struct str line;
+
+        while (lines.n) {
+                str_cut(&lines, '\n', &line);
+                if (str_eq(line, one))
+                        return true;
+        }
+        return false;
 }
 
-int outgo_send(struct copy *c, struct login *l, const struct draft *d, struct outgo_result *result,
-               struct buf *why)
+/* What some have and others get now is the same letter, as long as nobody changes it. */
+static void date(struct draft *d)
 {
-        struct arena auto_arena a;
-        struct buf auto_buf message = { 0 }, text = { 0 };
+        uint64_t text = thread_hash(buf_str(&d->head)) * 3 + thread_hash(buf_str(&d->body));
+
+        if (!d->had.n || text != d->tried)
+                d->date = wall_usec();
+        d->tried = text;
+}
+
+/* As it lies in Outbox: with all who are to get it and have not. -EALREADY: there is none. */
+static int make_text(struct draft *d, const struct login *l, struct buf *text, struct arena *a,
+                     struct buf *why)
+{
+        struct buf auto_buf message = { 0 };
         struct str *to, sender;
-        uint32_t uid;
+        bool first = true;
         size_t n;
         int rc;
 
-        *result = (struct outgo_result){ 0 };
-        arena_init(&a, ARENA_MOST);
         buf_init(&message, MESSAGE_MOST);
-        buf_init(&text, MESSAGE_MOST);
-        rc = draft_message(d, l, &message, &a, &to, &n, &sender, why);
+        date(d);
+        rc = draft_message(d, l, &message, a, &to, &n, &sender, why);
         if (rc < 0)
                 return rc;
-        buf_puts(&text, S("Bcc: "));
-        for (size_t i = 0; i < n; i++)
-                buf_printf(&text, "%s" PRS, i ? ",\r\n " : "", STR(to[i]));
-        buf_puts(&text, S("\r\n"));
-        buf_puts(&text, buf_str(&message));
-        rc = text.full ? -EFBIG : make_outbox(c);
-        if (rc == 0)
-                rc = copy_append(c, OUTBOX, buf_str(&text), FLAG_SEEN, &uid);
-        if (rc < 0) {
+        for (size_t i = 0; i < n; i++) {
+                if (is_line_of(d->had, to[i]))
+                        continue;
+                put_recipient(text, to[i], first);
+                first = false;
+        }
+        buf_puts(text, S("\r\n"));
+        buf_puts(text, buf_str(&message));
+        return first ? -EALREADY : text->full ? -EFBIG : 0;
+}
+
+/* A new one is filed before anybody is waited for; one that takes the place of another only when nobody is just sending that. */
+static int file_draft(struct copy *c, const struct login *l, struct draft *d, struct str text, int *lock,
+                      struct buf *why)
+{
+        uint32_t before = d->kept_uid;
+        int rc = kept_make(c);
+
+        if (rc == 0 && !before)
+                rc = kept_file(c, 0, text, WAITS, &d->kept_uid);
+        if (rc == 0) {
+                *lock = kept_lock(c, l, now() + LOCK_PATIENCE);
+                rc = *lock < 0 ? *lock : 0;
+        }
+        if (rc == 0 && before)
+                rc = kept_file(c, before, text, WAITS, &d->kept_uid);
+        if (rc == -ENOENT && before) {
+                d->kept_uid = 0;
+                buf_puts(
+                    why,
+                    S("its copy has left Outbox: it was sent or removed there meanwhile; sent again it goes "
+                      "as a new letter"));
+        } else if (rc < 0 && (rc != -EBUSY || before)) {
                 buf_printf(why, "it cannot be kept: %s", strerror(-rc));
-                return rc;
         }
-        rc = send_one(c, l, uid, buf_str(&text), result);
-        result->waits = rc == -EAGAIN;
-        if (rc < 0 && rc != -EAGAIN) {
-                buf_printf(why, "%s; it is kept in Outbox", *result->said ? result->said : strerror(-rc));
-                return rc;
+        return rc;
+}
+
+static void remember_who(struct draft *d, struct str had)
+{
+        if (had.n)
+                d->had = arena_printf(&d->arena, PRS PRS, STR(d->had), STR(had));
+}
+
+static void tell(struct trip *t, int rc, struct buf *why)
+{
+        const char *said = *t->result->said ? t->result->said : strerror(-rc);
+        struct str had = t->had, one;
+
+        if (rc == -EINPROGRESS)
+                buf_printf(why,
+                           "it may have been sent, or not (%s); it is kept in Outbox and is not sent again "
+                           "by itself",
+                           said);
+        else
+                buf_printf(why, "%s; it is kept in Outbox", said);
+        for (bool first = true; had.n; first = false) {
+                str_cut(&had, '\n', &one);
+                buf_printf(why, "%s" PRS, first ? "; who has it: " : ", ", STR(one));
         }
-        if (d->of_uid && d->of_mailbox.n)
-                flag(c, d->of_mailbox, d->of_uid, FLAG_ANSWERED);
-        return 0;
+}
+
+/* Filed, and the lock is ours. */
+static int send_filed(struct trip *t, struct draft *d, struct str text, struct buf *why)
+{
+        enum state s = WAITS;
+        int rc = kept_look(t->copy, t->uid, &s);
+
+        if (rc == -ENOENT) { /* while we waited for the lock */
+                snprintf(t->result->said, sizeof t->result->said, "another pail has sent it");
+                d->kept_uid = 0;
+                return 0;
+        }
+        if (rc == 0)
+                rc = send_one(t, text, s, &d->arena);
+        d->kept_uid = t->uid;
+        remember_who(d, t->had);
+        t->result->denied = rc == -EACCES;
+        t->result->waits = rc == -EAGAIN || rc == -EACCES;
+        if (t->result->waits) {
+                d->kept_uid = 0; /* from now on it is Outbox's */
+                return 0;
+        }
+        if (rc < 0)
+                tell(t, rc, why);
+        return rc;
+}
+
+int outgo_send(struct copy *c, struct login *l, struct draft *d, struct outgo_result *result, struct buf *why)
+{
+        struct trip t = { .copy = c, .login = l, .result = result };
+        struct arena auto_arena a;
+        struct buf auto_buf text = { 0 };
+        int lock = -1, rc;
+
+        *result = (struct outgo_result){ 0 };
+        arena_init(&a, ARENA_MOST);
+        buf_init(&text, MESSAGE_MOST);
+        rc = make_text(d, l, &text, &a, why);
+        if (rc == -EALREADY) {
+                outgo_forget(c, d);
+                snprintf(result->said, sizeof result->said, "all who are named have it already");
+                return 0;
+        }
+        if (rc == 0)
+                rc = file_draft(c, l, d, buf_str(&text), &lock, why);
+        t.uid = d->kept_uid;
+        if (rc == 0) {
+                rc = send_filed(&t, d, buf_str(&text), why);
+        } else if (rc == -EBUSY && !why->n) {
+                snprintf(result->said, sizeof result->said, "another pail is sending just now");
+                result->waits = true;
+                d->kept_uid = 0;
+                rc = 0;
+        } else if (!why->n) {
+                buf_printf(why, "%s", strerror(-rc));
+        }
+        if (lock >= 0)
+                close(lock);
+        if (rc == 0 && d->of_uid && d->of_mailbox.n) {
+                struct access x = { 0 };
+
+                if (copy_access(c, &x, d->of_mailbox, RIGHTS_ALL) == 0)
+                        (void)kept_flag(&x, d->of_uid, FLAGS_ADD, FLAG_ANSWERED);
+                access_close(&x);
+        }
+        return rc;
+}
+
+void outgo_forget(struct copy *c, struct draft *d)
+{
+        if (d->kept_uid)
+                (void)kept_remove(c, d->kept_uid);
+        d->kept_uid = 0;
+}
+
+/* ---- what waits ---- */
+
+static void name_letter(struct buf *why, uint32_t uid, const char *said)
+{
+        buf_printf(why, "%sOutbox %u: %s", why->n ? "; " : "", uid, said);
+}
+
+/* As send_one. What a person has to look at is passed over: 0. */
+static int flush_one(struct trip *t, const struct placed *p, enum state s, unsigned *sent, struct buf *why)
+{
+        struct buf auto_buf text = { 0 };
+        struct arena auto_arena a;
+        int rc;
+
+        arena_init(&a, 4 << 20);
+        if (p->flags & FLAG_DELETED || s == REFUSED)
+                return 0;
+        if (s == HANDED_OVER) {
+                name_letter(why, p->uid, "it may have been sent, or not: outbox send sends it once more");
+                return 0;
+        }
+        buf_init(&text, MESSAGE_MOST);
+        t->uid = p->uid;
+        rc = kept_read(t->copy, p->letter, &text);
+        if (rc == 0)
+                rc = send_one(t, buf_str(&text), s, &a);
+        *sent += rc == 0;
+        if (rc < 0)
+                name_letter(why, t->uid, *t->result->said ? t->result->said : strerror(-rc));
+        return rc == -EREMOTEIO || rc == -EINPROGRESS ? 0 : rc; /* the others may go */
 }
 
 int outgo_flush(struct copy *c, struct login *l, unsigned *sent, struct buf *why)
 {
-        struct uid_range all = { 1, UINT32_MAX };
         struct placed_list list = { 0 };
-        struct access x = { 0 };
-        int rc = copy_access(c, &x, OUTBOX, RIGHT_READ);
+        enum state *states = NULL;
+        int lock, rc;
 
         *sent = 0;
-        if (rc == 0)
-                rc = change_list(&x, &all, 1, 0, &list);
-        access_close(&x);
-        if (rc == -ENOENT)
-                return 0;
+        lock = kept_lock(c, l, 0);
+        if (lock < 0)
+                return lock == -EBUSY ? 0 : lock; /* whoever has it sees to it */
+        rc = kept_list(c, &list, &states);
         for (size_t i = 0; i < list.n && rc == 0; i++) {
-                struct buf auto_buf text = { 0 };
                 struct outgo_result result = { 0 };
-                size_t before;
+                struct trip t = { .copy = c, .login = l, .result = &result };
 
-                if (list.list[i].flags & FLAG_FLAGGED)
-                        continue; /* refused: a person has to look at it */
-                buf_init(&text, MESSAGE_MOST);
-                do {
-                        before = text.n;
-                        rc = letter_read(copy_account(c), list.list[i].letter, before, PIECE, &text);
-                } while (rc == 0 && text.n - before == PIECE);
-                if (rc == 0)
-                        rc = send_one(c, l, list.list[i].uid, buf_str(&text), &result);
-                *sent += rc == 0;
-                if (rc < 0)
-                        buf_printf(why, "%s", *result.said ? result.said : strerror(-rc));
-                if (rc == -EREMOTEIO || rc == -EBADMSG)
-                        rc = 0; /* the others may go */
+                rc = flush_one(&t, &list.list[i], states[i], sent, why);
         }
+        mem_free(states);
         placed_list_free(&list);
+        close(lock);
+        return rc == -ENOENT ? 0 : rc;
+}
+
+/* ---- gone on with ---- */
+
+/* Its Bcc names those who have not got it. Of To and Cc the others have; those of Bcc who stand nowhere else are true ones. */
+int outgo_resume(struct draft *d, const struct letter *kept, uint32_t uid)
+{
+        struct outgoing o = { 0 };
+        struct buf auto_buf had = { 0 }, bcc = { 0 };
+        static const char *const named[] = { "To", "Cc" };
+        int rc;
+
+        arena_init(&o.arena, ARENA_MOST);
+        buf_init(&had, 1 << 20);
+        buf_init(&bcc, 1 << 20);
+        rc = take_apart(&o, buf_str(&kept->raw));
+        if (rc == 0)
+                rc = draft_resume(d, kept);
+        for (size_t i = 0; i < 2 && rc == 0; i++) {
+                struct addresses list;
+                struct address who;
+                struct field f;
+
+                if (!header_find(o.wire, str_of(named[i]), &f))
+                        continue;
+                list = addresses_of(f.value);
+                while (address_next(&list, &o.arena, &who)) {
+                        struct str to = normal(&o.arena, &who);
+                        bool waits = false;
+
+                        for (unsigned k = 0; k < o.count && to.n; k++)
+                                if (str_eq(o.to[k].address, to))
+                                        waits = o.has[k] = true;
+                        if (to.n && !waits)
+                                buf_printf(&had, PRS "\n", STR(to));
+                }
+        }
+        for (unsigned i = 0; i < o.count && rc == 0; i++)
+                if (!o.has[i])
+                        buf_printf(&bcc, "%s" PRS, bcc.n ? ", " : "", STR(o.to[i].address));
+        if (rc == 0) {
+                head_set(d, "Bcc", buf_str(&bcc));
+                d->had = arena_str(&d->arena, buf_str(&had));
+                d->kept_uid = uid;
+        }
+        arena_finish(&o.arena);
         return rc;
 }

@@ -185,11 +185,17 @@ static enum done send_it(struct screen *s)
                 return STAY;
         say_now(s, "Sending...");
         rc = outgo_send(s->mail->copy, s->mail->login, &w->draft, &result, &why);
+        folders_load(s, false);
         if (rc < 0) {
-                say_bad(s, "Not sent: " PRS, STR(why.n ? buf_str(&why) : str_of(strerror(-rc))));
+                say_bad(s, "%s" PRS, rc == -EINPROGRESS ? "" : "Not sent: ",
+                        STR(why.n ? buf_str(&why) : str_of(strerror(-rc))));
                 return STAY;
         }
-        say(s, result.waits ? "It waits in Outbox until there is a network (%s)" : "Sent: %s", result.said);
+        if (result.denied)
+                say_bad(s, "The password is refused: the letter waits in Outbox (%s)", result.said);
+        else
+                say(s, result.waits ? "It waits in Outbox until there is a network (%s)" : "Sent: %s",
+                    result.said);
         remove_draft(s, w);
         folders_load(s, false);
         return LEAVE;
@@ -217,21 +223,27 @@ static enum done postpone(struct screen *s)
         }
         say(s, "Kept in " PRS, STR(path));
         remove_draft(s, w);
+        outgo_forget(s->mail->copy, &w->draft);
         folders_load(s, false);
         return LEAVE;
 }
 
 static enum done give_up(struct screen *s)
 {
+        struct writing *w = s->writing;
         char c;
 
-        if (s->writing->draft_uid && !s->writing->edited)
+        if ((w->draft_uid || w->of_outbox) && !w->edited)
                 return LEAVE;
         c = ask_letter(s, "Keep this letter in Drafts? (yes/no): ", "yn");
         if (c == 'y')
                 return postpone(s);
+        if (c == 'n' && !w->of_outbox)
+                outgo_forget(s->mail->copy, &w->draft);
         if (c == 'n')
-                say(s, s->writing->draft_uid ? "The draft stays as it was." : "The letter is given up.");
+                say(s, w->draft_uid   ? "The draft stays as it was."
+                       : w->of_outbox ? "The letter stays in Outbox."
+                                      : "The letter is given up.");
         return c == 'n' ? LEAVE : STAY;
 }
 

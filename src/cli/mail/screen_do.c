@@ -283,6 +283,7 @@ static enum done do_pipe(struct screen *s)
 
 static enum done do_mail_now(struct screen *s)
 {
+        s->mail->login->given_up = false; /* a password that was refused is asked for again */
         if (s->sync) {
                 sync_now(s->sync);
                 say(s, "The server is asked for news.");

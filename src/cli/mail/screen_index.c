@@ -193,7 +193,7 @@ static void put_columns(struct buf *out, struct str text, unsigned width)
 
 static void put_row(struct screen *s, struct buf *out, size_t number, const struct view_row *r)
 {
-        bool mine = str_eq(str_of(s->path), S("Outbox")) || is_role(s, "sent") || is_role(s, "drafts");
+        bool mine = str_eq(str_of(s->path), OUTBOX) || is_role(s, "sent") || is_role(s, "drafts");
 
         buf_printf(out, "%5zu %c%c%c ", number + 1,
                    is_tagged(s, r->uid)      ? '*'

@@ -215,14 +215,9 @@ struct writing {
         char *draft_path;
         struct lines lines;
         size_t top;
-        bool edited;
+        bool edited, of_outbox;
 };
 void compose_page(struct screen *s, struct writing *w);
-struct str head_get(const struct draft *d, const char *name, struct arena *a);
-void head_set(struct draft *d, const char *name,
-              struct str value); /* empty: the field goes, unless it is To or Subject */
-void head_add(struct draft *d, const char *name, struct str value);
-bool head_drop(struct draft *d, const char *name, unsigned number); /* the n-th of that name, from 0 */
 
 /* ---- screen_help.c ---- */
 void help_page(struct screen *s, const struct keys *k);

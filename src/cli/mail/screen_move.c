@@ -172,7 +172,7 @@ static bool purge(struct screen *s, const struct uid_list *list)
         struct arena auto_arena a;
         struct buf auto_buf question = { 0 };
         unsigned long long n = uid_list_count(list);
-        bool for_good = is_role(s, "trash") || is_role(s, "drafts") || str_eq(str_of(s->path), S("Outbox"));
+        bool for_good = is_role(s, "trash") || is_role(s, "drafts") || str_eq(str_of(s->path), OUTBOX);
         struct str trash = S("");
         char c;
         int rc;

@@ -1,65 +1,10 @@
 /* A letter begun: anew, as an answer, forwarded, from Drafts. As in mutt To and Subject are asked for first, then the editor, then the page
- * (screen_compose.c). And the header of a draft, field by field. */
+ * (screen_compose.c). */
 #include "cli/mail/screen_inside.h"
 #include "base/mem.h"
 #include "mail/header.h"
 
 #include <errno.h>
-
-/* ---- the header of a draft ---- */
-
-struct str head_get(const struct draft *d, const char *name, struct arena *a)
-{
-        struct field f;
-
-        return header_find(buf_str(&d->head), str_of(name), &f) ? header_unfold(a, f.value) : S("");
-}
-
-/* From `at` to `end` with this in between. */
-static void splice(struct draft *d, size_t at, size_t end, struct str text)
-{
-        struct buf auto_buf all = { 0 };
-
-        buf_init(&all, d->head.max);
-        buf_puts(&all, str_sub(buf_str(&d->head), 0, at));
-        buf_puts(&all, text);
-        buf_puts(&all, str_from_at(buf_str(&d->head), end));
-        if (all.full)
-                return; /* as it was */
-        buf_clear(&d->head);
-        buf_puts(&d->head, buf_str(&all));
-}
-
-void head_set(struct draft *d, const char *name, struct str value)
-{
-        bool stays = str_ieq(str_of(name), S("To")) || str_ieq(str_of(name), S("Subject"));
-        struct buf auto_buf line = { 0 };
-        struct field f;
-        bool there = header_find(buf_str(&d->head), str_of(name), &f);
-
-        buf_init(&line, d->head.max);
-        if (value.n || stays)
-                buf_printf(&line, "%s: " PRS "\n", name, STR(value));
-        splice(d, there ? f.at : d->head.n, there ? f.end : d->head.n, buf_str(&line));
-}
-
-void head_add(struct draft *d, const char *name, struct str value)
-{
-        buf_printf(&d->head, "%s: " PRS "\n", name, STR(value));
-}
-
-bool head_drop(struct draft *d, const char *name, unsigned number)
-{
-        struct header h = header_of(buf_str(&d->head));
-        struct field f;
-
-        while (header_next(&h, &f))
-                if (str_ieq(f.name, str_of(name)) && number-- == 0) {
-                        splice(d, f.at, f.end, S(""));
-                        return true;
-                }
-        return false;
-}
 
 /* ---- begun ---- */
 
@@ -211,27 +156,27 @@ static void from_us(struct screen *s, struct writing *w)
         draft_free(&own);
 }
 
-/* In Drafts the page at once: the editor is one key away. Of another letter a new one is made. */
+/* In Drafts and Outbox the page at once: the editor is one key away. Of another letter a new one is made. */
 enum done write_resume(struct screen *s)
 {
-        struct writing w = { 0 };
+        struct writing w = { .of_outbox = str_eq(str_of(s->path), OUTBOX) };
         bool draft = is_role(s, "drafts");
         struct view_row row;
         int rc;
 
         if (!open_current(s, &w, &row))
                 return STAY;
-        rc = draft_resume(&w.draft, w.of);
+        rc = w.of_outbox ? outgo_resume(&w.draft, w.of, row.uid) : draft_resume(&w.draft, w.of);
         if (rc < 0) {
-                say_bad(s, "It is too long to be gone on with.");
+                say_bad(s, "It cannot be gone on with: %s", strerror(-rc));
         } else {
                 if (draft) {
                         w.draft_uid = row.uid;
                         w.draft_path = mem_string(str_of(s->path));
-                } else {
+                } else if (!w.of_outbox) {
                         from_us(s, &w);
                 }
-                w.edited = true;
+                w.edited = !draft && !w.of_outbox;
                 compose_page(s, &w);
         }
         finish(&w);

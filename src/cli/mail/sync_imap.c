@@ -33,6 +33,22 @@ static int open_once(struct work *w, struct known *k, bool *again)
         return rc;
 }
 
+/* Refused, the password is asked for again where somebody is there; the server may have hung up then: that is for the next time. */
+static int sign_in(struct work *w, const char *password)
+{
+        struct login *l = w->login;
+        int rc = imap_client_login(w->imap, l->incoming.user, password, &w->answer);
+
+        while (rc == -EREMOTEIO && login_refused(l, w->answer.code, w->answer.text) &&
+               login_password(l, &password))
+                rc = imap_client_login(w->imap, l->incoming.user, password, &w->answer);
+        if (rc == 0)
+                login_accepted(l);
+        return rc == 0 ? 0
+                       : work_failed(w, rc == -EREMOTEIO ? -EACCES : rc,
+                                     *w->answer.text ? w->answer.text : "the server does not let us in");
+}
+
 int imap_begin(struct work *w)
 {
         struct login *l = w->login;
@@ -50,9 +66,7 @@ int imap_begin(struct work *w)
                 rc = open_once(w, &k, &again);
         if (rc < 0)
                 return rc;
-        rc = imap_client_login(w->imap, l->incoming.user, password, &w->answer);
-        return rc < 0 ? work_failed(w, rc, *w->answer.text ? w->answer.text : "the server does not let us in")
-                      : 0;
+        return sign_in(w, password);
 }
 
 /* ---- folders ---- */
