@@ -23,7 +23,7 @@
 
 struct front front;
 static struct listener *listeners[START_MOST_FDS];
-static bool beginning; /* begin() is not over: whoever stops waits for it */
+static bool beginning;               /* begin() is not over: whoever stops waits for it */
 static struct buf ticket_key, chain; /* chain: the certificates in force, PEM */
 
 /* ---- TLS: the chain is here, the key is with the keeper ---- */
