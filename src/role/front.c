@@ -25,6 +25,7 @@
 
 struct front front;
 static struct listener *listeners[START_MOST_FDS];
+static bool beginning;               /* begin() is not over: whoever stops waits for it */
 static struct buf ticket_key, chain; /* chain: the certificates in force, PEM */
 
 /* ---- TLS: the chain is here, the key is with the keeper ---- */
@@ -127,6 +128,9 @@ static void finish(void *arg)
 {
         (void)arg;
         sessions_stop(&front.server);
+        while (beginning) /* or the hook would not see what is only being started, and nobody would stop it */
+                if (fiber_sleep(now() + 10 * MSECOND))
+                        break;
         if (front.hooks->stop)
                 front.hooks->stop();
         while (front.server.session_count || front.busy)
@@ -323,7 +327,7 @@ static void begin(void *arg)
                 certificate_new(front.start.certificate);
         if (front.hooks->begin)
                 front.hooks->begin();
-        front.busy--; /* front_run counted it */
+        beginning = false;
         if (front.server.stopping)
                 return;
         for (unsigned i = 0; i < front.start.listener_count; i++)
@@ -341,7 +345,7 @@ int front_run(const struct front_hooks *hooks)
         front.supervisor = channel_new(START_FD, hooks->from_supervisor, NULL, supervisor_gone);
         if (front.start.keeper >= 0)
                 keeper_new(front.start.keeper);
-        front.busy = 1; /* begin: whoever stops meanwhile waits for it */
+        beginning = true;
         if (fiber_spawn("begin", begin, NULL) < 0)
                 die("start: no memory");
         loop_run();

@@ -235,7 +235,8 @@ def test_xferlog(tmp_path):
             data.sendall(b'123')
             reset(data)
             f.expect(426)
-        root = os.path.join(pail.folder, 'files', 'anonymous')
+        until('four lines', lambda: len(log.read_text().splitlines()) == 4)
+        root = os.path.join(pail.folder, 'files', 'anonymous')  # maybe of the other process, which gathers lines of its own
         os.makedirs(root, exist_ok=True)
         with open(f'{root}/file', 'wb') as out:
             out.write(b'1234567')
@@ -245,7 +246,7 @@ def test_xferlog(tmp_path):
             f.ok('PASS alice@crepes.fr', 230)
             f.ok('TYPE I')
             assert f.retr('file') == b'1234567'
-        lines = until('five lines', lambda: len(log.read_text().splitlines()) >= 5 and log.read_text().splitlines())
+        lines = until('the fifth line', lambda: len(log.read_text().splitlines()) == 5 and log.read_text().splitlines())
     found = [XFERLOG.fullmatch(line) for line in lines]
     assert all(found), lines
     took = [(m[4], m[5], m[6], m[7], m[9], m[10], m[11], m[15]) for m in found]
