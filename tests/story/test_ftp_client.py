@@ -122,6 +122,40 @@ def test_tab_completes_commands_and_names_and_the_history_stays(demo, tmp_path):
     assert (tmp_path / '.config/pail/ftp-history').stat().st_mode & 0o077 == 0
 
 
+def test_words_that_are_missing_are_asked_for(demo, tmp_path):
+    (tmp_path / 'A FILE').write_text('asked')
+    with Prompt(tmp_path, '-n') as p:
+        p('ftp> ', 'get')
+        p('Not connected', 'open')
+        p(r'\(to\) ', f'127.0.0.1 {demo.port(21)}')
+        p('ftp> ', 'user')
+        p(r'\(username\) ', BOB)
+        p('Password:', PEOPLE[BOB], silent=True)
+        p('ftp> ', 'put')
+        p(r'\(local-file\) ', '"A FILE"')
+        p(r'\(remote-file\) ', 'ASKED.TXT')
+        p('ftp> ', 'rename ASKED.TXT')
+        p(r'\(to-name\) ', 'ASKED.DAT')
+        p('ftp> ', 'get')
+        p(r'\(remote-file\) ', 'ASKED.DAT')
+        p(r'\(local-file\) ', '')                   # as it is called there
+        p('bytes received', 'case')
+        p('Case mapping on', 'nmap $1.$2 $2-of-$1')
+        p('Nmap on', 'mget')
+        p(r'\(remote-files\) ', 'ASK*')
+        p(r'\? ', 'y')
+        p('bytes received', 'nmap')
+        p('Nmap off', 'quote')
+        p('command line to send', 'DELE ASKED.DAT')
+        p('250 ', 'mkdir')
+        p(r'\(directory-name\) ', '')
+        p('usage: mkdir', 'rename a b c')
+        p('usage: rename', 'bye')
+        p.end()
+    assert (tmp_path / 'ASKED.DAT').read_text() == (tmp_path / 'dat-of-asked').read_text() == 'asked'
+    assert 'usage: get' in ftp(tmp_path, '-n', '127.0.0.1', demo.port(21), input=f'user {BOB} {PEOPLE[BOB]}\nget\n', code=64)
+
+
 def test_ctrl_c_stops_the_transfer_and_reget_takes_it_up(demo, tmp_path):
     body = noise('ctrl-c', 30_000_000)
     (tmp_path / 'up').write_bytes(body)

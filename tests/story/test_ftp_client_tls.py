@@ -42,13 +42,6 @@ def test_trust_on_first_use(demo, tmp_path):
     assert not known.exists()
 
 
-def test_a_secret_is_in_no_listing_of_processes_or_transcript(demo, tmp_path):
-    ftp(tmp_path, '-n', '--trace', 'kept', '127.0.0.1', demo.port(21), input=f'user {BOB} {PEOPLE[BOB]}\npwd\n')
-    kept = (tmp_path / 'kept').read_text()
-    assert f'C: USER {BOB}' in kept and 'S: 230 ' in kept and PEOPLE[BOB] not in kept
-    assert (tmp_path / 'kept').stat().st_mode & 0o777 == 0o600
-
-
 def test_active_mode_and_the_default_port(demo, tmp_path):
     body = noise('active', 200_000)
     (tmp_path / 'a').write_bytes(body)

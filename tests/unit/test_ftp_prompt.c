@@ -38,6 +38,90 @@ static void test_where(void **state)
         mem_free(w);
 }
 
+static void test_where_the_secret_is(void **state)
+{
+        static const struct {
+                const char *text, *secret; /* NULL: it has none */
+        } rows[] = {
+                { "ftp://a:b@h/x", "b" },
+                { "ftp://a:b:c@h", "b:c" },
+                { "http://a:b@c@h/", "b@c" },
+                { "ftp://a@h/x:y@z", NULL },
+                { "ftp://h:21/a@b", NULL },
+                { "a:b@h", NULL },
+                { "ftp://a:@h", "" },
+                { "", NULL },
+                { "://:b@", "b" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                size_t at, n;
+
+                assert_int_equal(where_secret(rows[i].text, &at, &n), rows[i].secret != NULL);
+                if (rows[i].secret)
+                        assert_true(str_eq(str_from(rows[i].text + at, n), str_of(rows[i].secret)));
+        }
+}
+
+/* The patterns are those of BSD's manual page. */
+static void test_names_across(void **state)
+{
+        static const struct {
+                const char *trans[2], *map[2];
+                bool small;
+                const char *name, *fetched, *sent;
+        } rows[] = {
+                { { "", "" }, { "", "" }, true, "README.TXT", "readme.txt", "README.TXT" },
+                { { "", "" }, { "", "" }, true, "Makefile", "Makefile", "Makefile" },
+                { { "ab", "x" }, { "", "" }, false, "abcab", "xcx", "xcx" },
+                { { "", "" },
+                  { "$1.$2.$3", "[$1,$2].[$2,file]" },
+                  false,
+                  "myfile.data",
+                  "myfile.data",
+                  "myfile.data" },
+                { { "", "" },
+                  { "$1.$2.$3", "[$1,$2].[$2,file]" },
+                  false,
+                  "myfile.data.old",
+                  "myfile.data",
+                  "myfile.data" },
+                { { "", "" },
+                  { "$1.$2.$3", "[$1,$2].[$2,file]" },
+                  false,
+                  "myfile",
+                  "myfile.file",
+                  "myfile.file" },
+                { { "", "" },
+                  { "$1.$2.$3", "[$1,$2].[$2,file]" },
+                  false,
+                  ".myfile",
+                  "myfile.myfile",
+                  "myfile.myfile" },
+                { { "", "" }, { "$1.$2", "$2 of $0 \\$1\\[" }, false, "a.b", "b of a.b $1[", "b of a.b $1[" },
+                { { "", "" }, { "x$1", "$1" }, false, "x", "x", "x" },
+                { { "", "" }, { "$1", "[$1" }, false, "a", "a", "a" },
+                { { "_", " " }, { "$1 $2", "$2" }, true, "A_B", "b", "B" },
+        };
+        struct console *c = mem_new(struct console);
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                struct arena auto_arena a = { 0 };
+
+                arena_init(&a, 1 << 20);
+                c->case_down = rows[i].small;
+                snprintf(c->trans.in, NAME_ROOM, "%s", rows[i].trans[0]);
+                snprintf(c->trans.out, NAME_ROOM, "%s", rows[i].trans[1]);
+                snprintf(c->map.in, NAME_ROOM, "%s", rows[i].map[0]);
+                snprintf(c->map.out, NAME_ROOM, "%s", rows[i].map[1]);
+                assert_string_equal(name_across(c, str_of(rows[i].name), true, &a).p, rows[i].fetched);
+                assert_string_equal(name_across(c, str_of(rows[i].name), false, &a).p, rows[i].sent);
+        }
+        mem_free(c);
+}
+
 /* What is written is read again, but for the password. */
 static void test_where_url(void **state)
 {
@@ -131,6 +215,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_where),
                 cmocka_unit_test(test_where_url),
+                cmocka_unit_test(test_where_the_secret_is),
+                cmocka_unit_test(test_names_across),
                 cmocka_unit_test(test_words),
                 cmocka_unit_test(test_commands),
                 cmocka_unit_test(test_words_of_numbers),

@@ -94,6 +94,22 @@ int do_user(struct console *c, int argc, char **argv)
         return site_login(c->site);
 }
 
+/* account [WORD]: RFC 959 ACCT, when a server asks for it on the way */
+int do_account(struct console *c, int argc, char **argv)
+{
+        struct buf auto_buf typed = { 0 };
+        int rc;
+
+        if (argc > 1)
+                return site_ask(c->site, NULL, "ACCT %s", argv[1]);
+        buf_init(&typed, NAME_ROOM);
+        if (!c->prompts || !terminal_ask("Account:", false, &typed))
+                return c->prompts ? EX_STOPPED : say_fail(c, EX_USAGE, argv[0], "which?");
+        rc = site_ask(c->site, NULL, "ACCT " PRS, STR(buf_str(&typed)));
+        explicit_bzero(typed.p, typed.cap);
+        return rc;
+}
+
 int do_tls(struct console *c, int argc, char **argv)
 {
         const struct tls_found *t = ftp_client_tls(c->site->client);
@@ -310,6 +326,11 @@ static int lines(struct console *c, const char *verb, int argc, char **argv)
 int do_remotestatus(struct console *c, int argc, char **argv)
 {
         return lines(c, "STAT", argc, argv);
+}
+
+int do_features(struct console *c, int argc, char **argv)
+{
+        return lines(c, "FEAT", argc, argv);
 }
 
 int do_remotehelp(struct console *c, int argc, char **argv)

@@ -7,6 +7,7 @@
  *   commands.c   the table, help                       where.c     URLs, user@host:port/path; netrc.c; bookmarks.c
  *   fetch.c      one file down: part file, resuming    store.c     one file up: resuming
  *   get.c put.c  the commands of both; many.c: with patterns         list.c      listings; --json
+ *   map.c        case, ntrans, nmap
  *   set.c        toggles, coding, status               ask.c       one command, one reply
  *   shell.c      lcd ! page and pipes; macro.c         local.c     files on this side, safely
  *   mirror*.c    trees, both ways                      pget.c      one file in segments
@@ -40,7 +41,8 @@ struct where {
 /* ftp://user:password@host:port/path;type=i, ftps://, ftpes://, user@host:port/path. false: *why says. */
 bool where_parse(struct str text, struct where *w, const char **why);
 bool where_is_url(const char *text);
-void where_url(const struct where *w, struct buf *out); /* without the password */
+bool where_secret(const char *text, size_t *at, size_t *n); /* a URL's password, where it stands */
+void where_url(const struct where *w, struct buf *out);     /* without the password */
 /* What ~/.netrc (or file) says of w's host, and of its user if one is known; macros of the row into *macros ("macdef ..." as it stands). false: said,
  * and not to be used. */
 bool netrc_find(const char *file, struct where *w, struct buf *macros);
@@ -101,7 +103,10 @@ struct console {
         int code;        /* of the first command that failed */
         /* toggles, by set.c */
         bool verbose, debug, trace, glob, ask, hash, tick, progress, bell, auto_login, case_down,
-            unique_local, unique_remote, cr, preserve, sendport;
+            unique_local, unique_remote, cr, preserve;
+        struct between {
+                char in[NAME_ROOM], out[NAME_ROOM];
+        } trans, map; /* ntrans, nmap */
         enum ftp_data_way way;
         bool foreign;
         struct coding coding;
@@ -153,6 +158,8 @@ struct ftp_verb {
             *complete; /* a letter a word, the last for the rest: r remote, l local, c command, b bookmark */
         int (*run)(struct console *c, int argc, char **argv);
         const char *usage, *help;
+        const char
+            *asks; /* for words that must be there and are not, a person is asked by these, one a line */
 };
 extern const struct ftp_verb ftp_verbs[];
 extern const unsigned ftp_verb_count;
@@ -221,6 +228,8 @@ int remote_names(struct site *s, int n, char **patterns, bool files, struct aren
 int local_names(struct console *c, int n, char **patterns, struct arena *a, struct str **names,
                 size_t *count);
 /* "mget NAME [y/n/a/q]? ": 'y' or 'n' by Enter as `enter` says; once 'a', always yes. Ctrl-C is 'q'. */
+/* What is called NAME on one side is called so on the other, as case (fetched only), ntrans and nmap say. */
+struct str name_across(const struct console *c, struct str name, bool fetched, struct arena *a);
 char ask_each(struct console *c, bool *all, const char *verb, const char *name, char enter);
 
 /* ---- trees, segments, jobs ---- */
@@ -246,6 +255,7 @@ void run_netrc_macros(struct console *c, struct str text);
 DO(open);
 DO(close);
 DO(user);
+DO(account);
 DO(bye);
 DO(tls);
 DO(get);
@@ -282,6 +292,7 @@ DO(site);
 DO(remotestatus);
 DO(system);
 DO(remotehelp);
+DO(features);
 DO(noop);
 DO(reset);
 DO(restart);
@@ -310,6 +321,8 @@ DO(lpage);
 DO(macdef);
 DO(macro);
 DO(source);
+DO(ntrans);
+DO(nmap);
 DO(mirror);
 DO(pget);
 DO(queue);

@@ -9,13 +9,10 @@
 
 enum { ARENA_MOST = 256 * 1024 * 1024, UNIQUE_MOST = 1000, LIST_MOST = 16 * 1024 * 1024 };
 
-/* What a remote name is called here: its last part; `case`: capitals become small. */
+/* What a remote name is called here: its last part, as the person wants names to be. */
 static struct str name_here(struct console *c, const char *remote, struct arena *a)
 {
-        struct str base = local_base(remote);
-
-        base = c->case_down ? arena_lower(a, base) : arena_str(a, base);
-        return base;
+        return name_across(c, local_base(remote), true, a);
 }
 
 /* runique: NAME.1, NAME.2, ... */
@@ -37,6 +34,8 @@ static int get_one(struct console *c, const char *remote, const char *local, boo
         struct stat st;
 
         f.name = local ? local : name_here(c, remote, a).p;
+        if (!local && (*c->map.in || *c->trans.in) && !name_allowed(str_of(f.name)))
+                return say_fail(c, EX_DATAERR, f.name, "no file here may have this name");
         if (local && local[0] != '|' && fstatat(c->folder, local, &st, 0) == 0 && S_ISDIR(st.st_mode))
                 f.name = arena_printf(a, "%s/" PRS, local, STR(name_here(c, remote, a))).p;
         if (c->unique_local && f.name[0] != '|' && strcmp(f.name, "-") != 0)

@@ -76,6 +76,8 @@ static int list(struct console *c, const char *command, int n, char **paths, con
                 rc = once_or_again(c->site, &l, command, paths[i]);
                 code = code ? code : rc;
         }
+        if (l.text.full)
+                code = say_fail(c, EX_DATAERR, command, "a listing without end");
         if (l.kept && !c->stopped && (l.text.n || !code)) {
                 rc = hand_over(c, &l, to);
                 code = code ? code : rc;

@@ -29,7 +29,7 @@ struct mirror {
         struct item *first, **end;
         unsigned queued, workers;
         bool crowded; /* a helper was refused: no more of them */
-        bool listed; /* nothing is added any more */
+        bool listed;  /* nothing is added any more */
         struct waitlist changed;
         struct gone *gone; /* the last found first */
         bool unseen;       /* some folder could not be listed: nothing is deleted */

@@ -16,9 +16,10 @@ static int put(struct console *c, const char *local, const char *remote, enum ft
 
         if (!remote && (!strcmp(local, "-") || local[0] == '|'))
                 return say_fail(c, EX_USAGE, local, "what is it to be called there?");
-        p.remote = remote ? remote : arena_str(a, local_base(local)).p;
+        p.remote = remote ? remote : name_across(c, local_base(local), false, a).p;
         if (str_ends(str_of(p.remote), S("/")))
-                p.remote = arena_printf(a, "%s" PRS, p.remote, STR(local_base(local))).p;
+                p.remote =
+                    arena_printf(a, "%s" PRS, p.remote, STR(name_across(c, local_base(local), false, a))).p;
         if (move == FTP_PUT && c->unique_remote)
                 p.move = FTP_PUT_UNIQUE;
         return store_file(&p);

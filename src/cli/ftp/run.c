@@ -139,15 +139,61 @@ static int usage(struct console *c, const struct ftp_verb *v)
         return EX_USAGE;
 }
 
-static int run_verb(struct console *c, const struct ftp_verb *v, int argc, char **argv)
+/* Question number i of a verb: "(remote-file) ". false: it has not so many. */
+static bool question(const struct ftp_verb *v, int i, char text[static NAME_ROOM])
 {
-        if (argc - 1 < v->least || (v->most >= 0 && argc - 1 > v->most))
-                return usage(c, v);
-        if (v->needs & NEEDS_SITE && !c->site->client) {
+        struct str rest = str_of(v->asks ? v->asks : ""), one = S("");
+
+        do
+                str_cut(&rest, '\n', &one);
+        while (i-- > 0 && (one.n || rest.n));
+        snprintf(text, NAME_ROOM, "(" PRS ") ", STR(one));
+        return one.n > 0;
+}
+
+/* Words that must be there are asked for, and then those that may be: they are put behind the line. false: there is no answer. */
+static bool ask_words(struct console *c, const struct ftp_verb *v, int n, struct arena *a)
+{
+        struct buf auto_buf answer = { 0 };
+        char text[NAME_ROOM];
+        struct str word;
+        char **words;
+
+        buf_init(&answer, LINE_MOST);
+        for (int had = n; question(v, n, text); n = had) {
+                fflush(c->out);
+                if (!terminal_ask(text, true, &answer))
+                        return false;
+                word = str_trim(buf_str(&answer));
+                c->rest = arena_printf(a, PRS "%s" PRS, STR(c->rest), c->rest.n ? " " : "", STR(word));
+                had = words_of(c->rest, &words, a);
+                if (had <= n)
+                        break;
+        }
+        return words_of(c->rest, &words, a) >= v->least;
+}
+
+/* argv[0] is the verb as typed. */
+static int run_verb(struct console *c, const struct ftp_verb *v, const char *typed, struct arena *a)
+{
+        char **words, **argv;
+        int n = words_of(c->rest, &words, a);
+
+        if (n >= 0 && v->needs & NEEDS_SITE && !c->site->client) {
                 fputs("Not connected.\n", c->background ? c->out : stderr);
                 return EX_UNAVAILABLE;
         }
-        return v->run(c, argc, argv);
+        if (n >= 0 && n < v->least && c->prompts && ask_words(c, v, n, a))
+                n = words_of(c->rest, &words, a);
+        if (n < 0)
+                return say_fail(c, EX_USAGE, v->name, n == -EINVAL ? "a quote has no end" : "too many words");
+        if (n < v->least || (v->most >= 0 && n > v->most))
+                return usage(c, v);
+        argv = arena_array(a, char *, (size_t)n + 2);
+        argv[0] = (char *)typed;
+        for (int i = 0; i < n; i++)
+                argv[i + 1] = words[i];
+        return v->run(c, n + 1, argv);
 }
 
 /* !command and $macro need no blank behind their sign. */
@@ -170,8 +216,7 @@ static int run_line(struct console *c, struct str line, struct arena *a)
         struct str word = first_word(&line);
         struct str before = c->line, rest_before = c->rest;
         bool ambiguous;
-        char **words, **argv;
-        int n, code;
+        int code;
 
         if (!word.n || word.p[0] == '#')
                 return EX_OK;
@@ -181,21 +226,7 @@ static int run_line(struct console *c, struct str line, struct arena *a)
                                 ambiguous ? "?Ambiguous command" : "?Invalid command");
         c->line = line;
         c->rest = str_trim(str_from_at(line, word.n));
-        if (v->run == do_shell) {
-                code = do_shell(c, 1, NULL);
-        } else {
-                n = words_of(str_from_at(line, word.n), &words, a);
-                if (n < 0) {
-                        code = say_fail(c, EX_USAGE, v->name,
-                                        n == -EINVAL ? "a quote has no end" : "too many words");
-                } else {
-                        argv = arena_array(a, char *, (size_t)n + 2);
-                        argv[0] = (char *)arena_str(a, word).p;
-                        for (int i = 0; i < n; i++)
-                                argv[i + 1] = words[i];
-                        code = run_verb(c, v, n + 1, argv);
-                }
-        }
+        code = v->run == do_shell ? do_shell(c, 1, NULL) : run_verb(c, v, arena_str(a, word).p, a);
         c->line = before;
         c->rest = rest_before;
         return code;
@@ -233,14 +264,29 @@ static const char *prompt_text(void *context)
 /* Passwords do not belong into a file. */
 static bool may_be_kept(void *context, struct str line)
 {
-        struct str word, rest = str_trim(line);
+        struct arena auto_arena a = { 0 };
+        const struct ftp_verb *v;
+        struct str word, rest;
+        bool ambiguous;
 
-        (void)context;
-        str_cut(&rest, ' ', &word);
-        return !str_istarts(S("user"), word) && !str_ieq(word, S("account")) &&
-               !((str_ieq(word, S("quote")) || str_ieq(word, S("literal"))) &&
-                 str_istarts(str_trim(rest), S("PASS"))) &&
-               (str_search(line, S("://")) == STR_NONE || str_find(line, '@') == STR_NONE);
+        if (str_search(line, S("://")) != STR_NONE && str_find(line, '@') != STR_NONE)
+                return false;
+        line = str_trim(line);
+        if (str_starts(line, S("-")))
+                line = str_from_at(line, 1);
+        word = first_word(&line);
+        rest = str_trim(str_from_at(line, word.n));
+        arena_init(&a, ARENA_MOST);
+        v = verb_find(arena_str(&a, word).p, &ambiguous);
+        if (!v) /* mistyped: perhaps one of these */
+                return !str_istarts(word, S("u")) && !str_istarts(word, S("acc"));
+        if (v->run == do_proxy || v->run == do_queue)
+                return !rest.n || may_be_kept(context, rest);
+        if (v->run == do_quote)
+                return !str_istarts(rest, S("PASS")) && !str_istarts(rest, S("ACCT"));
+        if (v->run == do_site)
+                return !str_istarts(rest, S("PSWD")) && !str_istarts(rest, S("CPWD"));
+        return v->run != do_user && v->run != do_account;
 }
 
 int console_run(struct console *c)

@@ -18,6 +18,19 @@ void put_safe(FILE *to, const char *text)
         terminal_put(to, str_of(text));
 }
 
+/* A URL as it was typed, but for its password. */
+static void put_what(FILE *to, const char *what)
+{
+        size_t at, n;
+
+        if (where_secret(what, &at, &n)) {
+                terminal_put(to, str_from(what, at));
+                fputs("XXXX", to);
+                what += at + n;
+        }
+        put_safe(to, what);
+}
+
 int say_fail(struct console *c, int code, const char *what, const char *why)
 {
         FILE *to = c->background ? c->out : stderr;
@@ -29,7 +42,7 @@ int say_fail(struct console *c, int code, const char *what, const char *why)
         if (!c->prompts)
                 fputs("pail ", to);
         fputs("ftp: ", to);
-        put_safe(to, what);
+        put_what(to, what);
         fputs(": ", to);
         put_safe(to, why);
         fputc('\n', to);

@@ -276,6 +276,15 @@ int do_form(struct console *c, int argc, char **argv)
 
 /* ---- all of it ---- */
 
+static void show_between(struct console *c, const char *what, const struct between *b)
+{
+        fprintf(c->out, "%s: ", what);
+        put_safe(c->out, *b->in ? b->in : "off");
+        fputs(*b->in ? " " : "", c->out);
+        put_safe(c->out, b->out);
+        fputc('\n', c->out);
+}
+
 int do_status(struct console *c, int argc, char **argv)
 {
         const struct site *s = c->site;
@@ -301,6 +310,8 @@ int do_status(struct console *c, int argc, char **argv)
         fprintf(c->out, "Mode: %s; Type: %s; Form: %s; Structure: %s\nData connections: %s.\n",
                 mode_words[c->coding.mode], type_words[c->coding.type], form_words[c->coding.form],
                 structure_words[c->coding.structure], way_words[c->way]);
+        show_between(c, "Nmap", &c->map);
+        show_between(c, "Ntrans", &c->trans);
         for (size_t i = 0; i < sizeof(toggles) / sizeof(*toggles); i++)
                 fprintf(c->out, "%s: %s%s", toggles[i].words,
                         *(const bool *)((const char *)c + toggles[i].at) ? "on" : "off",

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+enum { ARGUMENTS_MOST = 64 * 1024 * 1024 };
 struct line {
         int argc;
         char **argv;
@@ -192,11 +193,34 @@ static int body(void *arg)
         return rc;
 }
 
+/* Passwords in URLs are taken out of what `ps` shows; the words live on in words of our own. */
+static char **hide_secrets(int argc, char **argv, struct arena *a)
+{
+        char **own = arena_array(a, char *, (size_t)argc + 1);
+
+        for (int i = 0; i < argc; i++) {
+                size_t at, n;
+
+                own[i] = argv[i];
+                if (!where_secret(argv[i], &at, &n))
+                        continue;
+                own[i] = (char *)arena_str(a, str_of(argv[i])).p;
+                for (size_t k = 0; k < n; k++)
+                        argv[i][at + k] = 'X';
+        }
+        own[argc] = NULL;
+        return own;
+}
+
 int verb_ftp(int argc, char **argv)
 {
         struct console *c = mem_new(struct console);
+        struct arena auto_arena a = { 0 };
         struct line l = { argc, argv, 1, c, false, false, false };
         int rc;
+
+        arena_init(&a, ARGUMENTS_MOST);
+        l.argv = hide_secrets(argc, argv, &a);
 
         console_init(c, stdout);
         if (!options(&l))

@@ -22,6 +22,27 @@ bool where_is_url(const char *text)
         return false;
 }
 
+bool where_secret(const char *text, size_t *at, size_t *n)
+{
+        struct str s = str_of(text), user;
+        size_t scheme = str_search(s, S("://")), end;
+
+        if (scheme == STR_NONE)
+                return false;
+        s = str_from_at(s, scheme + 3);
+        end = str_find(s, '/');
+        s = str_sub(s, 0, end == STR_NONE ? s.n : end);
+        end = str_rfind(s, '@');
+        if (end == STR_NONE)
+                return false;
+        s = str_sub(s, 0, end);
+        if (!str_cut(&s, ':', &user))
+                return false;
+        *at = (size_t)(s.p - text);
+        *n = s.n;
+        return true;
+}
+
 static int hex(char c)
 {
         return c >= '0' && c <= '9'                         ? c - '0'

@@ -22,16 +22,28 @@ static void tapped(struct conn_tap *t, char from, struct str line, uint64_t byte
                 c->how.tap->line(c->how.tap, from == 'S' ? 'C' : 'S', line, bytes);
 }
 
+/* What is behind these words nobody sees, whoever said them. SITE PSWD and CPWD change a password on some servers. */
+static struct str before_secret(struct str line)
+{
+        static const char *const words[] = { "PASS", "ACCT", "ADAT", "SITE PSWD", "SITE CPWD" };
+
+        for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
+                size_t n = strlen(words[i]);
+
+                if (str_istarts(line, str_of(words[i])) && line.n > n && line.p[n] == ' ')
+                        return str_sub(line, 0, n);
+        }
+        return line;
+}
+
 static void tell_sent(struct ftp_client *c, bool secret, struct str line)
 {
         auto_buf struct buf text = { 0 };
-        struct str verb, rest = line;
 
         if (!c->how.hears || !c->how.hears->sent)
                 return;
         buf_init(&text, 4 * line.n + 16);
-        str_cut(&rest, ' ', &verb);
-        ftpc_printable(&text, secret ? verb : line);
+        ftpc_printable(&text, line);
         if (secret)
                 buf_puts(&text, S(" XXXX"));
         c->how.hears->sent(c->how.hears->context, buf_str(&text));
@@ -67,9 +79,11 @@ static void unsettle(struct ftp_client *c, struct str line)
                 forget_coding(c);
 }
 
-int ftpc_vsay(struct ftp_client *c, bool secret, const char *format, va_list args)
+int ftpc_vsay(struct ftp_client *c, const char *format, va_list args)
 {
         auto_buf struct buf line = { 0 };
+        struct str open;
+        bool secret;
 
         buf_init(&line, FTPC_COMMAND_MOST);
         buf_vprintf(&line, format, args);
@@ -80,7 +94,9 @@ int ftpc_vsay(struct ftp_client *c, bool secret, const char *format, va_list arg
                         return -EINVAL;
         if (!conn_ok(c->conn))
                 return -ECONNRESET;
-        tell_sent(c, secret, buf_str(&line));
+        open = before_secret(buf_str(&line));
+        secret = open.n < line.n;
+        tell_sent(c, secret, open);
         conn_secret(c->conn, secret);
         put_line(c->conn, buf_str(&line));
         conn_secret(c->conn, false);
@@ -89,13 +105,13 @@ int ftpc_vsay(struct ftp_client *c, bool secret, const char *format, va_list arg
         return 0;
 }
 
-int ftpc_say(struct ftp_client *c, bool secret, const char *format, ...)
+int ftpc_say(struct ftp_client *c, const char *format, ...)
 {
         va_list args;
         int rc;
 
         va_start(args, format);
-        rc = ftpc_vsay(c, secret, format, args);
+        rc = ftpc_vsay(c, format, args);
         va_end(args);
         return rc;
 }
@@ -145,41 +161,18 @@ static int answer_of_last(struct ftp_client *c, struct ftp_answer *a)
         return rc < 0 ? rc : ftpc_judge(c, a);
 }
 
-__attribute__((format(printf, 4, 0))) static int vask(struct ftp_client *c, struct ftp_answer *a, bool secret,
-                                                      const char *format, va_list args)
-    __attribute__((format(printf, 4, 0)));
-static int vask(struct ftp_client *c, struct ftp_answer *a, bool secret, const char *format, va_list args)
-{
-        bool outer = ftpc_begin(c);
-        int rc = ftpc_vsay(c, secret, format, args);
-
-        *a = (struct ftp_answer){ 0 };
-        rc = rc < 0 ? no_line(a, rc) : answer_of_last(c, a);
-        return ftpc_end(c, outer, rc);
-}
-
 int ftp_client_ask(struct ftp_client *c, struct ftp_answer *answer, const char *format, ...)
 {
+        bool outer = ftpc_begin(c);
         va_list args;
         int rc;
 
         va_start(args, format);
-        rc = vask(c, answer, false, format, args);
+        rc = ftpc_vsay(c, format, args);
         va_end(args);
-        return rc;
-}
-
-static int ask_secret(struct ftp_client *c, struct ftp_answer *answer, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int ask_secret(struct ftp_client *c, struct ftp_answer *answer, const char *format, ...)
-{
-        va_list args;
-        int rc;
-
-        va_start(args, format);
-        rc = vask(c, answer, true, format, args);
-        va_end(args);
-        return rc;
+        *answer = (struct ftp_answer){ 0 };
+        rc = rc < 0 ? no_line(answer, rc) : answer_of_last(c, answer);
+        return ftpc_end(c, outer, rc);
 }
 
 int ftp_client_ask_ahead(struct ftp_client *c, const char *format, ...)
@@ -190,7 +183,7 @@ int ftp_client_ask_ahead(struct ftp_client *c, const char *format, ...)
         if (c->due - c->stale >= FTP_AHEAD_MOST)
                 return -EBUSY;
         va_start(args, format);
-        rc = ftpc_vsay(c, false, format, args);
+        rc = ftpc_vsay(c, format, args);
         va_end(args);
         return rc;
 }
@@ -351,9 +344,9 @@ static int sign_in(struct ftp_client *c, const char *user, const char *password,
         int rc = ftp_client_ask(c, a, "USER %s", user);
 
         if (rc == 0 && a->code == 331 && password)
-                rc = ask_secret(c, a, "PASS %s", password);
+                rc = ftp_client_ask(c, a, "PASS %s", password);
         if (rc == 0 && a->code == 332 && account)
-                rc = ask_secret(c, a, "ACCT %s", account);
+                rc = ftp_client_ask(c, a, "ACCT %s", account);
         if (rc == 0 && a->code / 100 != 2)
                 rc = a->code == 331 || a->code == 332 ? -EREMOTEIO : -EPROTO;
         return rc;
@@ -436,7 +429,7 @@ void ftp_client_close(struct ftp_client **at, nsec deadline)
         if (!c)
                 return;
         stream_free(&c->kept);
-        if (deadline && conn_ok(c->conn) && ftpc_say(c, false, "QUIT") == 0) {
+        if (deadline && conn_ok(c->conn) && ftpc_say(c, "QUIT") == 0) {
                 c->stale = c->due - 1;
                 if (ftpc_reply(c, &answer, deadline, false) == 0)
                         conn_close(&c->conn, deadline);

@@ -7,10 +7,10 @@ static int say_type(struct ftp_client *c, const struct coding *w)
         static const char *const forms[] = { "", " T", " C" };
 
         switch (w->type) {
-        case TYPE_ASCII: return ftpc_say(c, false, "TYPE A%s", forms[w->form % 3]);
-        case TYPE_EBCDIC: return ftpc_say(c, false, "TYPE E%s", forms[w->form % 3]);
-        case TYPE_LOCAL: return ftpc_say(c, false, "TYPE L %u", w->byte_size);
-        default: return ftpc_say(c, false, "TYPE I");
+        case TYPE_ASCII: return ftpc_say(c, "TYPE A%s", forms[w->form % 3]);
+        case TYPE_EBCDIC: return ftpc_say(c, "TYPE E%s", forms[w->form % 3]);
+        case TYPE_LOCAL: return ftpc_say(c, "TYPE L %u", w->byte_size);
+        default: return ftpc_say(c, "TYPE I");
         }
 }
 
@@ -38,9 +38,9 @@ int ftpc_coding(struct ftp_client *c, const struct coding *want, struct ftp_answ
         if (type)
                 first = say_type(c, &w);
         if (first == 0 && structure)
-                first = ftpc_say(c, false, "STRU %c", "FRP"[w.structure % 3]);
+                first = ftpc_say(c, "STRU %c", "FRP"[w.structure % 3]);
         if (first == 0 && mode)
-                first = ftpc_say(c, false, "MODE %c", "SBCZ"[w.mode % 4]);
+                first = ftpc_say(c, "MODE %c", "SBCZ"[w.mode % 4]);
         for (int i = 0; i < 3; i++) {
                 bool said[] = { type, structure, mode };
                 int rc;

@@ -285,7 +285,7 @@ bool ftpc_data_ahead(struct ftp_client *c)
 {
         if (c->way == FTP_DATA_ACTIVE || c->way == FTP_DATA_DEFAULT)
                 return false;
-        return ftpc_say(c, false, by_epsv(c) ? "EPSV" : "PASV") == 0;
+        return ftpc_say(c, by_epsv(c) ? "EPSV" : "PASV") == 0;
 }
 
 int ftpc_data_heard(struct ftp_client *c, struct ftpc_data *d, struct ftp_answer *a)

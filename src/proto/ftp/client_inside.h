@@ -70,10 +70,8 @@ void ftpc_learn(struct ftp_client *c, const struct ftp_answer *a,
                 unsigned what); /* 500, 502: it has not that */
 
 /* client.c */
-int ftpc_say(struct ftp_client *c, bool secret, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-int ftpc_vsay(struct ftp_client *c, bool secret, const char *format, va_list args)
-    __attribute__((format(printf, 3, 0)));
+int ftpc_say(struct ftp_client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int ftpc_vsay(struct ftp_client *c, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 bool ftpc_begin(struct ftp_client *c); /* an operation; false: within another */
 int ftpc_end(struct ftp_client *c, bool outer, int rc);
 

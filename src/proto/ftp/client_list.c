@@ -5,6 +5,7 @@
 
 enum {
         LINE_MOST = 8 * 1024,
+        PASSED_OVER_MOST = 16 * 1024 * 1024, /* of one line; it has no end */
         ENTRIES_MOST = 4 * 1024 * 1024,
         OCTETS_MOST = 1024 * 1024 * 1024,
         ARENA_SLACK = 256 * 1024 /* what an arena may lose at the ends of its pieces, and more */
@@ -16,7 +17,7 @@ struct lines {
         bool skipping;
         int (*line)(void *context, struct str line);
         void *context;
-        size_t skipped;
+        size_t skipped, passed_over;
 };
 
 static int take_line(struct lines *l, struct str line)
@@ -49,11 +50,15 @@ static int lines_come(void *context, char *room, size_t n, size_t *got)
                 }
                 if (!l->skipping && !buf_puts(&l->part, line))
                         l->skipping = true;
+                l->passed_over += l->skipping ? line.n : 0;
+                if (l->passed_over > PASSED_OVER_MOST)
+                        return -ENOBUFS;
                 if (!whole)
                         break;
                 rc = take_line(l, buf_str(&l->part));
                 buf_clear(&l->part);
                 l->skipping = false;
+                l->passed_over = 0;
         }
         return rc;
 }

@@ -43,7 +43,7 @@ int ftpc_settle(struct ftp_client *c, ftpc_stray_fn *stray)
         c->stopping = false;
         c->extra = c->stale = 0;
         for (size_t i = 0; i < sizeof(questions) / sizeof(*questions) && rc == -ETIMEDOUT; i++) {
-                rc = ftpc_say(c, false, "%s", questions[i].command);
+                rc = ftpc_say(c, "%s", questions[i].command);
                 if (rc == 0)
                         rc = await_answer(c, questions[i].code, patience, stray);
                 patience *= 2;
@@ -65,7 +65,7 @@ int ftpc_abort(struct ftp_client *c)
         c->aborting = true;
         c->stopping = false;
         c->stale = 0;
-        rc = ftpc_say(c, false, "ABOR");
+        rc = ftpc_say(c, "ABOR");
         if (rc == 0)
                 rc = conn_flush(c->conn, now() + c->patience);
         if (rc == 0 && c->data)

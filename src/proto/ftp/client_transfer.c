@@ -135,8 +135,8 @@ int ftpc_say_move(struct ftp_client *c, const struct ftp_transfer *t)
         static const char *const verbs[] = { "RETR", "STOR", "APPE", "STOU" };
 
         if (t->move == FTP_PUT_UNIQUE)
-                return ftpc_say(c, false, "STOU");
-        return ftpc_say(c, false, "%s %s", verbs[t->move], t->remote);
+                return ftpc_say(c, "STOU");
+        return ftpc_say(c, "%s %s", verbs[t->move], t->remote);
 }
 
 /* The reply behind 1xx; marks on the way. */
@@ -395,7 +395,7 @@ static int attempt(struct ftp_client *c, struct ftp_transfer *t, const struct co
         if (rc == 0) {
                 rc = say_from(&m);
                 if (rc == 0)
-                        rc = command ? ftpc_say(c, false, "%s", command) : ftpc_say_move(c, t);
+                        rc = command ? ftpc_say(c, "%s", command) : ftpc_say_move(c, t);
                 if (rc == 0)
                         rc = ftpc_run(&m);
                 /* a kept connection that they have closed meanwhile */
