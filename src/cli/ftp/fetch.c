@@ -47,6 +47,14 @@ void shown_end(struct shown_transfer *x)
                 fputc('\n', c->out);
 }
 
+void say_names(struct console *c, const char *local, const char *remote)
+{
+        fputs("local: ", c->out);
+        put_safe(c->out, local);
+        fputs(" remote: ", c->out);
+        put_safe(c->out, remote);
+}
+
 void say_sum(struct console *c, uint64_t bytes, nsec took, bool received)
 {
         char rate[48], time[32];
@@ -194,7 +202,7 @@ static int to_pipe(struct fetch *f)
         shown_end(&x.shown);
         if (x.pid >= 0) {
                 close(x.out);
-                program_end(c, x.pid);
+                program_end(x.pid);
                 c->stopped = false; /* Ctrl-C was for the program */
                 if (rc == -EPIPE)   /* the pager was left */
                         rc = 0;
@@ -356,10 +364,7 @@ int fetch_file(struct fetch *f)
         f->bytes = 0;
         f->took = 0;
         if (!f->quiet && c->verbose) {
-                fputs("local: ", c->out);
-                put_safe(c->out, f->name);
-                fputs(" remote: ", c->out);
-                put_safe(c->out, f->remote);
+                say_names(c, f->name, f->remote);
                 fputc('\n', c->out);
                 fflush(c->out);
         }

@@ -6,7 +6,7 @@
  *   run.c        lines: words, lookup, prompt          said.c      what is shown of the conversation; exit codes
  *   commands.c   the table, help                       where.c     URLs, user@host:port/path; netrc.c; bookmarks.c
  *   fetch.c      one file down: part file, resuming    store.c     one file up: resuming
- *   get.c put.c  the commands of both; many.c: with patterns         list.c      listings; --json
+ *   get.c put.c  the commands of both; names.c: what patterns stand for        list.c      listings; --json
  *   map.c        case, ntrans, nmap
  *   set.c        toggles, coding, status               ask.c       one command, one reply
  *   shell.c      lcd ! page and pipes; macro.c         local.c     files on this side, safely
@@ -102,8 +102,8 @@ struct console {
         bool ended;      /* bye */
         int code;        /* of the first command that failed */
         /* toggles, by set.c */
-        bool verbose, debug, trace, glob, ask, hash, tick, progress, bell, auto_login, case_down,
-            unique_local, unique_remote, cr, preserve;
+        bool verbose, debug, glob, ask, hash, tick, progress, bell, auto_login, case_down, unique_local,
+            unique_remote, cr, preserve;
         struct between {
                 char in[NAME_ROOM], out[NAME_ROOM];
         } trans, map; /* ntrans, nmap */
@@ -130,7 +130,7 @@ struct console {
         struct job *job;       /* whose console this is; NULL: the person's */
         struct str line, rest; /* as typed; behind the command */
         struct prompt *prompt;
-        struct dialing *dials;   /* site.c's */
+        struct dialing *dials;   /* site_dial.c's */
         struct console *helpers; /* of the same command, with connections of their own: stopped with it */
 };
 void console_init(struct console *c, FILE *out);
@@ -214,10 +214,12 @@ struct shown_transfer { /* progress, '#' and ticks of one transfer, as the conso
 void shown_begin(struct shown_transfer *x, struct console *c, const char *name, uint64_t from, uint64_t size);
 void shown_at(struct shown_transfer *x, uint64_t bytes);
 void shown_end(struct shown_transfer *x);
+void say_names(struct console *c, const char *local,
+               const char *remote); /* "local: bootdisk.img remote: bootdisk.img" */
 void say_sum(struct console *c, uint64_t bytes, nsec took, bool received);
 /* A program on this side: its stdin (write true) or stdout is *fd; -errno. */
 int program_begin(struct console *c, const char *command, bool write, int *fd, int *pid);
-int program_end(struct console *c, int pid); /* its exit code */
+int program_end(int pid); /* its exit code */
 
 /* ---- names there ---- */
 
@@ -227,10 +229,12 @@ int remote_names(struct site *s, int n, char **patterns, bool files, struct aren
 
 int local_names(struct console *c, int n, char **patterns, struct arena *a, struct str **names,
                 size_t *count);
-/* "mget NAME [y/n/a/q]? ": 'y' or 'n' by Enter as `enter` says; once 'a', always yes. Ctrl-C is 'q'. */
 /* What is called NAME on one side is called so on the other, as case (fetched only), ntrans and nmap say. */
 struct str name_across(const struct console *c, struct str name, bool fetched, struct arena *a);
-char ask_each(struct console *c, bool *all, const char *verb, const char *name, char enter);
+/* Does each of these, when the person agrees (`prompt`); the code of the first failure. Ends with the connection. */
+int for_each_name(struct console *c, const struct str *list, size_t n, const char *verb, char enter,
+                  int (*one)(struct console *c, const char *name, bool resume, struct arena *a), bool resume,
+                  struct arena *a);
 
 /* ---- trees, segments, jobs ---- */
 

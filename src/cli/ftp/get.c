@@ -87,7 +87,8 @@ int do_newer(struct console *c, int argc, char **argv)
         return get_one(c, argv[1], local, false, &a);
 }
 
-char ask_each(struct console *c, bool *all, const char *verb, const char *name, char enter)
+/* "mget NAME [y/n/a/q]? ": 'y' or 'n' by Enter as `enter` says; once 'a', always yes. Ctrl-C is 'q'. */
+static char ask_each(struct console *c, bool *all, const char *verb, const char *name, char enter)
 {
         struct buf auto_buf question = { 0 }, auto_buf answer = { 0 };
 
@@ -115,30 +116,32 @@ char ask_each(struct console *c, bool *all, const char *verb, const char *name, 
         }
 }
 
-static int get_many(struct console *c, struct str *names, size_t n, const char *verb, bool resume,
-                    struct arena *a)
+int for_each_name(struct console *c, const struct str *list, size_t n, const char *verb, char enter,
+                  int (*one)(struct console *c, const char *name, bool resume, struct arena *a), bool resume,
+                  struct arena *a)
 {
         bool all = false;
         int code = EX_OK;
 
-        for (size_t i = 0; i < n && !c->stopped; i++) {
-                const char *name = arena_str(a, names[i]).p;
-                char letter = ask_each(c, &all, verb, name, 'y');
-                int rc;
+        for (size_t i = 0; i < n && !c->stopped && c->site->client; i++) {
+                const char *name = arena_str(a, list[i]).p;
+                char letter = ask_each(c, &all, verb, name, enter);
+                int rc = EX_OK;
 
                 if (letter == 'q')
                         break;
-                if (letter == 'n')
-                        continue;
-                if (!name_allowed(local_base(name)))
-                        rc = say_fail(c, EX_DATAERR, name, "no file here may have this name");
-                else
-                        rc = get_one(c, name, NULL, resume, a);
+                if (letter == 'y')
+                        rc = one(c, name, resume, a);
                 code = code ? code : rc;
-                if (!c->site->client)
-                        break;
         }
         return code;
+}
+
+static int get_named(struct console *c, const char *name, bool resume, struct arena *a)
+{
+        if (!name_allowed(local_base(name)))
+                return say_fail(c, EX_DATAERR, name, "no file here may have this name");
+        return get_one(c, name, NULL, resume, a);
 }
 
 int do_mget(struct console *c, int argc, char **argv)
@@ -153,7 +156,7 @@ int do_mget(struct console *c, int argc, char **argv)
         argc -= resume;
         argv += resume;
         rc = remote_names(c->site, argc - 1, argv + 1, true, &a, &names, &n);
-        return rc && !n ? rc : get_many(c, names, n, "mget", resume, &a);
+        return rc && !n ? rc : for_each_name(c, names, n, "mget", 'y', get_named, resume, &a);
 }
 
 /* fget FILE: the names stand in a file here, one a line. */
@@ -179,7 +182,7 @@ int do_fget(struct console *c, int argc, char **argv)
                 if (str_ends(name, S("\r")))
                         name.n--;
                 if (name.n) {
-                        int rc = get_many(c, &name, 1, "get", false, &a);
+                        int rc = for_each_name(c, &name, 1, "get", 'y', get_named, false, &a);
 
                         code = code ? code : rc;
                 }

@@ -55,7 +55,7 @@ static int hand_over(struct console *c, struct listing *l, const char *to)
         rc = local_write_all(fd, l->text.p ? l->text.p : "", l->text.n);
         close(fd);
         if (pid >= 0) {
-                program_end(c, pid);
+                program_end(pid);
                 c->stopped = false;
         }
         return rc < 0 && rc != -EPIPE ? say_errno(c, rc, to) : EX_OK;

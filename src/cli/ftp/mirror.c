@@ -18,6 +18,17 @@ const char *mirror_there(const struct mirror *m, const char *path, struct arena 
         return arena_printf(a, "%s%s%s", m->remote, slash ? "" : "/", path).p;
 }
 
+int mirror_above(const struct mirror *m, const char *path, const char **name)
+{
+        struct str base = local_base(path);
+        char *above = mem_string(str_from(path, (size_t)(base.p - path)));
+        int fd = local_beneath(m->root, above, O_RDONLY | O_DIRECTORY);
+
+        mem_free(above);
+        *name = base.p;
+        return fd;
+}
+
 /* Every step of a dry run is said; of others with -v or `debug`. */
 void mirror_say(struct mirror *m, const char *what, const char *path)
 {
@@ -41,13 +52,11 @@ void mirror_fail(struct mirror *m, int code)
 
 static int remove_here(struct mirror *m, const struct gone *g)
 {
-        struct str base = local_base(g->path);
-        char *above = mem_string(str_from(g->path, (size_t)(base.p - g->path)));
-        int dir = local_beneath(m->root, above, O_RDONLY | O_DIRECTORY), rc = dir;
+        const char *name;
+        int dir = mirror_above(m, g->path, &name), rc = dir;
 
-        mem_free(above);
         if (dir >= 0) {
-                rc = unlinkat(dir, base.p, g->folder ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
+                rc = unlinkat(dir, name, g->folder ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
                 close(dir);
         }
         return rc < 0 ? say_errno(m->console, rc, g->path) : EX_OK;

@@ -46,5 +46,7 @@ void mirror_work(struct mirror *m); /* the console's connection takes part until
 void mirror_join(struct mirror *m);
 /* root/path there, in the arena */
 const char *mirror_there(const struct mirror *m, const char *path, struct arena *a);
+/* The folder on this side that path stands in, opened; -errno. *name: its last part. */
+int mirror_above(const struct mirror *m, const char *path, const char **name);
 void mirror_say(struct mirror *m, const char *what, const char *path);
 void mirror_fail(struct mirror *m, int code);

@@ -197,13 +197,11 @@ static bool make_folder(struct mirror *m, const char *path)
                 mirror_fail(m, rc);
                 return rc == EX_OK;
         } else {
-                struct str base = local_base(path);
-                char *above = mem_string(str_from(path, (size_t)(base.p - path)));
-                int dir = local_beneath(m->root, above, O_RDONLY | O_DIRECTORY), rc = dir;
+                const char *name;
+                int dir = mirror_above(m, path, &name), rc = dir;
 
-                mem_free(above);
                 if (dir >= 0) {
-                        rc = mkdirat(dir, base.p, 0777) < 0 && errno != EEXIST ? -errno : 0;
+                        rc = mkdirat(dir, name, 0777) < 0 && errno != EEXIST ? -errno : 0;
                         close(dir);
                 }
                 if (rc < 0)
@@ -218,15 +216,14 @@ static const char *below(struct arena *a, const char *path, struct str name)
 }
 
 /* Of the side things come from: kind, size and time; of the other: what stands under that name. */
-static void one(struct mirror *m, struct pair *p, const char *path, const struct ftp_entry *there,
-                const struct here *here, unsigned depth)
+static void one(struct mirror *m, const char *path, const struct ftp_entry *there, const struct here *here,
+                unsigned depth)
 {
         bool up = m->how->reverse;
         enum ftp_entry_kind from = up ? here->kind : there->kind;
         bool has = up ? there != NULL : here != NULL;
         enum ftp_entry_kind to = !has ? FTP_ENTRY_OTHER : up ? there->kind : here->kind;
 
-        (void)p;
         if (from == FTP_ENTRY_LINK || from == FTP_ENTRY_OTHER) {
                 m->links++;
                 return;
@@ -308,7 +305,7 @@ static void walk(struct mirror *m, const char *path, bool new_here, bool new_the
                         continue;
                 }
                 if (counts(m, name, str_of(full), folder))
-                        one(m, &p, full, there, here, depth);
+                        one(m, full, there, here, depth);
         }
         for (size_t i = 0; m->how->delete &&i < (up ? p.there_n : p.here_n) && !m->console->stopped; i++) {
                 struct str name = up ? p.there[i].name : p.here[i].name;

@@ -108,17 +108,14 @@ static void moving_free(struct moving *g)
 
 static int open_part(struct mirror *m, struct moving *g)
 {
-        struct str base = local_base(g->item->path);
-        char *above = mem_string(str_from(g->item->path, (size_t)(base.p - g->item->path)));
+        const char *name;
         uint64_t have;
         int rc;
 
-        g->dir = local_beneath(m->root, above, O_RDONLY | O_DIRECTORY);
-        mem_free(above);
+        g->dir = mirror_above(m, g->item->path, &name);
         if (g->dir < 0)
                 return g->dir;
-        rc =
-            local_part(g->dir, base.p, g->part, !g->item->tries || !coding_plain(&m->console->coding), &have);
+        rc = local_part(g->dir, name, g->part, !g->item->tries || !coding_plain(&m->console->coding), &have);
         g->transfer.offset = have;
         return rc;
 }

@@ -14,7 +14,7 @@ static bool same_place(const struct where *a, const struct where *b)
 }
 
 /* Open, if it is not already; *path: what stands behind the host. */
-static int reach(struct console *c, const char *url, struct where *last, struct arena *a, const char **path)
+static int go_to(struct console *c, const char *url, struct where *last, struct arena *a, const char **path)
 {
         struct buf auto_buf macros = { 0 };
         struct where *w = mem_new(struct where);
@@ -56,7 +56,7 @@ static int get(struct console *c, int argc, char **argv, struct where *last, str
         if (argc - first < 1 || (to && argc - first > 1 && !str_ends(str_of(to), S("/"))))
                 return -1;
         for (int i = first; i < argc && !c->stopped; i++) {
-                rc = reach(c, argv[i], last, a, &path);
+                rc = go_to(c, argv[i], last, a, &path);
                 if (rc == EX_OK && (!*path || str_ends(str_of(path), S("/"))))
                         rc = say_fail(c, EX_USAGE, argv[i], "a directory; ls and mirror take these");
                 if (rc == EX_OK) {
@@ -84,7 +84,7 @@ static int put(struct console *c, int argc, char **argv, struct where *last, str
 
         if (argc - first < 2)
                 return -1;
-        code = reach(c, argv[argc - 1], last, a, &path);
+        code = go_to(c, argv[argc - 1], last, a, &path);
         if (code)
                 return code;
         folder = !*path || str_ends(str_of(path), S("/"));
@@ -120,7 +120,7 @@ static int list(struct console *c, int argc, char **argv, struct where *last, st
 
         if (argc != (json ? 3 : 2))
                 return -1;
-        rc = reach(c, argv[argc - 1], last, a, &path);
+        rc = go_to(c, argv[argc - 1], last, a, &path);
         if (rc)
                 return rc;
         if (json)
@@ -143,7 +143,7 @@ static int tree(struct console *c, int argc, char **argv, struct where *last, st
         up = where_is_url(argv[argc - 1]);
         if (up == where_is_url(argv[argc - 2]))
                 return say_fail(c, EX_USAGE, "mirror", "FROM or TO is a URL, and the other a directory here");
-        rc = reach(c, argv[up ? argc - 1 : argc - 2], last, a, &path);
+        rc = go_to(c, argv[up ? argc - 1 : argc - 2], last, a, &path);
         if (rc)
                 return rc;
         for (int i = 0; i < argc - 2; i++)

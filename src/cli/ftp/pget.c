@@ -160,6 +160,7 @@ static int begin(struct console *c, struct segments *x, int dir, const char *nam
                 return say_errno(c, x->fd, name);
         console_copy(&x->helpers, c, c->out);
         x->helpers.verbose = false;
+        x->helpers.mute = !c->debug; /* what they cannot do the first does, and says why not */
         c->helpers = &x->helpers;
         shown_begin(&x->shown, c, name, 0, x->size);
         code = run(x);
@@ -209,10 +210,7 @@ int pget(struct site *s, const char *remote, const char *local, unsigned n)
                 x->n = 1;
         divide(x);
         if (c->verbose) {
-                fputs("local: ", c->out);
-                put_safe(c->out, local);
-                fputs(" remote: ", c->out);
-                put_safe(c->out, remote);
+                say_names(c, local, remote);
                 fprintf(c->out, " in %u segments\n", x->n);
         }
         code = begin(c, x, dir, name);

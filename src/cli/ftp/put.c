@@ -48,50 +48,39 @@ int do_append(struct console *c, int argc, char **argv)
         return put_words(c, argc, argv, FTP_APPEND, false);
 }
 
+static int put_named(struct console *c, const char *name, bool resume, struct arena *a)
+{
+        return put(c, name, NULL, FTP_PUT, resume, a);
+}
+
 int do_mput(struct console *c, int argc, char **argv)
 {
         struct arena auto_arena a = { 0 };
-        bool all = false;
         struct str *names = NULL;
         size_t n = 0;
-        int code, rc;
+        int code;
 
         arena_init(&a, ARENA_MOST);
         code = local_names(c, argc - 1, argv + 1, &a, &names, &n);
-        for (size_t i = 0; i < n && !code && !c->stopped && c->site->client; i++) {
-                const char *name = arena_str(&a, names[i]).p;
-                char letter = ask_each(c, &all, "mput", name, 'y');
+        return code ? code : for_each_name(c, names, n, "mput", 'y', put_named, false, &a);
+}
 
-                if (letter == 'q')
-                        break;
-                if (letter == 'n')
-                        continue;
-                rc = put(c, name, NULL, FTP_PUT, false, &a);
-                code = code ? code : rc;
-        }
-        return code;
+static int delete_named(struct console *c, const char *name, bool resume, struct arena *a)
+{
+        (void)resume;
+        (void)a;
+        return site_ask(c->site, NULL, "DELE %s", name);
 }
 
 int do_mdelete(struct console *c, int argc, char **argv)
 {
         struct arena auto_arena a = { 0 };
-        bool all = false;
         struct str *names = NULL;
         size_t n = 0;
         int code, rc;
 
         arena_init(&a, ARENA_MOST);
         code = remote_names(c->site, argc - 1, argv + 1, true, &a, &names, &n);
-        for (size_t i = 0; i < n && !c->stopped && c->site->client; i++) {
-                const char *name = arena_str(&a, names[i]).p;
-                char letter = ask_each(c, &all, "mdelete", name, 'n');
-
-                if (letter == 'q')
-                        break;
-                if (letter == 'n')
-                        continue;
-                rc = site_ask(c->site, NULL, "DELE %s", name);
-                code = code ? code : rc;
-        }
-        return code;
+        rc = for_each_name(c, names, n, "mdelete", 'n', delete_named, false, &a);
+        return code ? code : rc;
 }

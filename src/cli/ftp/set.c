@@ -88,8 +88,7 @@ int do_trace(struct console *c, int argc, char **argv)
                 if (!c->transcript)
                         return say_errno(c, -errno, argv[1]);
         }
-        c->trace = c->transcript != NULL;
-        fprintf(c->out, "Tracing %s.\n", c->trace ? "on" : "off");
+        fprintf(c->out, "Tracing %s.\n", c->transcript ? "on" : "off");
         return EX_OK;
 }
 
@@ -239,39 +238,42 @@ int do_type(struct console *c, int argc, char **argv)
                      : set_type(c, (enum ftp_type)i, 8);
 }
 
-int do_struct(struct console *c, int argc, char **argv)
+/* struct, mode and form: by one of these words; none shows what it is. */
+static int set_by_word(struct console *c, const char *word, const char *const *words, int n, uint8_t *what,
+                       const struct coding *want, const char *usage)
 {
-        int i = argc > 1 ? choose(argv[1], structure_words, 3) : c->coding.structure;
-        struct coding want = c->coding;
+        int i = word ? choose(word, words, n) : *what;
 
         if (i < 0)
-                return say_fail(c, EX_USAGE, argv[1], "file, record or page");
-        want.structure = (uint8_t)i;
-        return coding(c, want);
+                return say_fail(c, EX_USAGE, word, usage);
+        *what = (uint8_t)i;
+        return coding(c, *want);
+}
+
+int do_struct(struct console *c, int argc, char **argv)
+{
+        struct coding want = c->coding;
+
+        return set_by_word(c, argc > 1 ? argv[1] : NULL, structure_words, 3, &want.structure, &want,
+                           "file, record or page");
 }
 
 int do_mode(struct console *c, int argc, char **argv)
 {
-        int i = argc > 1 ? choose(argv[1], mode_words, 4) : c->coding.mode;
         struct coding want = c->coding;
+        const char *word = argc > 1 ? argv[1] : NULL;
 
-        if (argc > 1 && !strcasecmp(argv[1], "z"))
-                i = MODE_DEFLATE;
-        if (i < 0)
-                return say_fail(c, EX_USAGE, argv[1], "stream, block, compressed or deflate");
-        want.mode = (uint8_t)i;
-        return coding(c, want);
+        if (word && !strcasecmp(word, "z"))
+                word = mode_words[MODE_DEFLATE];
+        return set_by_word(c, word, mode_words, 4, &want.mode, &want, "stream, block, compressed or deflate");
 }
 
 int do_form(struct console *c, int argc, char **argv)
 {
-        int i = argc > 1 ? choose(argv[1], form_words, 3) : c->coding.form;
         struct coding want = c->coding;
 
-        if (i < 0)
-                return say_fail(c, EX_USAGE, argv[1], "non-print, telnet or carriage-control");
-        want.form = (uint8_t)i;
-        return coding(c, want);
+        return set_by_word(c, argc > 1 ? argv[1] : NULL, form_words, 3, &want.form, &want,
+                           "non-print, telnet or carriage-control");
 }
 
 /* ---- all of it ---- */

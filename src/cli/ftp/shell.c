@@ -38,11 +38,10 @@ int program_begin(struct console *c, const char *command, bool write, int *fd, i
         return *pid < 0 ? *pid : 0;
 }
 
-int program_end(struct console *c, int pid)
+int program_end(int pid)
 {
         int fd = pidfd_open(pid, 0);
 
-        (void)c;
         if (fd >= 0) {
                 (void)!terminal_await(fd, NEVER); /* cancelled: then the wait below is the one that counts */
                 close(fd);
@@ -62,7 +61,7 @@ int do_shell(struct console *c, int argc, char **argv)
         mem_free(command);
         if (pid < 0)
                 return say_errno(c, pid, "!");
-        code = program_end(c, pid);
+        code = program_end(pid);
         c->stopped = false; /* Ctrl-C was for the program */
         return code;
 }
@@ -147,7 +146,7 @@ static int run_with(struct console *c, const char *program, int argc, char **arg
         pid = spawn(c, b.p, -1, -1);
         if (pid < 0)
                 return say_errno(c, pid, program);
-        pid = program_end(c, pid);
+        pid = program_end(pid);
         c->stopped = false;
         return pid;
 }

@@ -168,7 +168,7 @@ static int from_place(struct store *p)
         if (fd != STDIN_FILENO)
                 close(fd);
         if (pid >= 0)
-                program_end(c, pid);
+                program_end(pid);
         return rc;
 }
 
@@ -180,10 +180,7 @@ int store_file(struct store *p)
         p->bytes = 0;
         p->took = 0;
         if (!p->quiet && c->verbose) {
-                fputs("local: ", c->out);
-                put_safe(c->out, p->local);
-                fputs(" remote: ", c->out);
-                put_safe(c->out, p->remote);
+                say_names(c, p->local, p->remote);
                 fputc('\n', c->out);
                 fflush(c->out);
         }
