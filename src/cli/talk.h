@@ -3,6 +3,7 @@
  *   talk.c        the verb's options, services, where to        talk_live.c    the conversation: two fibers, one reads what is typed
  *   talk_tls.c    the handshake, and whether to trust           talk_saved.c   the transcript that is a dialog
  *   talk_replay.c plays one                                     talk_telnet.c  what Telnet says between the lines
+ *   talk_data.c   FTP's data connection                         talk_transfer.c  what passes there, shown and typed
  *   follow.h      what is due, secret, a letter; explain.c      what replies mean */
 #pragma once
 #include "base/arena.h"
@@ -45,6 +46,25 @@ struct telnet {
 };
 void telnet_line(struct telnet *t, struct str *line, char *room, struct conn *c);
 
+/* FTP's data connection. */
+struct data {
+        struct conn *conn; /* it stands */
+        int listener;      /* -1; or active mode, and nobody has come yet */
+        struct addr
+            to; /* where 227 or 229 said, at the server's own address; port 0: it was used, or none said */
+        bool foreign; /* it said another address */
+};
+void data_begin(struct data *d);
+void data_end(struct data *d);
+bool data_heard(struct data *d, const struct conn *control,
+                struct str reply);                    /* a 227 or 229 that says where */
+bool data_typed(struct str line, struct addr *where); /* a PORT or EPRT */
+[[nodiscard]] int data_connect(struct data *d, const struct conn *control, nsec deadline);
+/* at: the control connection's own address; port 0: any, which it is then. */
+[[nodiscard]] int data_listen(struct data *d, const struct conn *control, struct addr *at);
+/* Accepts the server if it has not come yet. 0, and d->conn stands; -ENOTCONN: none was opened. */
+[[nodiscard]] int data_stands(struct data *d, const struct conn *control, nsec deadline);
+
 /* The file behind --save. NULL is fine: nothing is written. */
 struct saved;
 [[nodiscard]] int saved_open(struct saved **out, const char *path);
@@ -53,4 +73,6 @@ void saved_server(struct saved *s, struct str line);
 void saved_client(struct saved *s, struct str line, size_t shown,
                   bool password); /* shown: STR_NONE, or where a secret begins */
 void saved_directive(struct saved *s, const char *text);
+void saved_data(struct saved *s, char who,
+                struct str line);                /* 'D': that came; 'C': that we sent, with its line end */
 [[nodiscard]] int saved_close(struct saved **s); /* 0 or -errno of all that was written */

@@ -1,52 +1,32 @@
 /* The conversation. One fiber reads what is typed and puts it into a queue; the other one owns the connection: it sends the queue and shows what comes.
  * Where nobody sits at the keyboard, what has to be answered first (the greeting, DATA, STARTTLS, a challenge) is waited for. */
 #include "base/mem.h"
-#include "cli/talk.h"
 #include "cli/reach.h"
+#include "cli/talk_inside.h"
 #include "cli/terminal.h"
-#include "run/fiber.h"
 #include <errno.h>
 #include <sysexits.h>
 
 #define DIAL_PATIENCE   60
-#define LOOK            (MSECOND * 500) /* is there a part of a line? have all answers come? */
-#define ANSWER_PATIENCE 300             /* behind the end of input */
-#define QUIET           (3 * SECOND)    /* the same, where the protocol is not known */
+#define ANSWER_PATIENCE 300          /* behind the end of input */
+#define QUIET           (3 * SECOND) /* the same, where the protocol is not known */
 enum { QUEUE_MOST = 4 * 1024 * 1024, QUEUE_PAUSE = 64 * 1024 };
-
-struct talk {
-        const struct talk_how *how;
-        struct conn *conn;
-        struct follow follow;
-        struct telnet telnet;
-        struct saved *saved;
-        struct prompt *prompt;
-        struct fiber *typist;
-        struct waitlist changed;
-        struct buf queue;   /* lines typed, by \n */
-        struct buf partial; /* of their line; what was shown of it */
-        bool person;        /* types at a terminal */
-        bool connect_saved, input_ended, ended;
-        nsec began, last_heard, end;
-        int rc;
-};
 
 /* ---- what is shown ---- */
 
-static void dim(const struct talk *t, const char *before, const char *text)
+void talk_dim(const struct talk *t, const char *before, const char *text)
 {
         printf("%s# %s%s%s\n", t->how->colour ? "\033[2m" : "", before, text,
                t->how->colour ? "\033[0m" : "");
 }
 
-static void show(struct talk *t, char from, struct str line)
+void talk_show(char from, struct str line)
 {
         struct buf auto_buf safe = { 0 };
 
         buf_init(&safe, line.n * 8 + 1);
         terminal_safe(&safe, line);
         printf("%c: " PRS "\n", from, STR(buf_str(&safe)));
-        (void)t;
 }
 
 /* ---- what goes out ---- */
@@ -57,14 +37,18 @@ static bool held(const struct talk *t)
                 return t->follow.tls_asked;
         if (!t->follow.greeted)
                 return t->follow.protocol != TALK_UNKNOWN || now() < t->began + QUIET;
+        if (t->follow.protocol == TALK_FTP) /* its transfers come one by one */
+                return t->follow.due && !t->sending;
         return t->follow.wait;
 }
 
 static void send_line(struct talk *t, struct str line)
 {
         struct typed typed;
-        bool password = !t->follow.answer && !t->follow.auth;
+        bool password = !t->follow.answer && !t->follow.auth, kept;
 
+        if (transfer_line(t, line))
+                return;
         follow_typed(&t->follow, line, &typed);
         password = password && !t->follow.auth && !str_istarts(line, S("AUTH"));
         if (!t->person) {
@@ -74,11 +58,12 @@ static void send_line(struct talk *t, struct str line)
                 buf_puts(&shown, str_sub(line, 0, typed.shown));
                 if (typed.shown < line.n)
                         buf_puts(&shown, S("****"));
-                show(t, 'C', buf_str(&shown));
+                talk_show('C', buf_str(&shown));
         }
         if (!t->connect_saved)
                 saved_connect(t->saved, t->how, t->follow.protocol, conn_peer(t->conn));
         t->connect_saved = true;
+        kept = transfer_typed(t, line);
         if (typed.letter && t->how->dot_stuff && str_starts(line, S("."))) {
                 struct buf auto_buf stuffed = { 0 };
 
@@ -87,14 +72,14 @@ static void send_line(struct talk *t, struct str line)
                 buf_puts(&stuffed, line);
                 saved_client(t->saved, buf_str(&stuffed), STR_NONE, false);
                 conn_put(t->conn, S("."));
-        } else {
+        } else if (!kept) {
                 saved_client(t->saved, line, typed.shown, password);
         }
         conn_put(t->conn, line);
         conn_put(t->conn, S("\r\n"));
 }
 
-static void send_queue(struct talk *t)
+void talk_send_queue(struct talk *t)
 {
         struct str all = buf_str(&t->queue), line;
         size_t before = all.n;
@@ -117,10 +102,10 @@ static void shake_hands(struct talk *t)
         if (t->prompt)
                 prompt_away(t->prompt);
         if (talk_handshake(t->how, t->conn, &found) == 0) {
-                dim(t, found.version,
-                    t->how->trust == KNOWN_ANY && !found.verified
-                        ? ", with a certificate that nobody vouches for"
-                        : "");
+                talk_dim(t, found.version,
+                         t->how->trust == KNOWN_ANY && !found.verified
+                             ? ", with a certificate that nobody vouches for"
+                             : "");
                 if (t->follow.greeted)
                         saved_directive(t->saved, "starttls");
         } else {
@@ -157,12 +142,13 @@ static void hear(struct talk *t, struct str line)
                     : NULL;
         if (t->prompt)
                 prompt_away(t->prompt);
-        show(t, 'S', line);
+        talk_show('S', line);
         if (words)
-                dim(t, "", words);
+                talk_dim(t, "", words);
         if (t->prompt)
                 prompt_back(t->prompt);
         fflush(stdout);
+        transfer_heard(t, line, heard.final);
         if (heard.handshake)
                 shake_hands(t);
 }
@@ -193,8 +179,8 @@ static void came_partly(struct talk *t)
         if (part.n) {
                 if (t->prompt)
                         prompt_away(t->prompt);
-                show(t, 'S', part);
-                dim(t, "", "the line has not ended yet");
+                talk_show('S', part);
+                talk_dim(t, "", "the line has not ended yet");
                 if (t->prompt)
                         prompt_back(t->prompt);
                 fflush(stdout);
@@ -224,7 +210,9 @@ static void listen_to(void *arg)
         struct str line;
 
         while (got != GOT_END && !(t->input_ended && answered(t)) && conn_ok(t->conn)) {
-                send_queue(t);
+                talk_send_queue(t);
+                if (t->input_ended && !t->queue.n)
+                        transfer_end(t);
                 got = conn_line(t->conn, &line, TALK_LINE_MOST, now() + LOOK);
                 if (got == GOT_LINE || got == GOT_BARE)
                         came(t, line);
@@ -244,7 +232,7 @@ static void listen_to(void *arg)
                 if (!t->rc && !t->person &&
                     (t->queue.n || (t->follow.due && t->follow.protocol != TALK_UNKNOWN)))
                         t->rc = EX_PROTOCOL; /* not all was answered */
-                dim(t, "", "the connection is closed");
+                talk_dim(t, "", "the connection is closed");
         }
         fflush(stdout);
         t->ended = true;
@@ -267,7 +255,7 @@ static bool may_be_kept(void *context, struct str line)
         struct typed typed;
 
         follow_typed(&copy, line, &typed);
-        return typed.shown == STR_NONE && !copy.letter;
+        return typed.shown == STR_NONE && !copy.letter && !t->sending;
 }
 
 /* Lines until the end of input, or of the connection. */
@@ -300,6 +288,7 @@ static int converse(struct talk *t)
         t->began = now();
         conn_park_after(t->conn, -1);
         follow_begin(&t->follow, t->how->protocol);
+        data_begin(&t->data);
         if (t->how->tls) /* before anybody types: a question may be asked */
                 shake_hands(t);
         if (!conn_ok(t->conn))
@@ -338,13 +327,14 @@ int talk_live(const struct talk_how *how)
                         STR(why.n ? buf_str(&why) : str_of(strerrordesc_np(-rc))));
                 t.rc = rc == -ENOENT ? EX_NOHOST : EX_UNAVAILABLE;
         } else {
-                dim(&t, "connected to ", addr_text(conn_peer(t.conn)).z);
+                talk_dim(&t, "connected to ", addr_text(conn_peer(t.conn)).z);
                 fflush(stdout);
                 buf_init(&t.queue, QUEUE_MOST);
                 buf_init(&t.partial, 2 * TALK_LINE_MOST);
                 t.rc = converse(&t);
                 buf_free(&t.queue);
                 buf_free(&t.partial);
+                data_end(&t.data);
                 conn_free(&t.conn);
         }
         rc = saved_close(&t.saved);

@@ -1,37 +1,17 @@
-/* Plays a dialog against a server and says where it differs. The directives are those that need nothing but the connection:
- *
- *      connect PROTOCOL [ADDRESS] [tls] [as N]   starttls   raw "bytes"   split "bytes" ...   repeat N "bytes"   close   expect-close
- *
- * A line that is another one than expected is said, and the dialog goes on; at a silence or an end it stops. */
+/* Plays a dialog against a server and says where it differs. A line that is another one than expected is said, and the dialog goes on; at a silence or
+ * an end it stops. What only the dialog runner of the tests can do (it has the server's folder and its authority) is found before anything is said. */
 #include "base/mem.h"
 #include "cli/reach.h"
-#include "cli/talk.h"
+#include "cli/talk_play.h"
 #include "cli/terminal.h"
 #include "proto/transcript.h"
-#include "proto/transcript_words.h"
 #include "run/offload.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#define PATIENCE 30
-enum { FILE_MOST = 4 << 20, MEMORY = 64 << 20, CONNECTIONS = 99, REPEAT_MOST = 1 << 26 };
-
-struct replay {
-        const struct talk_how *how;
-        const char *file;
-        struct arena arena;
-        struct variables variables;
-        struct buf text, why;
-        struct conn *conns[CONNECTIONS];
-        struct talk_how places[CONNECTIONS]; /* for the handshake */
-        bool skipping;
-        unsigned line, differs;
-        bool stop;
-};
-
-static void differs(struct replay *r, struct str what, struct str got)
+void play_differs(struct replay *r, struct str what, struct str got)
 {
         r->differs++;
         printf("%s:%u: ", r->file, r->line);
@@ -44,16 +24,16 @@ static void differs(struct replay *r, struct str what, struct str got)
         printf("\n");
 }
 
-static void stop(struct replay *r, const char *what)
+void play_stop(struct replay *r, const char *what)
 {
-        differs(r, str_of(what), (struct str){ 0 });
+        play_differs(r, str_of(what), (struct str){ 0 });
         r->stop = true;
 }
 
 /* ---- variables that nobody has set: secrets that were not written down ---- */
 
 /* The answer to a question about each {name} of the line that is not known yet. */
-static void ask_for(struct replay *r, struct str text)
+void play_ask(struct replay *r, struct str text)
 {
         size_t open, close;
 
@@ -80,20 +60,25 @@ static void ask_for(struct replay *r, struct str text)
 
 /* ---- what the file says ---- */
 
-static struct conn *conn_of(struct replay *r, unsigned n)
+struct conn *play_conn(struct replay *r, unsigned n)
 {
         struct conn *c = n <= CONNECTIONS ? r->conns[n - 1] : NULL;
 
         if (!c)
-                stop(r, "this connection is not open");
+                play_stop(r, "this connection is not open");
         return c;
 }
 
-static bool next_line(struct replay *r, struct conn *c, struct str pattern, struct str *line)
+bool play_line(struct replay *r, struct conn *c, struct str pattern, struct str *line)
 {
         struct buf auto_buf words = { 0 };
         const char *instead;
 
+        if (r->held_of == c) {
+                r->held_of = NULL;
+                *line = r->held;
+                return true;
+        }
         switch (conn_line(c, line, TALK_LINE_MOST, in_seconds(PATIENCE))) {
         case GOT_LINE:
         case GOT_BARE:
@@ -103,14 +88,16 @@ static bool next_line(struct replay *r, struct conn *c, struct str pattern, stru
         }
         buf_init(&words, 16384);
         buf_printf(&words, "expected \"" PRS "\", got %s", STR(pattern), instead);
-        differs(r, buf_str(&words), (struct str){ 0 });
+        play_differs(r, buf_str(&words), (struct str){ 0 });
         r->stop = true;
         return false;
 }
 
 static void server_says(struct replay *r, const struct transcript_line *l)
 {
-        struct conn *c = conn_of(r, l->connection);
+        bool data = l->kind == TRANSCRIPT_DATA;
+        struct conn *control = play_conn(r, l->connection),
+                    *c = control && data ? play_data(r, l->connection) : control;
         struct buf auto_buf words = { 0 };
         bool any = r->skipping, matches = false;
         struct str line;
@@ -121,31 +108,33 @@ static void server_says(struct replay *r, const struct transcript_line *l)
         if (r->skipping)
                 return;
         do {
-                if (!next_line(r, c, l->text, &line))
+                if (!play_line(r, c, l->text, &line))
                         return;
                 if (!words_match(&r->variables, l->text, line, &matches, &r->why)) {
-                        stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
+                        play_stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
                         return;
                 }
+                if (!data)
+                        (void)data_heard(&r->datas[l->connection - 1], c, line);
         } while (any && !matches);
         if (matches)
                 return;
         buf_init(&words, 16384);
         buf_printf(&words, "expected \"" PRS "\"", STR(l->text));
-        differs(r, buf_str(&words), line);
+        play_differs(r, buf_str(&words), line);
 }
 
 static void client_says(struct replay *r, const struct transcript_line *l)
 {
-        struct conn *c = conn_of(r, l->connection);
+        struct conn *c = play_conn(r, l->connection);
         struct buf auto_buf line = { 0 };
 
         if (!c)
                 return;
         buf_init(&line, FILE_MOST);
-        ask_for(r, l->text);
+        play_ask(r, l->text);
         if (!words_expand(&r->variables, l->text, false, &line, &r->why)) {
-                stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
+                play_stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
                 return;
         }
         conn_put(c, buf_str(&line));
@@ -154,22 +143,17 @@ static void client_says(struct replay *r, const struct transcript_line *l)
 
 /* ---- directives ---- */
 
-struct call {
-        struct str words[WORDS_MOST];
-        size_t n;
-        unsigned connection;
-};
-
 static void do_connect(struct replay *r, struct call *c)
 {
         const struct service *service = c->n > 1 ? service_named(c->words[1]) : NULL;
         struct talk_how *place = &r->places[c->connection - 1];
         struct conn **conn = &r->conns[c->connection - 1];
+        const char *written = "127.0.0.1";
         struct buf auto_buf why = { 0 };
         struct tls_found found;
 
         if (!service) {
-                stop(r, "connect: to what?");
+                play_stop(r, "connect: to what?");
                 return;
         }
         *place = *r->how;
@@ -177,54 +161,58 @@ static void do_connect(struct replay *r, struct call *c)
         for (size_t i = 2; i < c->n; i++)
                 if (str_eq(c->words[i], S("tls")))
                         place->tls = true;
-                else if (!r->how->host)
-                        place->host = c->words[i].p;
-        if (!place->host)
-                place->host = "127.0.0.1";
-        if (!place->port)
-                place->port = service->port;
+                else
+                        written = c->words[i].p;
+        if (!r->first && r->how->port)
+                r->base = (int)r->how->port - (int)service->port;
+        r->first = r->first ? r->first : written;
+        if (!r->how->host || !strcmp(r->how->host, r->first)) /* else all of it is played there */
+                place->host = written;
+        place->port =
+            (unsigned)(r->base +
+                       (int)service->port); /* others stand as far from their usual ports as the first */
         conn_free(conn);
         buf_init(&why, 4096);
         if (reach(place->host, place->port, in_seconds(PATIENCE), conn, &why) < 0) {
-                stop(r, arena_printf(&r->arena, "%s, port %u: " PRS, place->host, place->port,
-                                     STR(buf_str(&why)))
-                            .p);
+                play_stop(r, arena_printf(&r->arena, "%s, port %u: " PRS, place->host, place->port,
+                                          STR(buf_str(&why)))
+                                 .p);
                 return;
         }
         conn_park_after(*conn, -1);
         if (place->tls && talk_handshake(place, *conn, &found) < 0)
-                stop(r, "no TLS");
+                play_stop(r, "no TLS");
 }
 
 static void do_starttls(struct replay *r, struct call *c)
 {
-        struct conn *conn = conn_of(r, c->connection);
+        struct conn *conn = play_conn(r, c->connection);
         struct tls_found found;
 
         if (conn && talk_handshake(&r->places[c->connection - 1], conn, &found) < 0)
-                stop(r, "no TLS");
+                play_stop(r, "no TLS");
 }
 
 /* raw and split: one after another; repeat N "bytes" */
 static void do_bytes(struct replay *r, struct call *c)
 {
-        struct conn *conn = conn_of(r, c->connection);
+        struct conn *conn = play_conn(r, c->connection);
         bool repeat = str_eq(c->words[0], S("repeat"));
         uint64_t times = 1;
 
         if (!conn)
                 return;
         if (repeat && (c->n != 3 || !str_u64(c->words[1], &times) || times * c->words[2].n > REPEAT_MOST)) {
-                stop(r, "repeat: how many times?");
+                play_stop(r, "repeat: how many times?");
                 return;
         }
         for (size_t i = repeat ? 2 : 1; i < c->n && !r->stop; i++) {
                 struct buf auto_buf bytes = { 0 };
 
                 buf_init(&bytes, FILE_MOST);
-                ask_for(r, c->words[i]);
+                play_ask(r, c->words[i]);
                 if (!words_expand(&r->variables, c->words[i], false, &bytes, &r->why)) {
-                        stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
+                        play_stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
                         return;
                 }
                 for (uint64_t k = 0; k < times; k++)
@@ -235,13 +223,13 @@ static void do_bytes(struct replay *r, struct call *c)
 
 static void do_close(struct replay *r, struct call *c)
 {
-        if (conn_of(r, c->connection))
+        if (play_conn(r, c->connection))
                 conn_close(&r->conns[c->connection - 1], in_seconds(PATIENCE));
 }
 
 static void do_expect_close(struct replay *r, struct call *c)
 {
-        struct conn *conn = conn_of(r, c->connection);
+        struct conn *conn = play_conn(r, c->connection);
         struct str line;
         enum got got;
 
@@ -249,48 +237,82 @@ static void do_expect_close(struct replay *r, struct call *c)
                 return;
         got = conn_line(conn, &line, TALK_LINE_MOST, in_seconds(PATIENCE));
         if (got != GOT_END)
-                differs(r, S("expected the end of the connection"), got == GOT_LATE ? S("(silence)") : line);
+                play_differs(r, S("expected the end of the connection"),
+                             got == GOT_LATE ? S("(silence)") : line);
         conn_free(&r->conns[c->connection - 1]);
+}
+
+static void do_endtls(struct replay *r, struct call *c)
+{
+        struct conn *conn = play_conn(r, c->connection);
+
+        if (conn && (!conn_has_tls(conn) || conn_stoptls(conn, in_seconds(PATIENCE)) < 0))
+                play_stop(r, "endtls: TLS has not ended in good order");
+}
+
+/* The demo of the tests is made so; a server that is there is as it is. */
+static void do_set(struct replay *r, struct call *c)
+{
+        printf("# %s:%u: ", r->file, r->line);
+        printf(c->n > 1 ? "this was written for a server with" : "this was written for a new demo");
+        for (size_t i = 1; i < c->n; i++) {
+                printf(" ");
+                terminal_put(stdout, c->words[i]);
+        }
+        printf("\n");
 }
 
 static const struct {
         const char *name;
         void (*run)(struct replay *r, struct call *c);
+        size_t least, most; /* words behind it */
 } directives[] = {
-        { "connect", do_connect },
-        { "starttls", do_starttls },
-        { "raw", do_bytes },
-        { "split", do_bytes },
-        { "repeat", do_bytes },
-        { "close", do_close },
-        { "expect-close", do_expect_close },
+        { "connect", do_connect, 1, 3 },
+        { "starttls", do_starttls, 0, 0 },
+        { "endtls", do_endtls, 0, 0 },
+        { "auth", play_auth, 4, 4 },
+        { "raw", do_bytes, 1, 1 },
+        { "split", do_bytes, 2, WORDS_MOST },
+        { "repeat", do_bytes, 2, 2 },
+        { "close", do_close, 0, 0 },
+        { "expect-close", do_expect_close, 0, 0 },
+        { "data", play_transfer, 1, 3 },
+        { "set", do_set, 1, 10 },
+        { "fresh", do_set, 0, 0 },
 };
 
-static void directive(struct replay *r, struct str text)
+/* Without run: can it be played? */
+static void directive(struct replay *r, struct str text, bool run)
 {
-        struct call c = { .connection = 1 };
+        struct call c = { .connection = 1, .look = !run };
         uint64_t n;
 
         if (!words_split(text, &r->arena, c.words, &c.n, &r->why)) {
-                stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
+                play_stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
                 return;
         }
         if (c.n > 2 && str_eq(c.words[c.n - 2], S("as"))) {
                 if (!str_u64(c.words[c.n - 1], &n) || n < 1 || n > CONNECTIONS) {
-                        stop(r, "as: a number from 1 to 99");
+                        play_stop(r, "as: a number from 1 to 99");
                         return;
                 }
                 c.connection = (unsigned)n;
                 c.n -= 2;
         }
-        for (size_t i = 0; i < sizeof(directives) / sizeof(*directives); i++)
-                if (c.n && str_eq(c.words[0], str_of(directives[i].name))) {
+        for (size_t i = 0; i < sizeof(directives) / sizeof(*directives); i++) {
+                if (!c.n || !str_eq(c.words[0], str_of(directives[i].name)))
+                        continue;
+                if (c.n - 1 < directives[i].least || c.n - 1 > directives[i].most)
+                        play_stop(r, arena_printf(&r->arena, PRS ": so many words it does not take",
+                                                  STR(c.words[0]))
+                                         .p);
+                else if (run || directives[i].run == play_transfer)
                         directives[i].run(r, &c);
-                        return;
-                }
-        stop(r,
-             arena_printf(&r->arena, PRS ": only the dialog runner of the tests does this", STR(c.words[0]))
-                 .p);
+                return;
+        }
+        play_stop(
+            r, arena_printf(&r->arena, PRS ": only the dialog runner of the tests does this", STR(c.words[0]))
+                   .p);
 }
 
 /* ---- the file ---- */
@@ -326,7 +348,7 @@ static void nothing_left(struct replay *r)
                 if (r->conns[i] && conn_flush(r->conns[i], in_seconds(PATIENCE)) == 0 &&
                     conn_input_waits(r->conns[i]) &&
                     conn_line(r->conns[i], &line, TALK_LINE_MOST, in_seconds(1)) == GOT_LINE)
-                        differs(r, S("expected nothing more"), line);
+                        play_differs(r, S("expected nothing more"), line);
 }
 
 static void play(struct replay *r)
@@ -335,18 +357,21 @@ static void play(struct replay *r)
         size_t n;
 
         if (transcript_read(buf_str(&r->text), &r->arena, &lines, &n, &r->why) < 0) {
-                stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
+                play_stop(r, arena_str(&r->arena, buf_str(&r->why)).p);
                 return;
+        }
+        for (size_t i = 0; i < n && !r->stop; i++) {
+                r->line = lines[i].number;
+                if (lines[i].kind == TRANSCRIPT_DIRECTIVE)
+                        directive(r, lines[i].text, false);
         }
         for (size_t i = 0; i < n && !r->stop; i++) {
                 r->line = lines[i].number;
                 switch (lines[i].kind) {
                 case TRANSCRIPT_SERVER: server_says(r, &lines[i]); break;
                 case TRANSCRIPT_CLIENT: client_says(r, &lines[i]); break;
-                case TRANSCRIPT_DATA:
-                        stop(r, "data connections are played by the dialog runner of the tests");
-                        break;
-                case TRANSCRIPT_DIRECTIVE: directive(r, lines[i].text); break;
+                case TRANSCRIPT_DATA: server_says(r, &lines[i]); break;
+                case TRANSCRIPT_DIRECTIVE: directive(r, lines[i].text, true); break;
                 }
         }
         nothing_left(r);
@@ -359,6 +384,8 @@ int talk_replay(const struct talk_how *how, const char *file)
 
         r->how = how;
         r->file = file;
+        for (unsigned i = 0; i < CONNECTIONS; i++)
+                data_begin(&r->datas[i]);
         buf_init(&r->text, FILE_MOST);
         buf_init(&r->why, 65536);
         arena_init(&r->arena, MEMORY);
@@ -371,8 +398,10 @@ int talk_replay(const struct talk_how *how, const char *file)
         if (rc == 0)
                 printf(r->differs ? "%s: differs\n" : "%s: as expected\n", file);
         rc = rc < 0 ? EX_NOINPUT : r->differs ? EX_DATAERR : EX_OK;
-        for (unsigned i = 0; i < CONNECTIONS; i++)
+        for (unsigned i = 0; i < CONNECTIONS; i++) {
+                data_end(&r->datas[i]);
                 conn_free(&r->conns[i]);
+        }
         buf_free(&r->text);
         buf_free(&r->why);
         arena_finish(&r->variables.arena);

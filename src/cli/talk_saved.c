@@ -53,6 +53,29 @@ void saved_directive(struct saved *s, const char *text)
                 put(s, TRANSCRIPT_DIRECTIVE, str_of(text));
 }
 
+void saved_data(struct saved *s, char who, struct str line)
+{
+        if (!s)
+                return;
+        if (who == 'D') {
+                put(s, TRANSCRIPT_DATA, line);
+                return;
+        }
+        fputs("data send \"", s->file);
+        for (size_t i = 0; i < line.n; i++) {
+                unsigned char c = (unsigned char)line.p[i];
+
+                if (c == '"' || c == '\\')
+                        fprintf(s->file, "\\%c", c);
+                else if (c < 32 || c == 127)
+                        fprintf(s->file, "\\x%02x", c);
+                else
+                        fputc(c, s->file);
+        }
+        fputs("\\r\\n\"\n", s->file);
+        fflush(s->file);
+}
+
 void saved_connect(struct saved *s, const struct talk_how *how, enum talk_protocol p, struct addr peer)
 {
         const char *name = service_for(p, how->tls);
