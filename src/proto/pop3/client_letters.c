@@ -5,7 +5,14 @@
 #include "run/fiber.h"
 #include <errno.h>
 
-enum { PIECE = 32 << 10, OCTETS_AHEAD = 1 << 20 /* by what LIST told */ };
+enum { PIECE = 32 << 10, OCTETS_AHEAD = 1 << 20 /* by what LIST told */, SLACK = 16 << 20 };
+#define LETTER_MOST ((uint64_t)2 << 30)
+
+/* LIST's sizes are rough at some servers, but a letter without end would fill the disk. */
+static uint64_t most_of(const struct pop3_entry *e)
+{
+        return e->size < LETTER_MOST / 8 ? 4 * e->size + SLACK : LETTER_MOST;
+}
 
 static bool wait_bytes(struct pop3_client *c, struct str *got, nsec *window, size_t *came)
 {
@@ -30,7 +37,7 @@ static bool wait_bytes(struct pop3_client *c, struct str *got, nsec *window, siz
 }
 
 /* A letter's lines, to its dot. Once *result is set nothing is handed on. */
-static void read_letter(struct pop3_client *c, const struct pop3_take *take, int *result)
+static void read_letter(struct pop3_client *c, const struct pop3_take *take, uint64_t most, int *result)
 {
         struct dot_reader r;
         auto_buf struct buf out = { 0 };
@@ -48,6 +55,11 @@ static void read_letter(struct pop3_client *c, const struct pop3_take *take, int
                 buf_clear(&out);
                 got = dot_read(&r, piece, &used, *result ? NULL : &out);
                 conn_unread(c->conn, piece.n - used);
+                if (used > most) {
+                        popc_break(c, -EFBIG);
+                        return;
+                }
+                most -= used;
                 if (!*result && out.n)
                         *result = take->piece(take->context, buf_str(&out));
         }
@@ -64,11 +76,13 @@ static int one_letter(struct pop3_client *c, const struct pop3_entry *e, const s
                 return rc;
         if (!*result)
                 *result = take->begin(take->context, e);
-        read_letter(c, take, result);
-        return c->broken ? popc_ours(answer, c->broken,
-                                     c->broken == -ETIMEDOUT ? "it fell silent in the middle of a letter"
-                                                             : "cut off in the middle of a letter")
-                         : 0;
+        read_letter(c, take, most_of(e), result);
+        if (!c->broken)
+                return 0;
+        return popc_ours(answer, c->broken,
+                         c->broken == -ETIMEDOUT ? "it fell silent in the middle of a letter"
+                         : c->broken == -EFBIG   ? "a letter without end"
+                                                 : "cut off in the middle of a letter");
 }
 
 int pop3_client_letters(struct pop3_client *c, const struct pop3_entry *list, size_t n,
