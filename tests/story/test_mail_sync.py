@@ -1,5 +1,6 @@
 """What keeps a copy in step when it was killed at the worst moment, and when servers give numbers again that they must not give again."""
 import contextlib
+import random
 import socketserver
 import sqlite3
 import threading
@@ -232,3 +233,121 @@ def test_sizes_that_change_are_no_other_letters(reader):
         said = reader.json('sync')
         assert not any(said[k] for k in ('fetched', 'sent', 'removed-here', 'removed-there')) and server.appended == 0
         assert [name for name, _ in reader.state()] == names([1, 2, 3])
+
+
+# ---- killed, changed, killed ----
+
+@pytest.mark.parametrize('seed', range(2))
+def test_changed_between_kills(demo, reader, seed):
+    """No whole pass comes between a kill and what a person does: nothing comes back, nothing is doubled, nothing lost."""
+    like = random.Random(seed)
+    server = account(demo, f'between{seed}@hill.com')
+    there = server.imap()
+    there.create('Work')
+    there.logout()
+    reader.account('between@hill.com', server)
+    server.fill([letter(1)])
+    reader.json('sync')
+    expected, number, kills, flagged = {1}, 1, 0, set()
+    for _ in range(3):
+        fresh = range(number + 1, number + 61)
+        number = fresh[-1]
+        server.fill([letter(n, 'x' * like.randrange(20000)) for n in fresh])
+        expected |= set(fresh)
+        for after in (0.03, 0.05, 0.08, 0.15, 0.3):
+            kills += reader.killed_sync(like.uniform(after / 2, after))
+            here = {int(r['subject'].removeprefix('water ')): r['uid'] for r in reader.list()}
+            some = like.sample(sorted(here), min(9, len(here)))
+            if len(some) < 9:
+                continue
+            reader.run('flag', ','.join(str(here[n]) for n in some[0:3]), '+flagged')
+            reader.run('move', ','.join(str(here[n]) for n in some[3:6]), 'Work')
+            reader.run('delete', ','.join(str(here[n]) for n in some[6:9]), '--purge')
+            flagged |= set(some[0:3])
+            expected -= set(some[6:9])
+    reader.json('sync')
+    reader.json('sync')
+    assert server.state() == reader.state() and server.state('Work') == reader.state('Work')
+    both = {name: flags for folder in ('INBOX', 'Work') for name, flags in server.state(folder)}
+    assert len(server.state()) + len(server.state('Work')) == len(both), 'doubled'
+    assert sorted(both) == sorted(names(expected))
+    assert all(r'\Flagged' in both[name] for name in names(flagged & expected))
+    assert kills > 3, 'the kills came too late'
+
+
+# ---- many folders ----
+
+def test_many_folders(demo, reader):
+    server = account(demo, 'thousand@hill.com')
+    there = server.imap()
+    paths = [f'Lists/{n:03}' for n in range(150)] + [f'Lists/{n:03}/Old' for n in range(0, 150, 10)] + ['A', 'A/B/C', 'A-B', '&AOQ-/&APY-']
+    for path in paths:
+        there.create(path)
+    there.logout()
+    for n in (3, 140):
+        server.fill([letter(n)], f'Lists/{n:03}')
+    reader.account('thousand@hill.com', server)
+    kills = sum(reader.killed_sync(after) for after in (0.02, 0.05, 0.1))
+    assert reader.json('sync')['fetched'] <= 2 and kills
+    here = {f['name'] for f in reader.json('folders')['folders']}
+    assert {p.replace('&AOQ-/&APY-', 'ä/ö') for p in paths} <= here and {'A/B', 'ä'} <= here
+    assert [name for name, _ in reader.state('Lists/003') + reader.state('Lists/140')] == ['<3@town.com>', '<140@town.com>']
+    said = reader.json('sync')
+    assert not any(said[k] for k in ('fetched', 'sent', 'moved', 'removed-here', 'removed-there')), said
+    server.fill([letter(7)], 'Lists/070')
+    there = server.imap()
+    there.delete('Lists/100/Old')
+    there.logout()
+    assert reader.json('sync')['fetched'] == 1
+    assert 'Lists/100/Old' not in {f['name'] for f in reader.json('folders')['folders']}
+
+
+def test_empty_folders_are_not_selected(reader):
+    with Liar() as server:
+        server.folders = {'INBOX': {1: letter(1)}, **{f'F{n}': {} for n in range(50)}, 'Full': {1: letter(2)}}
+
+        def status(verb, line):
+            if verb != 'STATUS':
+                return None
+            name = line.split(' ')[1].strip('"')
+            count = len(server.folders[name])
+            return [f'* STATUS "{name}" (MESSAGES {count} UIDNEXT {count + 1} UIDVALIDITY 7 UNSEEN 0)\r\n']
+
+        server.instead = status
+        reader.account('jill@hill.com', server)
+        assert reader.json('sync')['fetched'] == 2
+        assert sorted(line.split(' ')[1].strip('"') for line in server.heard if line.startswith('SELECT')) == ['Full', 'INBOX']
+        server.folders['F7'][1] = letter(3)
+        assert reader.json('sync')['fetched'] == 1
+        assert [name for name, _ in reader.state('F7')] == names([3])
+
+
+def test_folders_that_are_gone_when_they_are_listed_again(reader):
+    """A folder made here is made there, so all are listed once more; and then some are missing."""
+    with Liar() as server:
+        server.folders = {'INBOX': {1: letter(1)}, **{f'F{n}': {1: letter(10 + n)} for n in range(6)}}
+        reader.account('jill@hill.com', server)
+        reader.json('sync')
+        reader.run('move', uid_of(reader, 1), 'Archive')
+        asked = []
+
+        def fewer(verb, line):
+            if verb != 'LIST':
+                return None
+            asked.append(line)
+            return [f'* LIST () "/" "{name}"\r\n' for name in server.folders if len(asked) == 1 or name not in ('F2', 'F5')]
+
+        server.instead = fewer
+        reader.json('sync')
+        assert len(asked) == 2
+        assert [name for name, _ in reader.state('Archive') + reader.state('F2') + reader.state('F5')] == names([1]) + names([12]) + names([15])
+
+
+def test_a_servers_outbox_is_not_ours(reader):
+    with Liar() as server:
+        server.folders = {'INBOX': {}, 'Outbox': {1: letter(1)}}
+        reader.account('jill@hill.com', server, more='outgoing = submission://jill@127.0.0.1:1\n')
+        assert reader.json('send', '--to', 'jack@town.com', '--subject', 'later', '--body', '-', input='x\n')['result'] == 'waiting'
+        reader.json('sync')
+        reader.json('sync')
+        assert server.appended == 0 and [r['subject'] for r in reader.json('outbox')['letters']] == ['later']

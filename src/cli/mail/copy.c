@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { ACCOUNTS_OPEN = 4 };
+enum { ACCOUNTS_OPEN = 4, MAKERS_MOST = 31 };
 
 struct copy {
         struct accounts *accounts;
@@ -200,6 +200,51 @@ int copy_role(struct copy *c, struct arena *a, const char *role, struct str *pat
                 *path = arena_printf(a, "%c" PRS, role[0] - 'a' + 'A', STR(str_from_at(*path, 1)));
         rc = mailbox_create(c->account, str_of(c->name), *path, str_of(role), &made);
         return rc == -EEXIST ? 0 : rc; /* one of that name without the role will do */
+}
+
+/* Edits that are on their way at once share their sync (store/db.h). */
+struct making {
+        struct copy *c;
+        struct copy_made *list;
+        size_t n, next;
+        unsigned makers;
+        bool stop;
+        struct waitlist ended;
+};
+
+static void make_some(struct making *m)
+{
+        while (m->next < m->n && !m->stop) {
+                struct copy_made *one = &m->list[m->next++];
+
+                one->rc = mailbox_create(m->c->account, str_of(m->c->name), one->path, S(""), &one->mailbox);
+        }
+}
+
+static void maker(void *arg)
+{
+        struct making *m = arg;
+
+        make_some(m);
+        m->makers--;
+        wake_all(&m->ended);
+}
+
+void copy_make(struct copy *c, struct copy_made *list, size_t n)
+{
+        struct making m = { .c = c, .list = list, .n = n };
+
+        for (size_t i = 0; i < n; i++)
+                list[i].rc = -ECANCELED;
+        while (fiber_self() && m.makers < MAKERS_MOST && m.makers + 1 < n &&
+               fiber_spawn("folders", maker, &m) == 0)
+                m.makers++;
+        make_some(&m);
+        while (m.makers) /* they use what lies on our stack */
+                if (wait_on(&m.ended, "folders", NEVER) < 0) {
+                        m.stop = true;
+                        fiber_yield();
+                }
 }
 
 int copy_append(struct copy *c, struct str path, struct str text, uint64_t flags, uint32_t *uid)

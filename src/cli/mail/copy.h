@@ -21,6 +21,13 @@ struct str copy_name(const struct copy *c);   /* reader and owner for access.h *
 [[nodiscard]] int copy_access(struct copy *c, struct access *x, struct str path, unsigned needs);
 /* The mailbox with that role ("sent", "drafts", "trash", "junk", "archive"), made if there is none. Lives in the arena. */
 [[nodiscard]] int copy_role(struct copy *c, struct arena *a, const char *role, struct str *path);
+/* Mailboxes, many at once: they are durable together, some in one sync of the disk. rc and number of each: mailbox_create's. Parents first. */
+struct copy_made {
+        struct str path;
+        uint32_t mailbox;
+        int rc;
+};
+void copy_make(struct copy *c, struct copy_made *list, size_t n);
 /* A letter filed here: drafts, Sent. */
 [[nodiscard]] int copy_append(struct copy *c, struct str path, struct str text, uint64_t flags,
                               uint32_t *uid);

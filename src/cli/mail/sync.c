@@ -87,7 +87,8 @@ static int pass(struct work *w, const struct str *only, size_t n)
         }
         if (rc < 0)
                 return rc;
-        copy_tidy(w->copy, is_filing, w);
+        if (db_sync(w->db) == 0) /* rows first, then what they are known by */
+                copy_tidy(w->copy, is_filing, w);
         buf_init(&outbox, 2048);
         if (outgo_flush(w->copy, w->login, &sent, &outbox) < 0)
                 work_state(w, SYNC_WORKING, "Outbox: " PRS, STR(buf_str(&outbox)));

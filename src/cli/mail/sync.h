@@ -28,7 +28,8 @@
  * session, or they are fetched again where there is no TOP. In keep mode without TOP two letters of one UIDL and size cannot be told apart.
  *
  *      sync.c        once; in the background; the lock      sync_state.c   sync.db
- *      sync_imap.c   folders, one after another             sync_box.c     a mailbox: what has changed on both sides
+ *      sync_imap.c   a pass: one folder after another       sync_folders.c folders on both sides
+ *      sync_box.c    a mailbox: what has changed on both sides
  *      sync_fetch.c  letters that come and go               sync_pair.c    which letter is which
  *      sync_flags.c  flags                                  sync_move.c    moves between mailboxes
  *      sync_pop3.c   POP3                                   sync_pop3_know.c   which of its letters are known; sync_uidl.c: in sync.db */

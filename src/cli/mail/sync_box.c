@@ -387,8 +387,9 @@ static bool is_in_step(const struct box *b)
         const struct imap_folder *f = b->folder;
         size_t at = 0;
 
-        if (b->filing || !f->highest || f->highest != b->highest || f->uidvalidity != b->validity ||
-            f->uidnext != b->uidnext || f->count != b->n || b->fresh_n || b->lost_n || b->here.n != b->n)
+        if (b->filing || !box_status(b) || !f->highest || f->highest != b->highest ||
+            f->uidvalidity != b->validity || f->uidnext != b->uidnext || f->count != b->n || b->fresh_n ||
+            b->lost_n || b->here.n != b->n)
                 return false;
         for (size_t i = 0; i < b->n; i++) { /* mostly in one order here and there */
                 while (at < b->here.n && b->here.list[at].uid < b->rows[i].here)

@@ -38,7 +38,7 @@ struct fetching {
         struct filing filings[BATCH_LETTERS];
         uint32_t there[BATCH_LETTERS];
         size_t n, bytes, done;
-        bool unwritten, gone; /* letters filed without a row; letters that were here already */
+        bool unwritten, gone; /* letters that may be filed without a row; letters that were here already */
         struct stage *open;   /* the letter that comes just now */
         uint32_t uid;
         uint64_t sum;
@@ -100,12 +100,11 @@ static int file_batch(struct fetching *f)
                 f->gone |= f->filings[i].duplicate;
                 came += !f->filings[i].duplicate;
         }
-        if (rc < 0) {
+        if (rc < 0)
                 work_failed(f->w, rc, f->b->path);
-        } else {
+        else
                 rc = state_rows(f->w, f->b, rows, f->n, NULL, 0);
-                f->unwritten |= rc < 0;
-        }
+        f->unwritten |= rc < 0;
         if (rc == 0) {
                 f->done += came;
                 f->w->result->fetched += (unsigned)came;
@@ -177,6 +176,7 @@ int box_fetch(struct work *w, struct box *b, const struct mark *marks, size_t n)
         struct fetching *f = mem_new(struct fetching);
         struct imap_take take = { letter_begin, letter_piece, letter_end, f, false };
         uint32_t *uids = mem_array(n + 1, sizeof *uids);
+        bool killed = b->filing; /* before all had rows */
         int rc = 0;
 
         f->w = w;
@@ -200,7 +200,7 @@ int box_fetch(struct work *w, struct box *b, const struct mark *marks, size_t n)
 
                 rc = rc ? rc : filed;
         }
-        if (rc < 0 && !f->unwritten && b->filing) { /* all that is here has rows */
+        if (rc < 0 && !f->unwritten && !killed && b->filing) { /* all that is here has rows */
                 b->filing = 0;
                 (void)state_box(w, b); /* rc says what was first */
         }

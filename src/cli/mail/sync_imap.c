@@ -1,10 +1,9 @@
-/* Folders on both sides, moves between them, and then one mailbox after another. */
+/* Connected; a pass: folders on both sides, moves between them, and then one mailbox after another. */
 #include "cli/mail/sync_inside.h"
 #include "base/mem.h"
 #include "cli/reach.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #define DIAL_PATIENCE (30 * SECOND)
 
@@ -69,271 +68,6 @@ int imap_begin(struct work *w)
         return sign_in(w, password);
 }
 
-/* ---- folders ---- */
-
-static const struct imap_folder *folder_of(const struct work *w, const char *wire)
-{
-        for (size_t i = 0; wire && i < w->folder_n; i++)
-                if (str_eq(w->folders[i].wire, str_of(wire)))
-                        return &w->folders[i];
-        return NULL;
-}
-
-static struct box *box_of_mailbox(struct work *w, uint32_t mailbox)
-{
-        for (size_t i = 0; i < w->n; i++)
-                if (w->boxes[i].mailbox == mailbox)
-                        return &w->boxes[i];
-        return NULL;
-}
-
-static bool is_paired(const struct work *w, const struct imap_folder *f)
-{
-        for (size_t i = 0; i < w->n; i++)
-                if (w->boxes[i].folder == f)
-                        return true;
-        return false;
-}
-
-static struct box *add_box(struct work *w, struct str path, uint32_t mailbox, const struct imap_folder *f)
-{
-        struct box *b;
-
-        w->boxes = mem_grow(w->boxes, w->n + 1, sizeof *w->boxes);
-        b = &w->boxes[w->n++];
-        *b = (struct box){ .path = mem_string(path), .mailbox = mailbox, .folder = f };
-        if (f)
-                b->wire = mem_string(f->wire);
-        return b;
-}
-
-static bool is_outbox(struct str path)
-{
-        return str_eq(path, S("Outbox"));
-}
-
-static int refresh(struct work *w)
-{
-        int rc;
-
-        arena_reset(&w->arena);
-        rc = imap_client_folders(w->imap, &w->arena, &w->folders, &w->folder_n, &w->answer);
-        if (rc < 0)
-                return work_failed(w, rc, *w->answer.text ? w->answer.text : "the folders cannot be listed");
-        for (size_t i = 0; i < w->n; i++)
-                w->boxes[i].folder = folder_of(w, w->boxes[i].wire);
-        return 0;
-}
-
-/* A box whose mailbox has another name here now: it is renamed there. */
-static int rename_there(struct work *w, struct box *b, struct str path)
-{
-        struct imap_folder moved = { 0 };
-        int rc = imap_client_rename(w->imap, b->folder, path, &w->answer);
-
-        if (rc == -EREMOTEIO)
-                return 0; /* it stays as it is there, and is asked again the next time */
-        if (rc < 0)
-                return work_failed(w, rc, *w->answer.text ? w->answer.text : b->path);
-        mem_free(b->path);
-        b->path = mem_string(path);
-        rc = refresh(w);
-        for (size_t i = 0; i < w->folder_n && rc == 0; i++)
-                if (str_eq(w->folders[i].path, path))
-                        moved = w->folders[i];
-        if (rc < 0 || !moved.wire.n)
-                return rc;
-        mem_free(b->wire);
-        b->wire = mem_string(moved.wire);
-        b->folder = folder_of(w, b->wire);
-        return state_box(w, b);
-}
-
-/* A mailbox that was removed here goes there too, if a person says so; else it comes back. */
-static int removed_here(struct work *w, struct box *b)
-{
-        char question[400];
-        uint32_t mailbox;
-        int rc;
-
-        snprintf(question, sizeof question,
-                 "The folder %.200s was removed here. Remove it and its letters at the server too?", b->path);
-        if (w->says && w->says->ask && w->says->ask(w->says->context, question)) {
-                rc = imap_client_delete(w->imap, b->folder, &w->answer);
-                if (rc < 0)
-                        return work_failed(w, rc, *w->answer.text ? w->answer.text : b->path);
-                rc = state_drop_box(w, b);
-                return rc ? rc : refresh(w);
-        }
-        rc = state_drop_rows(w, b);
-        if (rc == 0)
-                rc = mailbox_create(copy_account(w->copy), copy_name(w->copy), str_of(b->path), S(""),
-                                    &mailbox);
-        if (rc < 0 && rc != -EEXIST)
-                return work_failed(w, rc, b->path);
-        b->mailbox = rc == 0 ? mailbox : b->mailbox;
-        b->validity = 0; /* all letters come again */
-        return rc == -EEXIST ? state_drop_box(w, b) : state_box(w, b);
-}
-
-/* A folder that has gone there: what was agreed on goes here too; what was not stays and makes it anew. */
-static int removed_there(struct work *w, struct box *b)
-{
-        struct uid_list list = { 0 }, gone = { 0 };
-        struct access x = { 0 };
-        int rc = box_scan(w, b);
-
-        if (rc < 0)
-                return rc;
-        for (size_t i = 0, fresh = 0; i < b->here.n; i++) {
-                if (fresh < b->fresh_n && b->fresh[fresh] == i) {
-                        fresh++;
-                        continue;
-                }
-                uid_list_add(&list, b->here.list[i].uid, b->here.list[i].uid);
-        }
-        if (box_loses_much(w, b, uid_list_count(&list), "at the server"))
-                rc = work_failed(w, -EACCES,
-                                 "a folder has gone at the server: its letters were not removed here");
-        if (rc == 0)
-                rc = copy_access(w->copy, &x, str_of(b->path), RIGHTS_ALL);
-        if (rc == 0 && list.n)
-                rc = change_expunge(&x, list.ranges, list.n, false, &gone);
-        access_close(&x);
-        w->result->removed_here += (unsigned)uid_list_count(&gone);
-        uid_list_free(&list);
-        uid_list_free(&gone);
-        if (rc == 0 && !b->fresh_n)
-                rc = mailbox_delete(copy_account(w->copy), copy_name(w->copy), str_of(b->path));
-        if (rc == -EPERM || rc == -ENOTEMPTY)
-                rc = 0;
-        return rc < 0 ? work_failed(w, rc, b->path) : state_drop_box(w, b);
-}
-
-/* What was in step: renamed, removed. */
-static int known_boxes(struct work *w, const struct mailbox_entry *list, size_t n)
-{
-        int rc = 0;
-
-        for (size_t i = 0; i < w->n && rc == 0; i++) {
-                struct box *b = &w->boxes[i];
-                const struct mailbox_entry *entry = NULL;
-
-                for (size_t k = 0; k < n; k++)
-                        if (list[k].mailbox == b->mailbox && !(list[k].bits & MAILBOX_NOSELECT))
-                                entry = &list[k];
-                if (!entry && !b->folder)
-                        rc = state_drop_box(w, b);
-                else if (!entry)
-                        rc = removed_here(w, b);
-                else if (!b->folder)
-                        rc = removed_there(w, b);
-                else if (!str_eq(entry->path, str_of(b->path)))
-                        rc = rename_there(w, b, entry->path);
-        }
-        return rc;
-}
-
-/* A folder there without a box: the mailbox of that role here, or of that name, or a new one. */
-static int new_there(struct work *w, const struct imap_folder *f, const struct mailbox_entry *list, size_t n)
-{
-        const struct mailbox_entry *entry = NULL;
-        uint32_t mailbox = 0;
-        struct box *b;
-        int rc = 0;
-
-        for (size_t i = 0; i < n && !entry; i++)
-                if (f->role.n && str_eq(list[i].role, f->role) && !box_of_mailbox(w, list[i].mailbox))
-                        entry = &list[i];
-        for (size_t i = 0; i < n && !entry; i++)
-                if (str_eq(list[i].path, f->path) && !box_of_mailbox(w, list[i].mailbox))
-                        entry = &list[i];
-        if (!entry)
-                rc = mailbox_create(copy_account(w->copy), copy_name(w->copy), f->path, S(""), &mailbox);
-        if (rc == -EINVAL || rc == -EMLINK || rc == -EEXIST)
-                return 0; /* a name that cannot be here: it stays there */
-        if (rc < 0)
-                return work_failed(w, rc, "a folder cannot be made here");
-        b = add_box(w, entry ? entry->path : f->path, entry ? entry->mailbox : mailbox, f);
-        return state_box(w, b);
-}
-
-/* A mailbox here without a box: those that every account has are made there when they hold something. */
-static int new_here(struct work *w, const struct mailbox_entry *e)
-{
-        struct mailbox_status status = { 0 };
-        struct access x = { 0 };
-        struct box *b;
-        int rc = copy_access(w->copy, &x, e->path, RIGHT_READ);
-
-        if (rc == 0)
-                rc = change_status(&x, false, &status);
-        access_close(&x);
-        if (rc < 0)
-                return work_failed(w, rc, "a folder cannot be read");
-        if (e->role.n && !status.view.count)
-                return 0;
-        rc = imap_client_create(w->imap, e->path, &w->answer);
-        if (rc == -EREMOTEIO)
-                return 0; /* it stays here */
-        if (rc < 0)
-                return work_failed(
-                    w, rc, *w->answer.text ? w->answer.text : "a folder cannot be made at the server");
-        rc = refresh(w);
-        for (size_t i = 0; i < w->folder_n && rc == 0; i++)
-                if (str_eq(w->folders[i].path, e->path)) {
-                        b = add_box(w, e->path, e->mailbox, &w->folders[i]);
-                        return state_box(w, b);
-                }
-        return rc;
-}
-
-static void drop_dead(struct work *w)
-{
-        size_t kept = 0;
-
-        for (size_t i = 0; i < w->n; i++) {
-                struct box *b = &w->boxes[i];
-
-                if (b->id && b->folder) {
-                        w->boxes[kept++] = *b;
-                        continue;
-                }
-                mem_free(b->path);
-                mem_free(b->wire);
-                mem_free(b->rows);
-                mem_free(b->fresh);
-                mem_free(b->lost);
-                placed_list_free(&b->here);
-        }
-        w->n = kept;
-}
-
-static int pair_folders(struct work *w)
-{
-        struct arena auto_arena a;
-        struct mailbox_entry *list;
-        size_t n;
-        int rc = refresh(w);
-
-        arena_init(&a, 64 << 20);
-        if (rc == 0)
-                rc = mailbox_all(copy_account(w->copy), copy_name(w->copy), &a, &list, &n);
-        if (rc == 0)
-                rc = known_boxes(w, list, n);
-        drop_dead(w);
-        if (rc == 0)
-                rc = mailbox_all(copy_account(w->copy), copy_name(w->copy), &a, &list, &n);
-        for (size_t i = 0; i < w->folder_n && rc == 0; i++)
-                if (!w->folders[i].noselect && !is_paired(w, &w->folders[i]))
-                        rc = new_there(w, &w->folders[i], list, n);
-        for (size_t i = 0; i < n && rc == 0; i++)
-                if (!(list[i].bits & MAILBOX_NOSELECT) && !is_outbox(list[i].path) &&
-                    !box_of_mailbox(w, list[i].mailbox))
-                        rc = new_here(w, &list[i]);
-        return rc;
-}
-
 /* ---- a pass ---- */
 
 static bool is_wanted(const struct box *b, const struct str *only, size_t n)
@@ -344,6 +78,59 @@ static bool is_wanted(const struct box *b, const struct str *only, size_t n)
         return !n;
 }
 
+/* Empty on both sides, as STATUS says and the account does: there is nothing to select. */
+static bool is_empty(const struct box *b)
+{
+        return box_status(b) && !b->folder->count && !b->n && !b->here.n && !b->filing;
+}
+
+/* Mailboxes without letters and rows need no look. */
+static int scan_all(struct work *w)
+{
+        struct mailbox_numbers *list;
+        struct arena auto_arena a;
+        size_t n, at;
+        int rc;
+
+        arena_init(&a, 64 << 20);
+        rc = change_numbers(copy_account(w->copy), &a, &list, &n);
+        if (rc < 0)
+                return work_failed(w, rc, "the folders here cannot be read");
+        for (size_t i = 0; i < w->n && rc == 0; i++) {
+                struct box *b = &w->boxes[i];
+                size_t low = 0, high = n;
+
+                while (low < high) {
+                        at = low + (high - low) / 2;
+                        if (list[at].mailbox < b->mailbox)
+                                low = at + 1;
+                        else
+                                high = at;
+                }
+                if (b->n || low == n || list[low].mailbox != b->mailbox || list[low].count)
+                        rc = box_scan(w, b);
+        }
+        return rc;
+}
+
+/* What STATUS told of those that are empty is written at once. */
+static int note_empty(struct work *w)
+{
+        for (size_t i = 0; i < w->n; i++) {
+                struct box *b = &w->boxes[i];
+                const struct imap_folder *f = b->folder;
+
+                if (!is_empty(b) ||
+                    (b->validity == f->uidvalidity && b->uidnext == f->uidnext && b->highest == f->highest))
+                        continue;
+                b->validity = f->uidvalidity;
+                b->uidnext = f->uidnext;
+                b->highest = f->highest;
+                b->changed = true;
+        }
+        return state_changed_boxes(w);
+}
+
 int imap_pass(struct work *w, const struct str *only, size_t n)
 {
         int rc;
@@ -351,13 +138,15 @@ int imap_pass(struct work *w, const struct str *only, size_t n)
         state_forget_boxes(w);
         rc = state_boxes(w);
         if (rc == 0)
-                rc = pair_folders(w);
-        for (size_t i = 0; i < w->n && rc == 0; i++)
-                rc = box_scan(w, &w->boxes[i]);
+                rc = imap_pair_folders(w);
+        if (rc == 0)
+                rc = scan_all(w);
         if (rc == 0)
                 rc = box_moves(w);
+        if (rc == 0)
+                rc = note_empty(w);
         for (size_t i = 0; i < w->n && rc == 0; i++)
-                if (is_wanted(&w->boxes[i], only, n))
+                if (is_wanted(&w->boxes[i], only, n) && !is_empty(&w->boxes[i]))
                         rc = box_sync(w, &w->boxes[i]);
         return rc;
 }

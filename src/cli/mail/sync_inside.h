@@ -49,6 +49,7 @@ struct box {              /* a mailbox */
         uint32_t *lost; /* indices in `rows`: not here any more */
         size_t lost_n;
         const struct imap_folder *folder; /* there, now */
+        bool changed;                     /* to be written by state_changed_boxes */
 };
 struct pair_uids {
         uint32_t here, there;
@@ -62,11 +63,12 @@ struct work {
         struct db *db;
         int lock;
         struct box *boxes;
-        size_t n;
+        size_t n, room;
         struct imap_client *imap;
         struct imap_answer answer;
-        struct arena arena; /* of a pass: folders */
-        struct imap_folder *folders;
+        struct arena arena;          /* of a pass: folders */
+        struct imap_folder *folders; /* by path */
+        const struct imap_folder **by_wire;
         size_t folder_n;
         uint64_t pop_filing; /* POP3's */
 };
@@ -94,6 +96,8 @@ void state_close(struct work *w);
 [[nodiscard]] int state_boxes(struct work *w); /* reads boxes and rows */
 void state_forget_boxes(struct work *w);
 [[nodiscard]] int state_box(struct work *w, struct box *b); /* writes the box itself */
+[[nodiscard]] int state_changed_boxes(struct work *w);      /* those that say so, in one transaction */
+void box_free(struct box *b);                               /* what it holds */
 /* b->filing: one if there is none yet. Durable. */
 [[nodiscard]] int state_filing(struct work *w, struct box *b);
 [[nodiscard]] int state_drop_box(struct work *w, struct box *b); /* and its rows */
@@ -122,12 +126,19 @@ struct pop_state {
 /* sync_imap.c */
 [[nodiscard]] int imap_begin(struct work *w); /* connected, signed in */
 [[nodiscard]] int imap_pass(struct work *w, const struct str *only, size_t n);
+/* sync_folders.c: every box has a folder then */
+[[nodiscard]] int imap_pair_folders(struct work *w);
 struct mark { /* a letter there */
         uint32_t uid, size;
         uint64_t flags; /* bits as here */
         uint64_t
             told; /* size and INTERNALDATE: what never changes of a letter, and mostly differs of two; 0: not told */
 };
+/* May STATUS be believed? Not of a mailbox that is selected (RFC 9051 §6.3.11), as INBOX is for IDLE. */
+static inline bool box_status(const struct box *b)
+{
+        return b->folder->uidvalidity && !str_eq(str_of(b->path), INBOX);
+}
 /* sync_box.c */
 [[nodiscard]] int box_scan(struct work *w, struct box *b); /* here, fresh, lost */
 [[nodiscard]] int box_sync(struct work *w, struct box *b);
@@ -170,8 +181,10 @@ struct pop_asked {
         size_t known_n;
 };
 [[nodiscard]] int pop3_look(const struct pop_asked *p, struct pop_letter *letters);
-/* The first of that UIDL; known_n: none. */
-size_t pop3_known(const struct known_uidl *known, size_t known_n, struct str uidl);
+/* The place of the first of that UIDL and size told, or of what comes behind it. A server may have given a UIDL to as many as it likes: so many of them
+ * are looked at. */
+enum { KNOWN_MOST = 1000 };
+size_t pop3_known(const struct known_uidl *known, size_t known_n, struct str uidl, uint64_t told);
 
 /* "1:3,7" of ascending uids, at most `most` bytes; *at moves on. */
 void uid_set(struct buf *out, const uint32_t *uids, size_t n, size_t *at, size_t most);

@@ -35,7 +35,7 @@ struct popping {
         struct known_uidl notes[BATCH];
         size_t at[BATCH];
         size_t n;
-        bool unwritten; /* letters filed without a note */
+        bool unwritten; /* letters may be filed without a note */
         struct stage *open;
         struct buf head;
         uint64_t sum;
@@ -122,8 +122,10 @@ static int look_unnoted(struct popping *p)
 
 static bool is_here(struct popping *p, const struct known_uidl *note)
 {
-        for (size_t i = pop3_known(p->known, p->known_n, note->uidl);
-             i < p->known_n && str_eq(p->known[i].uidl, note->uidl); i++)
+        size_t first = pop3_known(p->known, p->known_n, note->uidl, 0);
+
+        for (size_t i = first;
+             i < p->known_n && i - first < KNOWN_MOST && str_eq(p->known[i].uidl, note->uidl); i++)
                 if (p->known[i].octets == note->octets && p->known[i].identity == note->identity)
                         return true; /* LIST told another size of it */
         for (size_t i = 0; i < p->unnoted_n && note->identity; i++)
@@ -146,10 +148,15 @@ static void forget(struct popping *p)
 
 static int begin_filing(struct popping *p)
 {
+        int rc;
+
         if (p->state.filing)
                 return 0;
         p->state.filing = state_number();
-        return state_put_uidls(p->w, NULL, 0, &p->state);
+        rc = state_put_uidls(p->w, NULL, 0, &p->state);
+        if (rc < 0)
+                p->state.filing = 0;
+        return rc;
 }
 
 /* One transaction. Duplicates came before we were killed: a person has removed or moved them since. */
@@ -188,10 +195,9 @@ static int file_batch(struct popping *p)
 {
         int rc = file_new(p);
 
-        if (rc == 0 && p->n) {
+        if (rc == 0 && p->n)
                 rc = state_put_uidls(p->w, p->notes, p->n, &p->state);
-                p->unwritten |= rc < 0;
-        }
+        p->unwritten |= rc < 0;
         for (size_t i = 0; i < p->n && rc == 0; i++)
                 p->letters[p->at[i]].safe = true;
         if (rc == 0 && p->n)
@@ -270,6 +276,7 @@ static size_t choose(struct popping *p, const struct pop3_entry *all, size_t n, 
 static int fetch(struct popping *p, size_t count)
 {
         struct pop3_take take = { letter_begin, letter_piece, letter_end, p, false };
+        bool killed = p->state.filing; /* before all was noted */
         int rc = look_unnoted(p);
 
         if (rc == 0) {
@@ -282,7 +289,7 @@ static int fetch(struct popping *p, size_t count)
 
                 rc = rc ? rc : filed;
         }
-        if (p->state.filing && !p->unwritten) { /* all that is here is noted */
+        if (p->state.filing && !p->unwritten && (rc == 0 || !killed)) { /* all that is here is noted */
                 uint64_t filing = p->state.filing;
 
                 p->state.filing = 0;

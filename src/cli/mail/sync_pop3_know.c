@@ -19,35 +19,44 @@ struct looking {
         size_t others; /* letters that are not the known ones */
 };
 
-size_t pop3_known(const struct known_uidl *known, size_t known_n, struct str uidl)
+static int compare(const struct known_uidl *k, struct str uidl, uint64_t told)
+{
+        int d = str_cmp(k->uidl, uidl);
+
+        return d ? d : k->told < told ? -1 : k->told > told;
+}
+
+size_t pop3_known(const struct known_uidl *known, size_t known_n, struct str uidl, uint64_t told)
 {
         size_t low = 0, high = known_n;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 
-                if (str_cmp(known[middle].uidl, uidl) < 0)
+                if (compare(&known[middle], uidl, told) < 0)
                         low = middle + 1;
                 else
                         high = middle;
         }
-        return low < known_n && str_eq(known[low].uidl, uidl) ? low : known_n;
+        return low;
 }
 
 /* A known one of that UIDL and size; with `identity`, of that header. Of what schema 1 knew only the UIDL counts, as long as nothing is removed. */
 static bool is_known(const struct pop_asked *p, const struct pop3_entry *e, const uint64_t *identity)
 {
-        size_t i = pop3_known(p->known, p->known_n, e->uidl);
+        size_t old = pop3_known(p->known, p->known_n, e->uidl, 0);
+        size_t first = pop3_known(p->known, p->known_n, e->uidl, e->size);
 
-        for (; i < p->known_n && str_eq(p->known[i].uidl, e->uidl); i++) {
+        if (old < p->known_n && p->w->login->keep && !p->known[old].told && !p->known[old].octets &&
+            str_eq(p->known[old].uidl, e->uidl))
+                return true;
+        for (size_t i = first; i < p->known_n && i - first < KNOWN_MOST; i++) {
                 const struct known_uidl *k = &p->known[i];
 
-                if (!k->told && !k->octets) {
-                        if (p->w->login->keep)
-                                return true;
-                } else if (k->told == e->size && (!identity || k->identity == *identity)) {
+                if (compare(k, e->uidl, e->size) != 0)
+                        return false;
+                if (k->octets && (!identity || k->identity == *identity))
                         return true;
-                }
         }
         return false;
 }

@@ -95,7 +95,7 @@ void state_close(struct work *w)
         w->lock = -1;
 }
 
-static void box_free(struct box *b)
+void box_free(struct box *b)
 {
         mem_free(b->path);
         mem_free(b->wire);
@@ -111,7 +111,7 @@ void state_forget_boxes(struct work *w)
                 box_free(&w->boxes[i]);
         mem_free(w->boxes);
         w->boxes = NULL;
-        w->n = 0;
+        w->n = w->room = 0;
 }
 
 static void add_row(struct box *b, struct row r)
@@ -150,7 +150,10 @@ static int read_boxes(struct db *d, void *arg)
 
         state_forget_boxes(w); /* it may run again */
         while (db_next(&q)) {
-                w->boxes = mem_grow(w->boxes, w->n + 1, sizeof *w->boxes);
+                if (w->n == w->room) {
+                        w->room = w->room ? 2 * w->room : 64;
+                        w->boxes = mem_grow(w->boxes, w->room, sizeof *w->boxes);
+                }
                 w->boxes[w->n++] = (struct box){ .id = db_u64(&q, 0),
                                                  .path = mem_string(db_text(&q, 1)),
                                                  .wire = mem_string(db_text(&q, 2)),
@@ -171,9 +174,8 @@ int state_boxes(struct work *w)
         return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
 }
 
-static int write_box(struct db *d, void *arg)
+static int write_box(struct db *d, struct box *b)
 {
-        struct box *b = arg;
         struct db_row q = db_query(d, b->id ? STATE_SET_BOX : STATE_ADD_BOX);
         int rc;
 
@@ -192,19 +194,56 @@ static int write_box(struct db *d, void *arg)
         return rc;
 }
 
-static int put_box(struct work *w, struct box *b, enum db_how how)
-{
-        uint64_t id = b->id;
-        int rc = db_transact(w->db, "box", write_box, b, how);
+struct writing {
+        struct box *boxes;
+        size_t n;
+        uint64_t *ids; /* as they were: it may run again */
+        bool all;      /* else those that have changed */
+};
 
-        if (rc < 0)
-                b->id = id;
+static int write_boxes(struct db *d, void *arg)
+{
+        struct writing *g = arg;
+        int rc = 0;
+
+        for (size_t i = 0; i < g->n && rc == 0; i++) {
+                g->boxes[i].id = g->ids[i];
+                if (g->all || g->boxes[i].changed)
+                        rc = write_box(d, &g->boxes[i]);
+        }
+        return rc;
+}
+
+static int put_boxes(struct work *w, struct writing *g, enum db_how how)
+{
+        int rc;
+
+        g->ids = mem_array(g->n + 1, sizeof *g->ids);
+        for (size_t i = 0; i < g->n; i++)
+                g->ids[i] = g->boxes[i].id;
+        rc = db_transact(w->db, "boxes", write_boxes, g, how);
+        for (size_t i = 0; i < g->n; i++) {
+                if (rc < 0)
+                        g->boxes[i].id = g->ids[i];
+                else
+                        g->boxes[i].changed = false;
+        }
+        mem_free(g->ids);
         return rc < 0 ? work_failed(w, rc, "sync.db") : 0;
 }
 
 int state_box(struct work *w, struct box *b)
 {
-        return put_box(w, b, DB_WRITE);
+        return put_boxes(w, &(struct writing){ .boxes = b, .n = 1, .all = true }, DB_WRITE);
+}
+
+int state_changed_boxes(struct work *w)
+{
+        for (size_t i = 0; i < w->n; i++)
+                if (w->boxes[i].changed)
+                        return put_boxes(w, &(struct writing){ .boxes = w->boxes, .n = w->n },
+                                         DB_WRITE | DB_LONG);
+        return 0;
 }
 
 uint64_t state_number(void)
@@ -222,7 +261,7 @@ int state_filing(struct work *w, struct box *b)
         if (b->filing)
                 return 0;
         b->filing = state_number();
-        rc = put_box(w, b, DB_SYNC);
+        rc = put_boxes(w, &(struct writing){ .boxes = b, .n = 1, .all = true }, DB_SYNC);
         if (rc < 0)
                 b->filing = 0;
         return rc;
