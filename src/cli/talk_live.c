@@ -213,6 +213,10 @@ static void listen_to(void *arg)
                 talk_send_queue(t);
                 if (t->input_ended && !t->queue.n)
                         transfer_end(t);
+                if (ferror(stdout)) { /* nobody reads any more */
+                        t->rc = EX_IOERR;
+                        break;
+                }
                 got = conn_line(t->conn, &line, TALK_LINE_MOST, now() + LOOK);
                 if (got == GOT_LINE || got == GOT_BARE)
                         came(t, line);

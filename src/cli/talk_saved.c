@@ -67,7 +67,7 @@ void saved_data(struct saved *s, char who, struct str line)
 
                 if (c == '"' || c == '\\')
                         fprintf(s->file, "\\%c", c);
-                else if (c < 32 || c == 127)
+                else if (c < 32 || c > 126)
                         fprintf(s->file, "\\x%02x", c);
                 else
                         fputc(c, s->file);

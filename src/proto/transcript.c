@@ -1,4 +1,5 @@
 #include "proto/transcript.h"
+#include "base/codec.h"
 
 #include <errno.h>
 #include <string.h>
@@ -145,6 +146,23 @@ static size_t passing(struct str line, char *until)
         return STR_NONE;
 }
 
+/* How many octets from here on may not stand in a file that somebody shows on a terminal: control characters (C1, too), what turns the order of
+ * others or ends a line, and what is no UTF-8. 0: what stands there is fine. */
+static size_t unfit(struct str s, size_t at, bool valid)
+{
+        unsigned char c = (unsigned char)s.p[at], second = at + 1 < s.n ? (unsigned char)s.p[at + 1] : 0,
+                      third = at + 2 < s.n ? (unsigned char)s.p[at + 2] : 0;
+
+        if ((c < 32 && c != '\t') || c == 127 || (c > 127 && !valid))
+                return 1;
+        if (c == 0xC2 && second < 0xA0)
+                return 2;
+        return c == 0xE2 && ((second == 0x80 && third >= 0xA8 && third <= 0xAE) ||
+                             (second == 0x81 && third >= 0xA6 && third <= 0xA9))
+                   ? 3
+                   : 0;
+}
+
 /* Any bytes; behind a backslash it would be a star itself, so it takes that too. */
 static void keep_star(struct buf *out)
 {
@@ -156,7 +174,8 @@ static void keep_star(struct buf *out)
 static void keep_server(struct buf *out, struct str s)
 {
         char until = 0;
-        size_t star = passing(s, &until);
+        size_t star = passing(s, &until), bad;
+        bool valid = utf8_valid(s);
 
         if (str_eq(s, S("..."))) { /* alone it would mean "any lines" */
                 buf_puts(out, S("..*\n"));
@@ -173,9 +192,10 @@ static void keep_server(struct buf *out, struct str s)
                 }
                 if (c == '*')
                         buf_puts(out, S("\\*"));
-                else if ((c < 32 && c != '\t') || c == 127)
+                else if ((bad = unfit(s, i, valid))) {
                         keep_star(out);
-                else if (needs_escape(s, i))
+                        i += bad - 1;
+                } else if (needs_escape(s, i))
                         buf_puts(out, S("\\{"));
                 else
                         buf_u8(out, c);
@@ -186,15 +206,19 @@ static void keep_server(struct buf *out, struct str s)
 /* raw "...\r\n": its quotes are undone first, then its braces. */
 static void keep_raw(struct buf *out, unsigned connection, struct str s)
 {
+        bool valid = utf8_valid(s);
+        size_t bad = 0;
+
         buf_puts(out, S("raw \""));
         for (size_t i = 0; i < s.n; i++) {
                 unsigned char c = (unsigned char)s.p[i];
 
+                bad = bad ? bad - 1 : unfit(s, i, valid);
                 if (needs_escape(s, i))
                         buf_puts(out, S("\\\\{"));
                 else if (c == '"' || c == '\\')
                         buf_printf(out, "\\%c", c);
-                else if (c < 32 || c == 127)
+                else if (c < 32 || bad)
                         buf_printf(out, "\\x%02x", c);
                 else
                         buf_u8(out, c);
@@ -207,10 +231,10 @@ static void keep_raw(struct buf *out, unsigned connection, struct str s)
 
 void transcript_keep(struct buf *out, enum transcript_kind kind, unsigned connection, struct str text)
 {
-        bool plain = true;
+        bool plain = true, valid = utf8_valid(text);
 
         for (size_t i = 0; i < text.n; i++)
-                plain = plain && (unsigned char)text.p[i] >= 32 && text.p[i] != 127;
+                plain = plain && (unsigned char)text.p[i] >= 32 && !unfit(text, i, valid);
         if (kind == TRANSCRIPT_CLIENT && !plain) {
                 keep_raw(out, connection, text);
                 return;
