@@ -1,4 +1,5 @@
 """The screen of `pail mail` in a terminal of tmux's, and the home of whoever sits before it."""
+import itertools
 import os
 import re
 import shutil
@@ -49,9 +50,12 @@ class Home:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+screens = itertools.count()
+
+
 class Screen:
     def __init__(self, home, columns=100, rows=30, command='mail', shows='by received', **environment):
-        self.socket = f'pail-{os.getpid()}-{os.path.basename(home.path)}'
+        self.socket = f'pail-{os.getpid()}-{os.path.basename(home.path)}-{next(screens)}'
         words = ' '.join(f"{name}='{value}'" for name, value in home.environment(**environment).items())
         self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', str(columns), '-y', str(rows), 'sh')
         self.tmux('set-option', '-g', 'remain-on-exit', 'on')
@@ -93,6 +97,13 @@ class Screen:
                 self.keys('Enter' if piece == '\n' else 'Tab')
             else:
                 self.tmux('send-keys', '-l', '--', piece)
+
+    def paste(self, text):
+        """As a terminal's own paste: with marks around it, where it was told to."""
+        with open(f'{self.home.path}/pasted', 'w') as f:
+            f.write(text)
+        self.tmux('load-buffer', f'{self.home.path}/pasted')
+        self.tmux('paste-buffer', '-p', '-r')
 
     def shows(self, what, row=None):
         """Waits until it is seen, as a text or a pattern."""

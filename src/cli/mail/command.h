@@ -46,6 +46,7 @@ int mail_read(struct command *c);
 int mail_save(struct command *c);
 int mail_reply(struct command *c);
 int mail_forward(struct command *c);
+int mail_bounce(struct command *c);
 int mail_send(struct command *c);
 int mail_outbox(struct command *c);
 int mail_flag(struct command *c);

@@ -1,4 +1,4 @@
-/* send, reply, forward, outbox: letters that leave. */
+/* send, reply, forward, bounce, outbox: letters that leave. */
 #include "cli/mail/command.h"
 #include "cli/mail/outgo.h"
 #include "cli/terminal.h"
@@ -112,30 +112,36 @@ static int write_text(struct command *c, struct draft *d)
 
 /* ---- on its way ---- */
 
+static int gone(struct command *c, int rc, const struct outgo_result *result, struct buf *why)
+{
+        struct json *out = &c->t.out;
+
+        json_open(out, NULL, '{');
+        json_str(out, "result", rc < 0 ? S("failed") : result->waits ? S("waiting") : S("sent"));
+        json_str(out, "said", str_of(result->said));
+        if (rc < 0)
+                json_str(out, "why", buf_str(why));
+        json_close(out, '}');
+        buf_u8(why, 0);
+        if (rc < 0)
+                return command_fail(c, rc, "", why->p);
+        if (result->waits) {
+                fputs("pail mail: it waits in Outbox: ", stderr);
+                terminal_put(stderr, str_of(result->said));
+                fputc('\n', stderr);
+        }
+        return result->denied ? EX_NOPERM : EX_OK;
+}
+
 static int go(struct command *c, struct draft *d)
 {
         struct outgo_result result = { 0 };
         struct buf auto_buf why = { 0 };
-        struct json *out = &c->t.out;
         int rc;
 
         buf_init(&why, 8192);
         rc = outgo_send(c->m.copy, c->m.login, d, &result, &why);
-        json_open(out, NULL, '{');
-        json_str(out, "result", rc < 0 ? S("failed") : result.waits ? S("waiting") : S("sent"));
-        json_str(out, "said", str_of(result.said));
-        if (rc < 0)
-                json_str(out, "why", buf_str(&why));
-        json_close(out, '}');
-        buf_u8(&why, 0);
-        if (rc < 0)
-                return command_fail(c, rc, "", why.p);
-        if (result.waits) {
-                fputs("pail mail: it waits in Outbox: ", stderr);
-                terminal_put(stderr, str_of(result.said));
-                fputc('\n', stderr);
-        }
-        return result.denied ? EX_NOPERM : EX_OK;
+        return gone(c, rc, &result, &why);
 }
 
 /* ---- send ---- */
@@ -245,6 +251,26 @@ int mail_reply(struct command *c)
 int mail_forward(struct command *c)
 {
         return answer(c, true);
+}
+
+int mail_bounce(struct command *c)
+{
+        struct outgo_result result = { 0 };
+        struct buf auto_buf why = { 0 }, to = { 0 };
+        struct letter *of = NULL;
+        struct str folder;
+        struct placed p;
+        int rc = command_letter(c, &folder, &p, &of, 0);
+
+        if (rc)
+                return rc;
+        buf_init(&why, 8192);
+        buf_init(&to, 64 * 1024);
+        for (size_t i = 0; i < c->to.n; i++)
+                buf_printf(&to, "%s%s", i ? ", " : "", c->to.list[i]);
+        rc = outgo_bounce(c->m.copy, c->m.login, of, buf_str(&to), &result, &why);
+        letter_free(&of);
+        return gone(c, rc, &result, &why);
 }
 
 /* ---- outbox ---- */

@@ -4,7 +4,7 @@
  *
  *      compose.c          new, reply, forward, resume; to text and back      compose_message.c   to the bytes that are sent
  *      compose_attach.c   files and parts that go along                      compose_edit.c      the editor
- *      compose_head.c     the header's fields
+ *      compose_head.c     the header's fields                                compose_bounce.c    another's letter, passed on
  *
  * In the header, beside the usual fields: `Attach: PATH` a file, `Attach: part:3 NAME` a part of the letter that is forwarded or gone on with,
  * `Inline: PATH` an image to be shown with the text. Other fields go as they are typed. */
@@ -49,7 +49,12 @@ void draft_text(const struct draft *d, struct buf *out);                        
 [[nodiscard]] int draft_message(const struct draft *d, const struct login *l, struct buf *message,
                                 struct arena *a, struct str **recipients, size_t *n, struct str *sender,
                                 struct buf *why);
-/* $VISUAL, $EDITOR or vi on a file of mode 0600, removed afterwards. 0, -ECANCELED: nothing was written or the editor failed. */
+/* Another's letter, passed on to `to`, as typed: Resent-Date, -From, -To and -Message-ID (RFC 5322 §3.6.6), and then the letter as it is, but for its
+ * Return-Path and Bcc. normal: the recipients, by \n. -EINVAL: *why. */
+[[nodiscard]] int compose_bounce(struct draft *d, const struct login *l, const struct letter *of,
+                                 struct str to, struct buf *message, struct buf *normal, struct buf *why);
+/* $VISUAL, $EDITOR or vi on a file of mode 0600, removed afterwards. 0, -ECANCELED: nothing was written; -EINTR, *why: the editor ended with an
+ * error, and where what was written is kept. */
 [[nodiscard]] int draft_edit(struct draft *d, struct buf *why);
 /* Addresses seen in the copy's letters that begin with, or whose name has a word that begins with `typed`; those written to most first. */
 [[nodiscard]] int compose_complete(struct copy *c, struct str typed, struct arena *a, struct str **list,

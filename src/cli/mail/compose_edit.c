@@ -12,12 +12,15 @@ struct editing {
         char *path;
 };
 
-/* By the shell, since $EDITOR may hold options. */
+/* By the shell, since $EDITOR may hold options. Ctrl-C is the editor's: the shell waits for its end. */
 static int run_editor(void *arg)
 {
         struct editing *e = arg;
+        char line[1024];
 
-        return shell_run(e->editor, e->path, NULL);
+        if (snprintf(line, sizeof line, "trap : INT QUIT; %s", e->editor) >= (int)sizeof line)
+                return -ENAMETOOLONG;
+        return shell_run(line, e->path, NULL);
 }
 
 static const char *editor(void)
@@ -65,7 +68,7 @@ int draft_edit(struct draft *d, struct buf *why)
         const char *folder = getenv("TMPDIR");
         char path[4096];
         struct editing e = { .editor = editor(), .path = path };
-        int fd, rc, ended;
+        int fd, rc, ended = 0;
 
         snprintf(path, sizeof path, "%s/pail-letter-XXXXXX", folder && *folder ? folder : "/tmp");
         buf_init(&before, MESSAGE_MOST);
@@ -84,12 +87,13 @@ int draft_edit(struct draft *d, struct buf *why)
                 if (ended)
                         buf_printf(why, "%s: %s", e.editor,
                                    ended < 0 ? strerror(-ended) : "it ended with an error");
-                rc = ended ? -ECANCELED : take_file(path, &after);
+                rc = take_file(path, &after);
         }
         if (rc == 0)
                 rc = str_eq(buf_str(&before), buf_str(&after)) ? -ECANCELED
+                     : ended                                   ? -EINTR
                                                                : draft_from_text(d, buf_str(&after), why);
-        if (rc == -EINVAL || rc == -EFBIG) /* what a person wrote is not thrown away */
+        if (rc == -EINVAL || rc == -EFBIG || rc == -EINTR) /* what a person wrote is not thrown away */
                 buf_printf(why, "; what was written is kept in %s", path);
         else
                 unlink(path);

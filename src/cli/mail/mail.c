@@ -263,7 +263,7 @@ void command_show(struct str text)
 
 static int mail_screen(struct command *c)
 {
-        return screen_run(&c->m);
+        return screen_run(&c->m, c->folder ? str_of(c->folder) : INBOX);
 }
 
 static const struct order {
@@ -285,6 +285,7 @@ static const struct order {
         { "save", 1, 3, true, mail_save },
         { "reply", 1, 2, true, mail_reply },
         { "forward", 1, 2, true, mail_forward },
+        { "bounce", 1, 2, true, mail_bounce },
         { "send", 0, 0, true, mail_send },
         { "outbox", 0, 2, true, mail_outbox },
         { "flag", 2, 50, true, mail_flag },

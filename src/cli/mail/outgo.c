@@ -58,7 +58,7 @@ static int take_apart(struct outgoing *o, struct str text)
                 o->to[o->count++].address = to;
                 o->utf8 |= !ascii_only(to);
         }
-        if (header_find(o->wire, S("From"), &f)) {
+        if (header_find(o->wire, S("Resent-From"), &f) || header_find(o->wire, S("From"), &f)) {
                 list = addresses_of(f.value);
                 if (address_next(&list, &o->arena, &who))
                         o->sender = normal(&o->arena, &who);
@@ -301,12 +301,34 @@ static int send_filed(struct trip *t, struct draft *d, struct str text, struct b
         return rc;
 }
 
-int outgo_send(struct copy *c, struct login *l, struct draft *d, struct outgo_result *result, struct buf *why)
+static int send_text(struct copy *c, struct login *l, struct draft *d, struct str text,
+                     struct outgo_result *result, struct buf *why)
 {
         struct trip t = { .copy = c, .login = l, .result = result };
+        int lock = -1, rc = file_draft(c, l, d, text, &lock, why);
+
+        t.uid = d->kept_uid;
+        if (rc == 0) {
+                rc = send_filed(&t, d, text, why);
+        } else if (rc == -EBUSY && !why->n) {
+                snprintf(result->said, sizeof result->said, "another pail is sending just now");
+                result->waits = true;
+                d->kept_uid = 0;
+                rc = 0;
+        } else if (!why->n) {
+                buf_printf(why, "%s", strerror(-rc));
+        }
+        if (lock >= 0)
+                close(lock);
+        return rc;
+}
+
+int outgo_send(struct copy *c, struct login *l, struct draft *d, struct outgo_result *result, struct buf *why)
+{
         struct arena auto_arena a;
         struct buf auto_buf text = { 0 };
-        int lock = -1, rc;
+        struct access x = { 0 };
+        int rc;
 
         *result = (struct outgo_result){ 0 };
         arena_init(&a, ARENA_MOST);
@@ -318,27 +340,45 @@ int outgo_send(struct copy *c, struct login *l, struct draft *d, struct outgo_re
                 return 0;
         }
         if (rc == 0)
-                rc = file_draft(c, l, d, buf_str(&text), &lock, why);
-        t.uid = d->kept_uid;
-        if (rc == 0) {
-                rc = send_filed(&t, d, buf_str(&text), why);
-        } else if (rc == -EBUSY && !why->n) {
-                snprintf(result->said, sizeof result->said, "another pail is sending just now");
-                result->waits = true;
-                d->kept_uid = 0;
-                rc = 0;
-        } else if (!why->n) {
+                rc = send_text(c, l, d, buf_str(&text), result, why);
+        else if (!why->n)
                 buf_printf(why, "%s", strerror(-rc));
-        }
-        if (lock >= 0)
-                close(lock);
         if (rc == 0 && d->of_uid && d->of_mailbox.n) {
-                struct access x = { 0 };
-
                 if (copy_access(c, &x, d->of_mailbox, RIGHTS_ALL) == 0)
                         (void)kept_flag(&x, d->of_uid, FLAGS_ADD, FLAG_ANSWERED);
                 access_close(&x);
         }
+        return rc;
+}
+
+int outgo_bounce(struct copy *c, struct login *l, const struct letter *of, struct str to,
+                 struct outgo_result *result, struct buf *why)
+{
+        struct buf auto_buf text = { 0 }, message = { 0 }, normal = { 0 };
+        struct str rest, one;
+        bool first = true;
+        struct draft d;
+        int rc;
+
+        *result = (struct outgo_result){ 0 };
+        buf_init(&text, MESSAGE_MOST);
+        buf_init(&message, MESSAGE_MOST);
+        buf_init(&normal, 1 << 20);
+        draft_new(&d, l);
+        rc = compose_bounce(&d, l, of, to, &message, &normal, why);
+        for (rest = buf_str(&normal); rc == 0 && rest.n; first = false) {
+                str_cut(&rest, '\n', &one);
+                put_recipient(&text, one, first);
+        }
+        buf_puts(&text, S("\r\n"));
+        buf_puts(&text, buf_str(&message));
+        if (rc == 0 && text.full)
+                rc = -EFBIG;
+        if (rc == 0)
+                rc = send_text(c, l, &d, buf_str(&text), result, why);
+        else if (!why->n)
+                buf_printf(why, "%s", strerror(-rc));
+        draft_free(&d);
         return rc;
 }
 
@@ -418,6 +458,8 @@ int outgo_resume(struct draft *d, const struct letter *kept, uint32_t uid)
         buf_init(&had, 1 << 20);
         buf_init(&bcc, 1 << 20);
         rc = take_apart(&o, buf_str(&kept->raw));
+        if (rc == 0 && str_istarts(o.wire, S("Resent-")))
+                rc = -EPERM; /* another's letter */
         if (rc == 0)
                 rc = draft_resume(d, kept);
         for (size_t i = 0; i < 2 && rc == 0; i++) {

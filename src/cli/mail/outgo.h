@@ -25,11 +25,14 @@ struct outgo_result {
 /* 0: it has gone, or waits. Else *why; if it is kept in Outbox then d->kept_uid is its number there, and it is replaced when d is sent again. */
 [[nodiscard]] int outgo_send(struct copy *c, struct login *l, struct draft *d, struct outgo_result *result,
                              struct buf *why);
+/* Another's letter, as it is, to other people: with Resent fields before it (RFC 5322 §3.6.6). As outgo_send. */
+[[nodiscard]] int outgo_bounce(struct copy *c, struct login *l, const struct letter *of, struct str to,
+                               struct outgo_result *result, struct buf *why);
 /* What waits. *why names what stays: also where it returns 0. */
 [[nodiscard]] int outgo_flush(struct copy *c, struct login *l, unsigned *sent, struct buf *why);
 /* Refused ones, and those handed over, wait again. -ENOENT: there are none. */
 [[nodiscard]] int outgo_again(struct copy *c, struct login *l, const struct uid_list *uids);
-/* A letter of Outbox to go on with: who got it already is not written to again. */
+/* A letter of Outbox to go on with: who got it already is not written to again. -EPERM: it is another's, that was passed on. */
 [[nodiscard]] int outgo_resume(struct draft *d, const struct letter *kept, uint32_t uid);
 void outgo_forget(struct copy *c,
                   struct draft *d); /* its copy in Outbox goes: it is given up, or kept elsewhere */

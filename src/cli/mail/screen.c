@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "cli/mail/screen_inside.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -206,11 +207,11 @@ static void begin_sync(struct screen *s, bool drawn)
                 say_bad(s, "The copy cannot be kept in step with the server: out of memory");
 }
 
-static int begin_account(struct screen *s)
+static int begin_account(struct screen *s, struct str path)
 {
         copy_on_change(s->mail->copy, on_change, s);
         folders_load(s, false);
-        return index_open(s, INBOX);
+        return index_open(s, path);
 }
 
 static void end_account(struct screen *s)
@@ -244,7 +245,7 @@ static void change_account(struct screen *s, struct login *to)
                 say(s, "%s", to->address);
         }
         if (rc == 0)
-                rc = begin_account(s);
+                rc = begin_account(s, INBOX);
         if (rc == 0)
                 begin_sync(s, true);
         else
@@ -281,16 +282,18 @@ enum done screen_accounts(struct screen *s)
 
 /* ---- from the beginning to the end ---- */
 
-int screen_run(struct mail *m)
+int screen_run(struct mail *m, struct str path)
 {
         struct screen s = { .mail = m, .timer.fire = on_tick };
         struct buf auto_buf why = { 0 };
         int rc;
 
         buf_init(&why, 1024);
-        rc = begin_account(&s);
+        rc = begin_account(&s, path);
         if (rc < 0) {
-                fprintf(stderr, "pail mail: INBOX: %s\n", strerror(-rc));
+                fputs("pail mail: ", stderr);
+                terminal_put(stderr, path);
+                fprintf(stderr, ": %s\n", rc == -ENOENT ? "there is no such folder" : strerror(-rc));
                 index_close(&s);
                 folders_free(&s);
                 return EX_NOINPUT;

@@ -4,7 +4,8 @@
  *
  *   screen.c            opened, accounts, what has changed meanwhile       screen_term.c      the terminal: keys, size, stopped, given back
  *   screen_draw.c       text in columns: the one way to the terminal      screen_ask.c       lines and answers typed at the bottom
- *   screen_index.c      a folder's rows, moving                           screen_do.c        what is done to letters
+ *   screen_index.c      a folder's rows, moving                           screen_rows.c      what they look like
+ *   screen_order.c      their order, remembered                           screen_do.c        what is done to letters
  *   screen_move.c       to other folders, Trash, away for good            screen_folders.c   the folders, and which have news
  *   screen_letter.c     a letter                                          screen_lines.c     its lines: wrapped, quotes folded
  *   screen_parts.c      its parts: opened, saved                          screen_compose.c   a letter being written: the page
@@ -17,5 +18,5 @@
 #pragma once
 #include "cli/mail/mail.h"
 
-/* In client_run's fiber, m->copy open; another account may be open afterwards. An exit code. */
-int screen_run(struct mail *m);
+/* In client_run's fiber, m->copy open; another account may be open afterwards. path: the folder to begin in. An exit code. */
+int screen_run(struct mail *m, struct str path);

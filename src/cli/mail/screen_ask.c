@@ -309,9 +309,9 @@ bool ask_line(struct screen *s, const char *question, struct buf *answer, comple
         arena_init(&l->arena, ARENA_MOST);
         insert_str(l, buf_str(answer));
         l->offered = (how & ASK_OFFERED) != 0;
-        s->asking = true;
+        s->asking = s->typing = true;
         good = ask(s, l, question, complete, how);
-        s->asking = false;
+        s->asking = s->typing = false;
         curs_set(0);
         buf_clear(answer);
         narrow(l, 0, l->n, answer);

@@ -306,6 +306,7 @@ void compose_page(struct screen *s, struct writing *w)
         struct writing *before = s->writing;
         enum done done = STAY;
         unsigned width = 0;
+        int key;
 
         s->writing = w;
         while (done == STAY && !s->ended) {
@@ -318,7 +319,8 @@ void compose_page(struct screen *s, struct writing *w)
                 draw_bar(S("A letter, ready: y sends it"));
                 draw_message(s);
                 term_show();
-                done = screen_do(s, &keys, screen_key(s));
+                key = screen_key(s);
+                done = key == KEY_ENDED ? STAY : screen_do(s, &keys, key);
         }
         if (s->ended && done == STAY)
                 (void)postpone(s); /* nothing that was written is lost */

@@ -96,6 +96,38 @@ static enum done do_new(struct screen *s)
         return toggle(s, FLAG_SEEN);
 }
 
+/* w, W: one flag by its letter. */
+static enum done flag_by_letter(struct screen *s, const char *question, bool on)
+{
+        static const struct {
+                char letter;
+                uint64_t flag;
+                bool turned; /* new is what is not read */
+        } flags[] = {
+                { 'd', FLAG_DELETED, false },
+                { 'n', FLAG_SEEN, true },
+                { 'r', FLAG_ANSWERED, false },
+                { '!', FLAG_FLAGGED, false },
+        };
+        char c = ask_letter(s, question, "dnr!");
+
+        for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+                if (flags[i].letter == c)
+                        return flag_targets(s, on != flags[i].turned ? FLAGS_ADD : FLAGS_REMOVE,
+                                            flags[i].flag, false);
+        return STAY;
+}
+
+static enum done do_set_flag(struct screen *s)
+{
+        return flag_by_letter(s, "Set: (d)eleted, (n)ew, (r)eplied, (!) flagged? ", true);
+}
+
+static enum done do_clear_flag(struct screen *s)
+{
+        return flag_by_letter(s, "Clear: (d)eleted, (n)ew, (r)eplied, (!) flagged? ", false);
+}
+
 static enum done thread_flags(struct screen *s, enum flags_how how, uint64_t flags)
 {
         struct uid_list list = { 0 };
@@ -229,6 +261,20 @@ static enum done do_untag_pattern(struct screen *s)
         return tag_by_pattern(s, "Untag letters matching: ", false);
 }
 
+static enum done do_tag_thread(struct screen *s)
+{
+        uint32_t *uids;
+        size_t n;
+        bool on = !is_tagged(s, s->uid);
+
+        if (view_thread(s->view, s->at, &uids, &n) < 0)
+                return STAY;
+        for (size_t i = 0; i < n; i++)
+                tag(s, uids[i], on);
+        mem_free(uids);
+        return STAY;
+}
+
 /* ---- one letter ---- */
 
 static struct letter *current(struct screen *s, unsigned flags)
@@ -281,6 +327,18 @@ static enum done do_pipe(struct screen *s)
         return STAY;
 }
 
+static enum done do_shell(struct screen *s)
+{
+        struct buf auto_buf typed = { 0 };
+
+        buf_init(&typed, 1500);
+        if (ask_line(s, "Shell command: ", &typed, complete_file, 0) && typed.n) {
+                buf_u8(&typed, 0);
+                run_away(s, typed.p, NULL, true);
+        }
+        return STAY;
+}
+
 static enum done do_mail_now(struct screen *s)
 {
         s->mail->login->given_up = false; /* a password that was refused is asked for again */
@@ -309,12 +367,18 @@ const struct key letter_keys[] = {
         { 'g', "g", "Group", "answer all", write_reply_all },
         { 'L', "L", NULL, "answer the mailing list", write_reply_list },
         { 'f', "f", "Forward", "forward, in the text or as an attachment", write_forward },
-        { 'e', "e", NULL, "go on writing a draft; of another letter: write it anew", write_resume },
+        { 'b', "b", NULL, "pass on as it is, to other people", write_bounce },
+        { 'e', "e", NULL, "go on writing a draft, or one of Outbox; of another letter: write it anew",
+          write_resume },
+        { 'e' | KEY_META, NULL, NULL, NULL, write_resume },
         { 'v', "v", NULL, "its parts: open, save", do_parts },
         { 'F', "F", NULL, "flag, or unflag", do_flag },
         { 'N', "N", NULL, "new, or read", do_new },
+        { 'w', "w", NULL, "set a flag", do_set_flag },
+        { 'W', "W", NULL, "clear a flag", do_clear_flag },
         { 't', "t", NULL, "tag; ; t: untag all", do_tag },
-        { ';', ";", NULL, "the next key is for all tagged letters: d u F N s C t", do_prefix },
+        { 't' | KEY_META, "Esc t", NULL, "tag the thread", do_tag_thread },
+        { ';', ";", NULL, "the next key is for all tagged letters: d u F N w W s C b t", do_prefix },
         { 'T', "T", NULL, "in the rows: tag by a pattern", do_tag_pattern },
         { KEY_CTRL('t'), "Ctrl-T", NULL, "untag by a pattern", do_untag_pattern },
         { 'D', "D", NULL, "delete by a pattern", do_delete_pattern },
@@ -327,10 +391,13 @@ const struct key letter_keys[] = {
           "brought in step",
           do_purge },
         { 'c', "c", "Folder", "change to another folder: a name, Tab completes it", folders_change },
+        { '.', ".", NULL, "which folders have new letters", folders_news },
+        { 'R', "R", NULL, "go to Drafts, to go on writing", folders_drafts },
         { 'y', "y", NULL, "all folders, with new and all letters", do_folders },
         { 'A', "A", NULL, "change to another account", screen_accounts },
         { 'G', "G", NULL, "look for new letters now", do_mail_now },
         { '@', "@", NULL, "the sender's full address", do_address },
         { '|', "|", NULL, "give the letter to a command", do_pipe },
+        { '!', "!", NULL, "run a command", do_shell },
         { 0 },
 };

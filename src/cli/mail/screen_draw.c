@@ -60,12 +60,19 @@ static bool joins(wchar_t c)
                  (c >= 0xFFF0 && c <= 0xFFFB) || c >= 0xE0000);
 }
 
+/* On a terminal of ASCII: threads' lines have a likeness, the rest has a sign. */
+static wchar_t plain(wchar_t c)
+{
+        return c < 127 ? c : c == 0x2514 ? '`' : c == 0x2500 ? '-' : '?';
+}
+
 void draw_text(int y, int x, unsigned width, struct str text, enum look look)
 {
         struct buf auto_buf safe = { 0 };
         static wchar_t line[COLUMNS_MOST * (MARKS_MOST + 1) + 1]; /* nothing here waits */
         struct str rest;
         unsigned at = 0, marks = 0;
+        bool ascii = term_is_ascii();
         size_t n = 0;
 
         width = width < COLUMNS_MOST ? width : COLUMNS_MOST;
@@ -86,9 +93,11 @@ void draw_text(int y, int x, unsigned width, struct str text, enum look look)
                 }
                 if (columns && at + columns > width)
                         break;
-                if (columns || (at && marks < MARKS_MOST && joins(c))) {
-                        line[n++] = c;
+                if (columns || (!ascii && at && marks < MARKS_MOST && joins(c))) {
+                        line[n++] = ascii ? plain(c) : c;
                         marks = columns ? 0 : marks + 1;
+                        for (unsigned i = 1; ascii && i < columns; i++)
+                                line[n++] = ' ';
                 }
                 at += columns;
                 rest = str_from_at(rest, took);

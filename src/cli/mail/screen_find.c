@@ -24,6 +24,7 @@ static enum done sort_by(struct screen *s, bool backwards)
         s->backwards = backwards;
         if (view_sort(s->view, s->order, backwards) < 0)
                 say_bad(s, "Not all letters can be read for that.");
+        order_keep(s);
         at = view_find(s->view, s->uid);
         index_go(s, at == SIZE_MAX ? 0 : at);
         return STAY;
@@ -102,6 +103,15 @@ enum done find_limit(struct screen *s)
         }
         at = view_find(s->view, s->uid);
         index_go(s, at == SIZE_MAX ? view_count(s->view) : at);
+        return STAY;
+}
+
+enum done find_show_limit(struct screen *s)
+{
+        if (s->limited)
+                say(s, "Limited to: %s", s->limited);
+        else
+                say(s, "All letters are shown.");
         return STAY;
 }
 

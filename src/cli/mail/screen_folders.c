@@ -143,6 +143,33 @@ enum done folders_change(struct screen *s)
         return change_to(s, str_trim(buf_str(&typed))) ? LEAVE : STAY;
 }
 
+enum done folders_drafts(struct screen *s)
+{
+        const struct folder_row *drafts = folders_role(s, "drafts");
+        struct buf auto_buf path = { 0 };
+
+        buf_init(&path, 2048);
+        if (drafts)
+                buf_puts(&path, str_of(drafts->path)); /* the rows may be read anew meanwhile */
+        if (path.n)
+                return change_to(s, buf_str(&path)) ? LEAVE : STAY;
+        say(s, "There are no drafts.");
+        return STAY;
+}
+
+enum done folders_news(struct screen *s)
+{
+        struct buf auto_buf text = { 0 };
+
+        buf_init(&text, sizeof s->message);
+        for (size_t i = 0; i < s->folder_n && !text.full; i++)
+                if (s->folders[i].unseen)
+                        buf_printf(&text, "%s%s (%u)", text.n ? ", " : "New letters: ", s->folders[i].path,
+                                   s->folders[i].unseen);
+        say(s, PRS, STR(text.n ? buf_str(&text) : S("There are no new letters.")));
+        return STAY;
+}
+
 /* ---- the page ---- */
 
 static enum done down(struct screen *s)

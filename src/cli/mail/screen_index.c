@@ -2,16 +2,12 @@
  * goes around it. */
 #include "cli/mail/screen_inside.h"
 #include "base/mem.h"
-#include "cli/terminal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-enum { FROM_WIDTH = 20, TREE_MOST = 12 };
-
-static unsigned room(void)
+unsigned index_room(void)
 {
         return term_rows() - 3;
 }
@@ -52,10 +48,13 @@ int index_open(struct screen *s, struct str path)
 {
         struct view *v;
         char *name = mem_string(path);
+        enum view_order order;
+        bool backwards;
         int rc = view_open(&v, s->mail->copy, path);
 
-        if (rc == 0 && (s->order != VIEW_ARRIVED || s->backwards))
-                rc = view_sort(v, s->order, s->backwards);
+        order_known(s, path, &order, &backwards);
+        if (rc == 0 && (order != VIEW_ARRIVED || backwards))
+                rc = view_sort(v, order, backwards);
         if (rc < 0) {
                 view_close(&v);
                 mem_free(name);
@@ -66,6 +65,9 @@ int index_open(struct screen *s, struct str path)
         index_close(s);
         s->path = name;
         s->view = v;
+        s->order = order;
+        s->backwards = backwards;
+        s->all_folded = false;
         begin_where(s);
         return 0;
 }
@@ -151,147 +153,6 @@ void tag(struct screen *s, uint32_t uid, bool on)
         }
 }
 
-/* ---- drawn ---- */
-
-static void put_date(struct buf *out, int64_t seconds)
-{
-        time_t t = (time_t)seconds, today = time(NULL);
-        char text[64] = "";
-        struct tm tm;
-        bool old = t < today - 300 * 86400 || t > today + 86400;
-
-        if (seconds != INT64_MIN && localtime_r(&t, &tm))
-                strftime(text, sizeof text, old ? "%b %d  %Y" : "%b %d %H:%M", &tm);
-        buf_printf(out, "%-12.12s", text);
-}
-
-static void put_size(struct buf *out, uint64_t size)
-{
-        if (size < 10000)
-                buf_printf(out, "%4lluB", (unsigned long long)size);
-        else if (size < 10240000)
-                buf_printf(out, "%4lluK", (unsigned long long)(size / 1024));
-        else
-                buf_printf(out, "%4lluM", (unsigned long long)(size / 1048576));
-}
-
-/* A text in columns, filled: by width, not by bytes. */
-static void put_columns(struct buf *out, struct str text, unsigned width)
-{
-        struct buf auto_buf safe = { 0 };
-        struct str fits;
-
-        buf_init(&safe, 4096);
-        terminal_safe(&safe, text);
-        fits = str_sub(buf_str(&safe), 0, draw_fit(buf_str(&safe), width, false));
-        if (draw_width(fits) > width)
-                fits = S("");
-        buf_puts(out, fits);
-        for (unsigned n = draw_width(fits); n < width; n++)
-                buf_puts(out, S(" "));
-}
-
-static void put_row(struct screen *s, struct buf *out, size_t number, const struct view_row *r)
-{
-        bool mine = str_eq(str_of(s->path), OUTBOX) || is_role(s, "sent") || is_role(s, "drafts");
-
-        buf_printf(out, "%5zu %c%c%c ", number + 1,
-                   is_tagged(s, r->uid)      ? '*'
-                   : r->flags & FLAG_FLAGGED ? '!'
-                                             : ' ',
-                   r->flags & FLAG_DELETED    ? 'D'
-                   : !(r->flags & FLAG_SEEN)  ? 'N'
-                   : r->flags & FLAG_ANSWERED ? 'r'
-                   : r->flags & FLAG_DRAFT    ? 'd'
-                                              : ' ',
-                   r->attachments ? '@' : ' ');
-        put_date(out, r->when);
-        buf_puts(out, S(" "));
-        if (mine)
-                buf_puts(out, S("To "));
-        put_columns(out, mine ? r->to : r->from, mine ? FROM_WIDTH - 3 : FROM_WIDTH);
-        buf_puts(out, S(" "));
-        put_size(out, r->size);
-        buf_puts(out, S(" "));
-        if (r->depth) {
-                for (unsigned i = 1; i < r->depth && i < TREE_MOST; i++)
-                        buf_puts(out, S("  "));
-                buf_puts(out, S("\u2514\u2500>"));
-        }
-        if (r->hidden)
-                buf_printf(out, "[+%u] ", r->hidden);
-        buf_puts(out, r->subject.n ? r->subject : S("(no subject)"));
-}
-
-static void draw_rows(struct screen *s)
-{
-        const struct view_row *rows = NULL;
-        size_t n = view_count(s->view), seen;
-        unsigned y = 1;
-
-        if (s->at < s->top)
-                s->top = s->at;
-        if (s->at >= s->top + room())
-                s->top = s->at - room() + 1;
-        if (s->top >= n)
-                s->top = n ? n - 1 : 0;
-        seen = n - s->top < room() ? n - s->top : room();
-        if (view_rows(s->view, s->top, seen, &rows) < 0)
-                say_bad(s, "Some rows cannot be read.");
-        for (size_t i = 0; i < seen && rows; i++) {
-                struct buf auto_buf text = { 0 };
-                const struct view_row *r = &rows[i];
-
-                buf_init(&text, 16384);
-                put_row(s, &text, s->top + i, r);
-                draw_text((int)y++, 0, term_columns(), buf_str(&text),
-                          s->top + i == s->at                                         ? LOOK_CURSOR
-                          : r->flags & FLAG_DELETED                                   ? LOOK_DIM
-                          : r->flags & FLAG_FLAGGED                                   ? LOOK_FLAG
-                          : !(r->flags & FLAG_SEEN) || (r->hidden && r->unread_below) ? LOOK_NEW
-                                                                                      : LOOK_PLAIN);
-        }
-        while (y <= room())
-                draw_text((int)y++, 0, term_columns(), S(""), LOOK_PLAIN);
-}
-
-static const char *order_name(enum view_order o)
-{
-        static const char *const names[] = {
-                [VIEW_ARRIVED] = "received", [VIEW_THREADS] = "threads", [VIEW_DATE] = "date",
-                [VIEW_FROM] = "from",        [VIEW_SUBJECT] = "subject", [VIEW_SIZE] = "size"
-        };
-
-        return names[o];
-}
-
-static void draw_index_bar(struct screen *s)
-{
-        struct buf auto_buf text = { 0 };
-        const struct folder_row *f = NULL;
-
-        buf_init(&text, 4096);
-        for (size_t i = 0; i < s->folder_n; i++)
-                if (str_eq(str_of(s->folders[i].path), str_of(s->path)))
-                        f = &s->folders[i];
-        buf_printf(&text, "%s: %s  [%zu of %u", s->mail->login->address, s->path, view_count(s->view),
-                   f ? f->count : 0);
-        if (f && f->unseen)
-                buf_printf(&text, ", %u new", f->unseen);
-        if (s->tag_n)
-                buf_printf(&text, ", %zu tagged", s->tag_n);
-        buf_printf(&text, "]  by %s%s", s->backwards ? "reverse " : "", order_name(s->order));
-        if (s->limited)
-                buf_printf(&text, "  limit: %s", s->limited);
-        if (s->sync_state == SYNC_LIVE)
-                buf_puts(&text, S("  live"));
-        else if (s->sync_state == SYNC_CONNECTING || s->sync_state == SYNC_WORKING)
-                buf_printf(&text, "  %s", s->sync_words);
-        else if (s->sync_state == SYNC_WAITING)
-                buf_printf(&text, "  offline: %s", s->sync_words);
-        draw_bar(buf_str(&text));
-}
-
 /* ---- keys ---- */
 
 static enum done go_down(struct screen *s)
@@ -314,15 +175,15 @@ static enum done go_up(struct screen *s)
 
 static enum done go_page_down(struct screen *s)
 {
-        s->top += s->top + room() < view_count(s->view) ? room() : 0;
-        index_go(s, s->at + room());
+        s->top += s->top + index_room() < view_count(s->view) ? index_room() : 0;
+        index_go(s, s->at + index_room());
         return STAY;
 }
 
 static enum done go_page_up(struct screen *s)
 {
-        s->top -= s->top < room() ? s->top : room();
-        index_go(s, s->at < room() ? 0 : s->at - room());
+        s->top -= s->top < index_room() ? s->top : index_room();
+        index_go(s, s->at < index_room() ? 0 : s->at - index_room());
         return STAY;
 }
 
@@ -336,6 +197,62 @@ static enum done go_last(struct screen *s)
 {
         index_go(s, view_count(s->view));
         return STAY;
+}
+
+static enum done go_half_down(struct screen *s)
+{
+        index_go(s, s->at + index_room() / 2);
+        return STAY;
+}
+
+static enum done go_half_up(struct screen *s)
+{
+        unsigned half = index_room() / 2;
+
+        index_go(s, s->at < half ? 0 : s->at - half);
+        return STAY;
+}
+
+static enum done go_top(struct screen *s)
+{
+        index_go(s, s->top);
+        return STAY;
+}
+
+static enum done go_middle(struct screen *s)
+{
+        size_t seen = view_count(s->view) - s->top;
+
+        index_go(s, s->top + (seen < index_room() ? seen : index_room()) / 2);
+        return STAY;
+}
+
+static enum done thread_by(struct screen *s, int step)
+{
+        struct view_row row;
+        size_t from = s->at, at = from;
+
+        do {
+                if (!at && step < 0)
+                        break;
+                s->at = at += (size_t)step;
+        } while (index_row(s, &row) && row.depth);
+        if (at == from || at >= view_count(s->view)) {
+                say(s, "There is no other thread %s.", step < 0 ? "above" : "below");
+                at = from;
+        }
+        index_go(s, at);
+        return STAY;
+}
+
+static enum done next_thread(struct screen *s)
+{
+        return thread_by(s, 1);
+}
+
+static enum done previous_thread(struct screen *s)
+{
+        return thread_by(s, -1);
 }
 
 static enum done ask_number(struct screen *s, int first)
@@ -426,6 +343,12 @@ static const struct key index_keys[] = {
         { 'Z', "Z, PgUp, -", NULL, "the page before", go_page_up },
         { KEY_CODE | KEY_PPAGE, NULL, NULL, NULL, go_page_up },
         { '-', NULL, NULL, NULL, go_page_up },
+        { ']', "]", NULL, "half a page down", go_half_down },
+        { '[', "[", NULL, "half a page up", go_half_up },
+        { 'H', "H", NULL, "first letter that is seen", go_top },
+        { 'M', "M", NULL, "the one in the middle", go_middle },
+        { KEY_CTRL('n'), "Ctrl-N", NULL, "next thread", next_thread },
+        { KEY_CTRL('p'), "Ctrl-P", NULL, "the thread before", previous_thread },
         { '=', "=, Home", NULL, "first letter", go_first },
         { KEY_CODE | KEY_HOME, NULL, NULL, NULL, go_first },
         { '*', "*, End", NULL, "last letter", go_last },
@@ -441,7 +364,8 @@ static const struct key index_keys[] = {
         { '/' | KEY_META, "Esc /", NULL, "search backwards", find_search_backwards },
         { 'n', "n", NULL, "search on", find_next },
         { 'l', "l", NULL, "show only what matches a pattern; all: everything", find_limit },
-        { 'o', "o", NULL, "sort", find_sort_forwards },
+        { 'l' | KEY_META, "Esc l", NULL, "show that pattern", find_show_limit },
+        { 'o', "o", NULL, "sort; remembered for the folder", find_sort_forwards },
         { 'O', "O", NULL, "sort the other way round", find_sort_backwards },
         { 'v' | KEY_META, "Esc v", NULL, "fold the thread, or unfold it", find_fold_thread },
         { 'V' | KEY_META, "Esc V", NULL, "fold all threads, or unfold them", find_fold_all },
@@ -462,8 +386,8 @@ void index_page(struct screen *s)
         while (!s->leaving && !s->ended) {
                 s->switched = false;
                 draw_help(&keys);
-                draw_rows(s);
-                draw_index_bar(s);
+                rows_draw(s);
+                rows_bar(s);
                 draw_message(s);
                 term_show();
                 key = screen_key(s);

@@ -17,6 +17,8 @@ enum { /* keys: characters of Unicode, and these */
        KEY_NONE = 0,
        KEY_META = 0x200000, /* with a character: Esc before it */
        KEY_CODE = 0x400000, /* with curses' KEY_...: a key of the keyboard's that is no character */
+       KEY_PASTED = KEY_CODE | 0xE001, /* what is pasted follows; term_key's own */
+       KEY_PASTE_END = KEY_CODE | 0xE002,
        KEY_ENDED = 0x800000 /* there is no terminal any more, or somebody asks us to leave */
 };
 #define KEY_CTRL(c) ((c)&31)
@@ -60,7 +62,7 @@ struct screen {
         bool message_bad;
         /* the terminal */
         struct waitlist wake;
-        bool changed, resized, ended, colors, tick, asking;
+        bool changed, resized, ended, colors, tick, asking, ascii, typing;
         struct timer timer;
         const char *question; /* of sync's fiber, which waits */
         char answer;
@@ -96,6 +98,7 @@ void term_back(void);
 void term_stop(struct screen *s); /* Ctrl-Z */
 unsigned term_rows(void);
 unsigned term_columns(void);
+bool term_is_ascii(void);
 
 /* ---- screen_draw.c ---- */
 void draw_text(int y, int x, unsigned width, struct str text, enum look look); /* cut, filled with blanks */
@@ -145,11 +148,22 @@ void index_go(struct screen *s, size_t at);
 void index_next(struct screen *s); /* to the next that is not deleted */
 bool index_row(struct screen *s,
                struct view_row *row); /* the current one; strings live as long as the view */
+unsigned index_room(void);            /* rows of the terminal for letters */
 bool is_tagged(const struct screen *s, uint32_t uid);
 void tag(struct screen *s, uint32_t uid, bool on);
 extern const struct key letter_keys[]; /* of the rows and of a letter: screen_do.c */
 
+/* ---- screen_rows.c ---- */
+void rows_draw(struct screen *s);
+void rows_bar(struct screen *s);
+
+/* ---- screen_order.c: the order chosen for a folder is known the next time ---- */
+void order_known(struct screen *s, struct str path, enum view_order *order, bool *backwards);
+void order_keep(struct screen *s);
+const char *order_name(enum view_order o);
+
 /* ---- screen_find.c ---- */
+enum done find_show_limit(struct screen *s);
 enum done find_sort_forwards(struct screen *s);
 enum done find_sort_backwards(struct screen *s);
 enum done find_fold_thread(struct screen *s);
@@ -173,6 +187,8 @@ void folders_load(struct screen *s, bool tell); /* tell: says where letters have
 void folders_free(struct screen *s);
 enum done folders_page(struct screen *s);
 enum done folders_change(struct screen *s); /* asks for one */
+enum done folders_drafts(struct screen *s);
+enum done folders_news(struct screen *s); /* said */
 const struct folder_row *folders_role(const struct screen *s, const char *role);
 
 /* ---- screen_letter.c, screen_lines.c, screen_parts.c ---- */
@@ -207,6 +223,7 @@ enum done write_reply(struct screen *s);
 enum done write_reply_all(struct screen *s);
 enum done write_reply_list(struct screen *s);
 enum done write_forward(struct screen *s);
+enum done write_bounce(struct screen *s);
 enum done write_resume(struct screen *s);
 struct writing {
         struct draft draft;

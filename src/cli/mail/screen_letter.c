@@ -261,7 +261,6 @@ static const struct key pager_keys[] = {
         { ' ', "Space", "More", "next page; at the end the next letter", page_down },
         { KEY_CODE | KEY_NPAGE, NULL, NULL, NULL, page_down },
         { '-', "-", NULL, "the page before", page_up },
-        { 'b', NULL, NULL, NULL, page_up },
         { KEY_CODE | KEY_PPAGE, NULL, NULL, NULL, page_up },
         { '\n', "Enter", NULL, "next line", line_down },
         { KEY_CODE | KEY_DOWN, NULL, NULL, NULL, line_down },

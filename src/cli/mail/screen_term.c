@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define PASTE_ON  "\033[?2004h"
+#define PASTE_OFF "\033[?2004l"
 enum { RESTORE_MOST = 256, SAID_MOST = 64 * 1024, ESCAPE_MS = 25 };
 
 static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
@@ -26,7 +29,8 @@ static struct {
         struct watch input;
         struct fiber_lock foreign; /* held while another has the terminal */
         unsigned deep;             /* and its holder asks for it again */
-        bool watched;
+        bool watched, pastes /* it is told to mark what is pasted */;
+        int ended_by;     /* a signal that waits until a letter is kept; 0: none */
         int errors, said; /* the real stderr; where what is said on it is kept */
         struct termios before;
         char restore[RESTORE_MOST]; /* what makes the terminal usual again */
@@ -115,6 +119,30 @@ static void tell_errors(void)
         term.errors = term.said = -1;
 }
 
+/* Bracketed paste: else a text with line ends would be taken for an answer and then for keys. Terminals that do not know it pass it over. */
+static void mark_pastes(bool on)
+{
+        if (!term.pastes)
+                return;
+        if (on)
+                say_raw(PASTE_ON, sizeof PASTE_ON - 1);
+        else
+                say_raw(PASTE_OFF, sizeof PASTE_OFF - 1);
+}
+
+/* As a program ends that handles no signals. */
+static void die_by(int signo)
+{
+        sigset_t one;
+
+        signal(signo, SIG_DFL);
+        sigemptyset(&one);
+        sigaddset(&one, signo);
+        raise(signo);
+        sigprocmask(SIG_UNBLOCK, &one, NULL);
+        _exit(128 + signo);
+}
+
 void term_close(void)
 {
         if (!term.curses)
@@ -123,6 +151,7 @@ void term_close(void)
         terminal_on_interrupt(NULL, NULL);
         if (term.watched)
                 watch_remove(&term.input);
+        mark_pastes(false);
         endwin();
         delscreen(term.curses);
         term.curses = NULL;
@@ -130,6 +159,8 @@ void term_close(void)
         for (size_t i = 0; i < CRASHES; i++)
                 sigaction(crashes[i], &term.crash_before[i], NULL);
         tell_errors();
+        if (term.ended_by)
+                die_by(term.ended_by);
 }
 
 static void at_exit(void)
@@ -138,18 +169,17 @@ static void at_exit(void)
                 endwin();
 }
 
-/* SIGTERM and such: as a program ends that handles no signals, but for the terminal. */
+/* SIGTERM and such: the terminal is given back; a letter that is being written is kept in Drafts first. */
 static void end_by(int signo)
 {
-        sigset_t one;
-
+        if (term.screen->writing && !term.ended_by) {
+                term.ended_by = signo;
+                term.screen->ended = true;
+                wake_all(&term.screen->wake);
+                return;
+        }
         term_close();
-        signal(signo, SIG_DFL);
-        sigemptyset(&one);
-        sigaddset(&one, signo);
-        raise(signo);
-        sigprocmask(SIG_UNBLOCK, &one, NULL);
-        _exit(128 + signo);
+        die_by(signo);
 }
 
 /* ---- what wakes us ---- */
@@ -172,6 +202,8 @@ static void on_interrupt(void *context)
 {
         struct screen *s = context;
 
+        if (term.foreign.held)
+                return; /* Ctrl-C in the editor is the editor's */
         s->ended = true;
         wake_all(&s->wake);
 }
@@ -216,6 +248,30 @@ static void set_keys(void)
         set_escdelay(ESCAPE_MS);
 }
 
+/* What kinds of terminal are sent more than their terminfo knows. */
+static bool knows_paste(void)
+{
+        static const char *const kinds[] = { "xterm", "screen",    "tmux",    "rxvt",
+                                             "foot",  "alacritty", "konsole", "vte" };
+        const char *kind = getenv("TERM");
+
+        for (size_t i = 0; kind && i < sizeof kinds / sizeof *kinds; i++)
+                if (str_starts(str_of(kind), str_of(kinds[i])))
+                        return true;
+        return false;
+}
+
+/* LANG=C and its like: nothing but ASCII is shown. Where nothing is said the terminal is taken for one of our time. */
+static bool is_ascii_only(void)
+{
+        const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+
+        for (size_t i = 0; i < 3; i++)
+                if (getenv(names[i]) && *getenv(names[i]))
+                        return !setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+        return false;
+}
+
 int term_open(struct screen *s, struct buf *why)
 {
         static bool registered;
@@ -226,6 +282,7 @@ int term_open(struct screen *s, struct buf *why)
                     S("the screen needs a terminal; for scripts there are commands, see pail help mail"));
                 return -ENOTTY;
         }
+        s->ascii = is_ascii_only();
         setlocale(LC_CTYPE, "C.UTF-8"); /* the widths of characters; ours is always UTF-8 */
         tcgetattr(STDIN_FILENO, &term.before);
         term.screen = s;
@@ -242,6 +299,12 @@ int term_open(struct screen *s, struct buf *why)
         keep_capability("rmcup");
         keep_capability("cnorm");
         keep_capability("rmkx");
+        term.pastes = knows_paste();
+        for (const char *c = PASTE_OFF; term.pastes && *c && term.restore_n < RESTORE_MOST; c++)
+                term.restore[term.restore_n++] = *c;
+        (void)define_key("\033[200~", KEY_PASTED & ~KEY_CODE);
+        (void)define_key("\033[201~", KEY_PASTE_END & ~KEY_CODE);
+        mark_pastes(true);
         catch_crashes();
         keep_errors();
         if (!registered)
@@ -268,6 +331,7 @@ void term_away(void)
         }
         (void)lock_take(&term.foreign, "the terminal", NEVER);
         def_prog_mode();
+        mark_pastes(false);
         endwin();
         tcsetattr(STDIN_FILENO, TCSADRAIN, &term.before);
 }
@@ -279,6 +343,7 @@ void term_back(void)
                 return;
         }
         reset_prog_mode();
+        mark_pastes(true);
         set_keys();
         clearok(stdscr, true);
         refresh();
@@ -327,6 +392,11 @@ static void resize(struct screen *s)
         clearok(stdscr, true);
 }
 
+bool term_is_ascii(void)
+{
+        return term.screen->ascii;
+}
+
 unsigned term_rows(void)
 {
         int y = getmaxy(stdscr);
@@ -355,6 +425,19 @@ static int next(void)
         return c == '\r' ? '\n' : c == 0 ? KEY_NONE : (int)c;
 }
 
+static bool pasted; /* what comes now is pasted */
+
+/* Text is text: in a question it is typed there, its line ends and tabs as blanks; elsewhere it is no keys. */
+static int paste_key(struct screen *s, int key)
+{
+        if (!s->typing) {
+                say(s, "Pasted text is not taken for keys.");
+                s->tick = true;
+                return KEY_NONE;
+        }
+        return key == '\n' || key == '\t' ? ' ' : key >= 32 && key < KEY_META && key != 127 ? key : KEY_NONE;
+}
+
 int term_key(struct screen *s)
 {
         static bool escape;
@@ -367,6 +450,12 @@ int term_key(struct screen *s)
                 return KEY_NONE;
         }
         if (!s->ended && (key = next()) != KEY_NONE) {
+                if (key == KEY_PASTED || key == KEY_PASTE_END) {
+                        pasted = key == KEY_PASTED;
+                        return KEY_NONE;
+                }
+                if (pasted)
+                        return paste_key(s, key);
                 if (key == 27 && !escape) {
                         escape = true;
                         return KEY_NONE;

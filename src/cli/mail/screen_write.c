@@ -144,6 +144,63 @@ enum done write_forward(struct screen *s)
         return STAY;
 }
 
+static bool bounce(struct screen *s, uint32_t uid, struct str to, struct buf *why)
+{
+        struct outgo_result result = { 0 };
+        struct letter *l = NULL;
+        struct view_row row;
+        size_t at = view_find(s->view, uid);
+        const struct view_row *rows;
+        int rc = at == SIZE_MAX ? -ENOENT : view_rows(s->view, at, 1, &rows);
+
+        if (rc == 0) {
+                row = rows[0];
+                rc = letter_open(&l, copy_account(s->mail->copy), row.letter, 0);
+        }
+        if (rc < 0)
+                buf_printf(why, "the letter cannot be read: %s", strerror(-rc));
+        say_now(s, "Sending...");
+        if (rc == 0)
+                rc = outgo_bounce(s->mail->copy, s->mail->login, l, to, &result, why);
+        letter_free(&l);
+        return rc == 0;
+}
+
+/* Passed on as it is, to other people: this one, or the tagged ones. */
+enum done write_bounce(struct screen *s)
+{
+        struct buf auto_buf to = { 0 }, why = { 0 }, question = { 0 };
+        struct uid_list list;
+        unsigned sent = 0;
+        bool go = true;
+
+        buf_init(&to, 16000);
+        buf_init(&why, 4096);
+        buf_init(&question, 20000);
+        if (is_role(s, "drafts") || str_eq(str_of(s->path), OUTBOX)) {
+                say(s, "That letter is still to be sent: e goes on with it.");
+                return STAY;
+        }
+        targets(s, &list);
+        if (list.n && ask_line(s, "Pass on to: ", &to, complete_address, ASK_COMMA) && to.n) {
+                buf_printf(&question, "Pass %llu letter%s on to " PRS "? (no/yes): ",
+                           (unsigned long long)uid_list_count(&list), uid_list_count(&list) == 1 ? "" : "s",
+                           STR(buf_str(&to)));
+                buf_u8(&question, 0);
+                go = ask_letter(s, question.p, "ny") == 'y';
+        }
+        for (size_t i = 0; i < list.n && to.n && go; i++)
+                for (uint32_t uid = list.ranges[i].first; uid <= list.ranges[i].last && go; uid++)
+                        sent += go = bounce(s, uid, buf_str(&to), &why);
+        uid_list_free(&list);
+        if (to.n && go)
+                say(s, "%u letter%s passed on", sent, sent == 1 ? "" : "s");
+        else if (why.n)
+                say_bad(s, "Not passed on: " PRS, STR(buf_str(&why)));
+        folders_load(s, false);
+        return STAY;
+}
+
 /* Of another's letter a new one is made: by us. */
 static void from_us(struct screen *s, struct writing *w)
 {
