@@ -108,11 +108,12 @@ const struct verb verbs[] = {
           "--rate BYTES[k|m|g], --trace FILE keeps the conversation. TLS is used where it is offered, but not to this machine.\n"
           "With commands on stdin the exit code is that of the first that failed (not of `-command`)." },
         { "mail", verb_mail,
-          "mail [--account ADDRESS] [add ADDRESS | accounts | remove ADDRESS | sync [FOLDER]... | folders]\n"
+          "mail [--account ADDRESS] [--folder F] [add|remove ADDRESS | password ADDRESS [--forget] | accounts]\n"
+          "mail sync [FOLDER]... | folders\n"
           "mail list [FOLDER] [PATTERN] [--limit N] [--sort ORDER] | search PATTERN [FOLDER]\n"
           "mail read [FOLDER] UID [--raw|--headers|--html] [--peek] | save [FOLDER] UID [PART|all] [--to DIR]\n"
-          "mail reply|forward [FOLDER] UID [--all] [--quote] [--attached] [--body FILE] [--edit]\n"
-          "mail send [--to A] [--cc A] [--bcc A] [--subject S] [--attach FILE] [--body FILE] | outbox [flush]\n"
+          "mail reply|forward [FOLDER] UID [--all] [--quote] [--attached] [--body FILE] [--edit] | bounce [FOLDER] UID --to A\n"
+          "mail send [--to A] [--cc A] [--bcc A] [--subject S] [--attach FILE] [--body FILE] | outbox [flush|send UIDS]\n"
           "mail flag [FOLDER] UIDS +FLAG|-FLAG... | move [FOLDER] UIDS TO | delete [FOLDER] UIDS [--purge]",
           "reads and writes mail: the screen, or single commands\n"
           "Accounts of other servers by IMAP or POP3, from a copy on this machine that sync brings in step; add finds the\n"

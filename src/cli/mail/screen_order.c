@@ -97,7 +97,8 @@ void order_keep(struct screen *s)
                 buf_printf(&o.text, "%s%s\t%s\t%s\n", s->backwards ? "reverse-" : "", names[s->order],
                            s->mail->login->address, s->path);
         if (!o.text.full)
-                (void)offload(QUICK, read_or_write, &o); /* where nothing can be written it is not remembered */
+                (void)offload(QUICK, read_or_write,
+                              &o); /* where nothing can be written it is not remembered */
         buf_free(&before.text);
         buf_free(&o.text);
 }
