@@ -1,8 +1,9 @@
 /* What talk and watch make of strangers' lines: the first byte says which protocol, a line that begins with '>' is typed, every other is heard. A
  * secret lies within its line; what was sent behind a sign-in's verb is one; what is kept is read again as what was said. And records of taps. */
 #include "base/arena.h"
+#include "base/codec.h"
 #include "base/mem.h"
-#include "cli/follow.h"
+#include "cli/talk.h"
 #include "proto/tap.h"
 #include "proto/transcript.h"
 #include "proto/transcript_words.h"
@@ -31,6 +32,10 @@ static void keep(struct str line, bool client)
         buf_init(&why, 1000);
         buf_init(&out, 1 << 20);
         transcript_keep(&text, client ? TRANSCRIPT_CLIENT : TRANSCRIPT_SERVER, 1, line);
+        must(utf8_valid(buf_str(&text)), "talk: a kept line is no text");
+        for (size_t i = 0; i < text.n; i++)
+                must((unsigned char)text.p[i] >= 32 || text.p[i] == '\n' || text.p[i] == '\t',
+                     "talk: a control character is kept");
         must(transcript_read(buf_str(&text), &a, &lines, &n, &why) == 0 && n == 1,
              "talk: a kept line is no line");
         if (!client) {
@@ -84,9 +89,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct str text = str_from(data, size);
         struct tap_record r;
         struct tap_wanted w;
+        struct addr where;
 
         if (!size || size > 4096)
                 return 0;
+        if (data_typed(text, &where))
+                must(where.port, "talk: a data connection to nowhere");
         if (tap_unpack(text, &r))
                 must(r.text.n <= size && r.session.n <= size, "tap: a text from elsewhere");
         if (tap_wanted_unpack(text, &w) && tap_unpack(text, &r))

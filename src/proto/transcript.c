@@ -213,7 +213,7 @@ static void keep_raw(struct buf *out, unsigned connection, struct str s)
         for (size_t i = 0; i < s.n; i++) {
                 unsigned char c = (unsigned char)s.p[i];
 
-                bad = bad ? bad - 1 : unfit(s, i, valid);
+                bad = bad > 1 ? bad - 1 : unfit(s, i, valid);
                 if (needs_escape(s, i))
                         buf_puts(out, S("\\\\{"));
                 else if (c == '"' || c == '\\')

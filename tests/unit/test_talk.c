@@ -1,6 +1,7 @@
 /* What `pail talk` follows of a conversation: secrets, letters, what has to be answered, TLS. `>` is typed, `<` heard. */
 #include "unit.h"
 #include "base/buf.h"
+#include "base/codec.h"
 #include "cli/follow.h"
 #include "proto/transcript.h"
 #include "proto/transcript_words.h"
@@ -269,6 +270,11 @@ static void what_is_kept_can_be_played(void **state)
                 S("* OK [UIDVALIDITY 12] x"),
                 S(" space "),
                 S("gr\xC3\xBC\xC3\x9F\xFF"),
+                S("gr\xC3\xBC\xC3\x9F"),
+                S("\xC2\x9B"
+                  "31m \xE2\x80\xAEtxt.exe \xE2\x81\xA6 \x7F"),
+                S("{x\xC2\x85}"),
+                S("\xC0\x9B"),
         };
         struct arena a;
         struct variables v = { 0 };
@@ -289,6 +295,10 @@ static void what_is_kept_can_be_played(void **state)
                         transcript_keep(&text, client ? TRANSCRIPT_CLIENT : TRANSCRIPT_SERVER, 1, lines[i]);
                         assert_int_equal(transcript_read(buf_str(&text), &a, &read, &n, &why), 0);
                         assert_int_equal(n, 1);
+                        assert_true(utf8_valid(buf_str(&text)));
+                        assert_int_equal(str_find(buf_str(&text), '\x7F'), STR_NONE);
+                        for (size_t k = 0; k + 1 < text.n; k++)
+                                assert_false(text.p[k] == '\xC2' && (unsigned char)text.p[k + 1] < 0xA0);
                         if (!client) {
                                 assert_int_equal(read->kind, TRANSCRIPT_SERVER);
                                 assert_true(words_match(&v, read->text, lines[i], &matches, &why) && matches);

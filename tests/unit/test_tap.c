@@ -31,7 +31,7 @@ static int watcher(struct tap_wanted wanted)
 
         must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
         setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-        taps_watch(taps, pair[1], &wanted);
+        must(taps_watch(taps, pair[1], &wanted));
         return pair[0];
 }
 
@@ -143,6 +143,51 @@ static void a_slow_watcher(void *arg)
         taps_free(&taps);
 }
 
+static void handed(void *context, int fd, struct str wanted)
+{
+        struct tap_wanted w;
+
+        must(fd >= 0 && tap_wanted_unpack(wanted, &w) && str_eq(w.protocol, S("imap")));
+        ++*(unsigned *)context;
+}
+
+/* As the supervisor has them: it hands watchers on, and tells all of them of its roles, whatever they want to see. */
+static void of_the_supervisor(void *arg)
+{
+        struct tap_record gone = { .what = TAP_GONE, .text = S("mail.0"), .process = 4711 }, r,
+                          in = a_line(S("x"));
+        unsigned n = 0, most = 0;
+        int fds[64];
+
+        (void)arg;
+        taps = taps_new(NULL, NULL);
+        fds[most++] = watcher((struct tap_wanted){ .protocol = S("imap") });
+        taps_each(taps, handed, &n);
+        must(n == 1);
+        taps_tell(taps, &gone);
+        must(next(fds[0], &r) && r.what == TAP_GONE && r.process == 4711 && str_eq(r.text, S("mail.0")));
+        in.protocol = S("imap");
+        taps_tell(taps, &in);
+        must(next(fds[0], &r) && r.process == (uint32_t)getpid());
+        for (bool room = true; room && most < 64;) { /* there is an end to it */
+                int pair[2];
+
+                must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+                room = taps_watch(taps, pair[1], &(struct tap_wanted){ .protocol = S("imap") });
+                fds[most++] = pair[0];
+                must(room || recv(pair[0], &n, 1, 0) == 0);
+        }
+        must(most == 17);
+        n = 0;
+        taps_each(taps, handed, &n);
+        must(n == 16);
+        while (most)
+                close(fds[--most]);
+        while (taps_on(taps))
+                fiber_yield();
+        taps_free(&taps);
+}
+
 static void nonsense_is_no_record(void **state)
 {
         struct tap_record r;
@@ -161,6 +206,12 @@ static void records(void **state)
         in_fiber(there_and_back, NULL);
 }
 
+static void supervisor(void **state)
+{
+        (void)state;
+        in_fiber(of_the_supervisor, NULL);
+}
+
 static void slow(void **state)
 {
         (void)state;
@@ -173,6 +224,7 @@ int main(void)
                 cmocka_unit_test(what_is_wanted),
                 cmocka_unit_test(records),
                 cmocka_unit_test(slow),
+                cmocka_unit_test(supervisor),
                 cmocka_unit_test(nonsense_is_no_record),
         };
 
