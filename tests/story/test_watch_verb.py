@@ -8,6 +8,7 @@ import poplib
 import signal
 import smtplib
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -173,6 +174,52 @@ def test_kept_as_a_dialog(demo, tmp_path):
     assert 'business' not in letter.read_text()
     runner = subprocess.run([RUNNER, '--base-port', str(demo.base), '--dir', demo.folder, str(letter)], capture_output=True, text=True)
     assert runner.returncode == 0, runner.stdout
+
+
+def reads_by_imap(demo):
+    i = imaplib.IMAP4('127.0.0.1', demo.base + 143)
+    i.starttls()
+    i.login('jill', 'tumbling')
+    i.select(readonly=True)
+    i.fetch('1', '(BODY.PEEK[] BODY.PEEK[TEXT])')
+    i.search(None, 'TEXT', '"nowhere"')
+    i.logout()
+
+
+def sends_by_submission(demo):
+    with smtplib.SMTP('127.0.0.1', demo.base + 587) as s:
+        s.ehlo('x')
+        s.user, s.password = 'jack', 'crown'
+        s.auth('LOGIN', s.auth_login, initial_response_ok=False)
+        s.sendmail('jack@town.com', ['jill@hill.com'], 'Subject: x\r\n\r\nnobody else\'s business\r\n')
+
+
+def moves_files_under_tls(demo):
+    f = ftplib.FTP_TLS(context=ssl._create_unverified_context())
+    f.connect('127.0.0.1', demo.base + 21)
+    f.login('jill', 'tumbling')
+    f.prot_p()
+    f.storbinary('STOR kept', io.BytesIO(b'x' * 5000))
+    f.nlst()
+    f.delete('kept')
+    f.quit()
+
+
+@pytest.mark.parametrize('protocol, talks, secrets', [
+    ('imap', reads_by_imap, ['password=jill "tumbling"']),
+    ('submission', sends_by_submission, ['secret=amFjaw==', 'secret-2=Y3Jvd24=']),
+    ('ftp', moves_files_under_tls, ['password=tumbling']),
+])
+def test_kept_under_tls_and_with_data(demo, tmp_path, protocol, talks, secrets):
+    saved = tmp_path / 'kept.dialog'
+    with Watch(demo, '--protocol', protocol, '--save', str(saved)) as w:
+        talks(demo)
+        w.process.wait(20)
+    given = [word for secret in secrets for word in ('--variable', secret)]
+    for _ in range(2):
+        runner = subprocess.run([RUNNER, '--base-port', str(demo.base), '--dir', demo.folder, *given, str(saved)], capture_output=True, text=True)
+        assert runner.returncode == 0, runner.stdout + saved.read_text()
+    assert not any(word in saved.read_text() for word in ('tumbling', 'Y3Jvd24', 'business'))
 
 
 def test_who_does_not_read_holds_up_nobody(demo):
