@@ -1,9 +1,38 @@
-/* Of a dialog that is played: FTP's data connections, and signing in. */
+/* Of a dialog that is played: variables that are asked for, FTP's data connections, and signing in. */
 #include "cli/talk_play.h"
+#include "cli/terminal.h"
 #include "proto/sasl_client.h"
 #include <errno.h>
 
 enum { PIECE = 64 * 1024 };
+
+/* ---- variables that nobody has set: secrets that were not written down ---- */
+
+/* The answer to a question about each {name} of the line that is not known yet. */
+void play_ask(struct replay *r, struct str text)
+{
+        size_t open, close;
+
+        while ((open = str_find(text, '{')) != STR_NONE) {
+                bool escaped = open && text.p[open - 1] == '\\';
+                struct str name;
+
+                text = str_from_at(text, open + 1);
+                close = str_find(text, '}');
+                name = str_sub(text, 0, close == STR_NONE ? 0 : close);
+                for (size_t i = 0; i < name.n; i++)
+                        if (!((name.p[i] >= 'a' && name.p[i] <= 'z') || name.p[i] == '-' ||
+                              (i && name.p[i] >= '0' && name.p[i] <= '9')))
+                                name.n = 0;
+                if (name.n && !escaped && !variable(&r->variables, name)) {
+                        struct buf auto_buf answer = { 0 };
+
+                        buf_init(&answer, 16384);
+                        if (terminal_ask(arena_printf(&r->arena, "{" PRS "}: ", STR(name)).p, false, &answer))
+                                (void)variable_set(&r->variables, name, buf_str(&answer));
+                }
+        }
+}
 
 /* ---- data connections ---- */
 

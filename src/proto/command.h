@@ -25,7 +25,7 @@ enum needs {
         UNLISTED = 32,
         NEEDS_LOGIN_TO_SUBMIT = 64, /* NEEDS_LOGIN, but only on the submission ports */
         SECRET_RESPONSE = 128,      /* the tap hides what follows its argument's first word */
-        BODY = 256,                 /* a letter comes with it: lines behind it that are no command may be its */
+        BODY = 256, /* a letter comes with it: lines behind it that are no command may be its */
 };
 enum { OK = 0, FAIL = -1 }; /* what a reply returns: FAIL counts as an error of the peer's */
 

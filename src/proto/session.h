@@ -103,8 +103,8 @@ struct session {
         struct str account;   /* signed in as; empty: nobody. Set by session_sign_in */
         unsigned errors;      /* bad commands so far */
         bool greeted, ending; /* ending: leave after this reply */
-        bool doubt;           /* command.c: a line that is no command may be a part of a secret or of a letter */
-        bool implicit_tls;    /* from its start; CCC may have ended it since */
+        bool doubt;        /* command.c: a line that is no command may be a part of a secret or of a letter */
+        bool implicit_tls; /* from its start; CCC may have ended it since */
         bool
             owner; /* the folder's owner, by pail send: may send to anywhere, as anybody, without a sign-in */
         enum woken woken; /* why it runs again after PARKED */
