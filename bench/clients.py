@@ -121,17 +121,19 @@ class FtpClients(Ftp):
                 f.write(b'small\n' * 170 + b'end\n')
         return path, n
 
-    def mirrors(self, server):
-        """{title: command}: what comes lies in here/ afterwards."""
+    def mirrors(self, server, there, here, up=False):
+        """{title: command}"""
         found = {}
         for parallel in (None, 16):
             words = ['--parallel', str(parallel)] if parallel else []
+            places = [url(server, there), here]
             found[f'pail{f", --parallel {parallel}" if parallel else ""}'] = [
-                f'{self.bench.build}/pail', 'ftp', 'mirror', *words, url(server, 'tree'), 'here']
+                f'{self.bench.build}/pail', 'ftp', 'mirror', *words, *(reversed(places) if up else places)]
         for parallel in (1, 4, 16):
             for ahead in (False, True):
+                places = f'-R {here} {there}' if up else f'{there} {here}'
                 found[f'lftp {parallel}{", ahead" if ahead else ""}'] = lftp(
-                    server, f'mirror --parallel={parallel} tree here', f'set ftp:sync-mode {"off" if ahead else "on"}; ')
+                    server, f'mirror --parallel={parallel} {places}', f'set ftp:sync-mode {"off" if ahead else "on"}; ')
         return found
 
     def mirror(self):
@@ -146,16 +148,22 @@ class FtpClients(Ftp):
                     for server in servers:
                         row = f'from {server.title}, {where}'
                         grid.row(row, ('pail', f'best of {row}', 2))
-                        for title, command in installed(self.mirrors(server)).items():
-                            self.mirrored(grid, row, title, command, server, place, n)
+                        for title, command in installed(self.mirrors(server, 'tree', 'here')).items():
+                            home = home_in(place)
+                            self.mirrored(grid, row, title, command, server, home, f'{home}/here', n)
+                        row = f'to {server.title}, {where}'
+                        grid.row(row, ('pail', f'best of {row}', 2))
+                        for title in installed(self.mirrors(server, '', '')):
+                            there = self.homes[server].folder_for_uploads()
+                            command = self.mirrors(server, os.path.basename(there), path, up=True)[title]
+                            self.mirrored(grid, row, title, command, server, home_in(place), there, n)
             self.homes.clear()
         grid.report(self.table)
 
-    def mirrored(self, grid, row, title, command, server, place, n):
-        home = home_in(place)
+    def mirrored(self, grid, row, title, command, server, home, made, n):
         quiet(server)
         took, cpu, memory = run(title, command, home)
-        sizes = [os.path.getsize(os.path.join(path, name)) for path, _, names in os.walk(f'{home}/here') for name in names]
+        sizes = [os.path.getsize(os.path.join(path, name)) for path, _, names in os.walk(made) for name in names]
         if sizes != [SMALL] * n:
             raise RuntimeError(f'{title} {row}: {len(sizes)} files of {sum(sizes)} octets instead of {n} of {SMALL}')
         grid.add(row, title, n / took, cpu / n * 1e3, memory)

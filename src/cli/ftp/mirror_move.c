@@ -8,7 +8,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { TRIES_OF_ITEM = 5, TIMES_MOST = 48, PER_WORKER = 8 };
+enum { TRIES_OF_ITEM = 5, TIMES_MOST = 48 };
+/* A login costs a server as much as some dozens of small files: more than a few connections only for many files. */
+enum { FEW = 3, FILES_FOR_ONE = 8, FILES_FOR_MORE = 32 };
 
 struct moving {
         struct ftp_transfer transfer; /* its context is this */
@@ -64,7 +66,9 @@ static void worker_fiber(void *arg);
 /* One more connection, where there is work for it and the server has not refused the last. */
 static void hire(struct mirror *m)
 {
-        if (!m->crowded && m->queued > PER_WORKER * m->workers && m->workers + 1 < m->how->parallel &&
+        unsigned each = m->workers < FEW ? FILES_FOR_ONE : FILES_FOR_MORE;
+
+        if (!m->crowded && m->queued > each * m->workers && m->workers + 1 < m->how->parallel &&
             fiber_spawn("ftp mirror", worker_fiber, m) == 0)
                 m->workers++;
 }
