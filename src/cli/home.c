@@ -27,9 +27,11 @@ bool home_path(struct buf *out, enum home kind, const char *below)
         return buf_u8(out, 0);
 }
 
-/* Each folder above, too. */
+/* Each folder above, too. One that may not be made may be there: that is seen when it is opened. */
 static int make_all(char *path)
 {
+        int refused = 0;
+
         for (size_t i = 1; path[i - 1]; i++) {
                 char c = path[i];
                 int rc;
@@ -39,22 +41,26 @@ static int make_all(char *path)
                 path[i] = 0;
                 rc = mkdir(path, 0700);
                 path[i] = c;
-                if (rc < 0 && errno != EEXIST && errno != EISDIR && errno != EROFS && errno != EACCES)
-                        return -errno;
+                if (rc < 0 && (errno == EROFS || errno == EACCES))
+                        refused = -errno;
+                else if (rc < 0 && errno != EEXIST && errno != EISDIR)
+                        return refused ? refused : -errno;
                 if (!c)
                         break;
         }
-        return 0;
+        return refused;
 }
 
 int home_open(enum home kind, const char *below, bool make)
 {
         struct buf auto_buf path = { 0 };
-        int rc = home_path(&path, kind, below) ? 0 : -ENOENT;
+        int refused = 0, rc = home_path(&path, kind, below) ? 0 : -ENOENT;
 
         if (rc == 0 && make)
-                rc = make_all(path.p);
-        return rc < 0 ? rc : disk_open_dir(AT_FDCWD, path.p);
+                refused = make_all(path.p);
+        if (rc == 0)
+                rc = disk_open_dir(AT_FDCWD, path.p);
+        return rc == -ENOENT && refused ? refused : rc;
 }
 
 int home_read(int folder, const char *name, struct buf *text)

@@ -188,7 +188,10 @@ static int body(void *arg)
         } else {
                 rc = session(l);
         }
-        fflush(stdout);
+        if ((fflush(stdout) != 0 || ferror(stdout)) && rc == EX_OK) {
+                fprintf(stderr, "pail ftp: stdout: not all could be written\n");
+                rc = EX_IOERR;
+        }
         console_finish(c);
         return rc;
 }

@@ -38,6 +38,7 @@ int command_fail(struct command *c, int rc, const char *what, const char *why)
         case -EPROTO: return EX_PROTOCOL;
         case -EREMOTEIO: return EX_UNAVAILABLE;
         case -EINVAL: return EX_USAGE;
+        case -EROFS:
         case -EEXIST: return EX_CANTCREAT;
         case -ENOENT: return EX_NOINPUT;
         default: return EX_TEMPFAIL;
