@@ -121,7 +121,7 @@ const struct verb verbs[] = {
           "The account is the first that was added. FOLDER is INBOX; --folder F says one that looks like a number. UIDS: 3,5:9.\n"
           "PATTERN: words, or mutt's ~f ~t ~s ~b ~d ~z ~N ~F and others. ORDER: arrived threads date from subject size, -date\n"
           "the other way. send without options takes a letter with its header from stdin; FILE - is stdin. add also takes\n"
-          "--incoming URL, --outgoing URL, --name NAME, --password-command C, --save-password; sync --yes does not ask.\n"
+          "--incoming URL, --outgoing URL, --name NAME, --password-command C, --save-password, --ca FILE; sync --yes does not ask.\n"
           "docs/mail-commands.md has all of it, with the JSON." },
         { "watch", verb_watch,
           "watch [--address LIST] [--account NAME] [--protocol smtp|pop3|imap|ftp] [--session ID] [--save FILE]",

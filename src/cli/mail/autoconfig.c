@@ -158,8 +158,9 @@ unsigned autoconfig_read(struct str xml, struct login *l)
 /* ---- fetched ---- */
 
 struct fetch {
-        char url[1200];
-        struct buf text;
+        char url[1200], at[2400]; /* where its host is: HOST:443:ADDRESS,ADDRESS */
+        const char *ca;           /* NULL: the system's authorities */
+        struct buf *text;
         char error[CURL_ERROR_SIZE];
 };
 
@@ -167,7 +168,7 @@ static size_t piece(char *p, size_t size, size_t n, void *context)
 {
         struct fetch *f = context;
 
-        return buf_put(&f->text, p, size * n) ? size * n : 0;
+        return buf_put(f->text, p, size * n) ? size * n : 0;
 }
 
 /* HTTPS with a good certificate, no redirects: else another than the domain would say where the password goes. On a worker. */
@@ -175,11 +176,21 @@ static int fetch(void *arg)
 {
         struct fetch *f = arg;
         CURL *c = curl_easy_init();
+        struct curl_slist *at = curl_slist_append(NULL, f->at);
         long code = 0;
         CURLcode rc;
 
-        if (!c)
+        if (!c || !at) {
+                curl_slist_free_all(at);
+                curl_easy_cleanup(c);
                 return -ENOMEM;
+        }
+        curl_easy_setopt(c, CURLOPT_RESOLVE, at);
+        curl_easy_setopt(c, CURLOPT_PROXY, ""); /* what it says is to come from the domain */
+        if (f->ca) {
+                curl_easy_setopt(c, CURLOPT_CAINFO, f->ca);
+                curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+        }
         curl_easy_setopt(c, CURLOPT_URL, f->url);
         curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https");
         curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
@@ -192,6 +203,7 @@ static int fetch(void *arg)
         if (rc == CURLE_OK)
                 curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
         curl_easy_cleanup(c);
+        curl_slist_free_all(at);
         if (rc == CURLE_OK && code != 200)
                 snprintf(f->error, sizeof f->error, "the server says %ld", code);
         return rc == CURLE_OK && code == 200 ? 0 : -ENOENT;
@@ -211,33 +223,29 @@ static void put_escaped(struct buf *out, struct str s)
         }
 }
 
-unsigned autoconfig_find(struct login *l, struct str domain, struct buf *why)
+unsigned autoconfig_find(struct login *l, unsigned place, struct str host, struct str addresses,
+                         struct buf *why)
 {
+        static const char *const paths[AUTOCONFIG_PLACES] = {
+                "/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml"
+        };
+        struct buf auto_buf url = { 0 }, text = { 0 };
+        struct fetch f = { .ca = l->ca };
         unsigned n = 0;
 
-        for (unsigned i = 0; i < 2 && !n; i++) {
-                struct buf auto_buf url = { 0 };
-                struct fetch f = { 0 };
-
-                buf_init(&url, sizeof f.url - 1);
-                if (i)
-                        buf_printf(
-                            &url, "https://" PRS "/.well-known/autoconfig/mail/config-v1.1.xml?emailaddress=",
-                            STR(domain));
-                else
-                        buf_printf(&url, "https://autoconfig." PRS "/mail/config-v1.1.xml?emailaddress=",
-                                   STR(domain));
-                put_escaped(&url, str_of(l->address));
-                snprintf(f.url, sizeof f.url, PRS, STR(buf_str(&url)));
-                buf_init(&f.text, FILE_MOST);
-                if (!url.full && offload(LONG, fetch, &f) == 0)
-                        n = autoconfig_read(buf_str(&f.text), l);
-                url.n = str_find(buf_str(&url), '?') == STR_NONE ? url.n : str_find(buf_str(&url), '?');
-                buf_printf(why, PRS ": %s\n", STR(buf_str(&url)),
-                           n          ? "found"
-                           : *f.error ? f.error
-                                      : "it names no server with TLS");
-                buf_free(&f.text);
-        }
+        buf_init(&url, sizeof f.url - 1);
+        buf_init(&text, FILE_MOST);
+        buf_printf(&url, "https://" PRS "%s", STR(host), paths[place]);
+        buf_printf(why, PRS ": ", STR(buf_str(&url)));
+        buf_puts(&url, S("?emailaddress="));
+        put_escaped(&url, str_of(l->address));
+        snprintf(f.url, sizeof f.url, PRS, STR(buf_str(&url)));
+        snprintf(f.at, sizeof f.at, PRS ":443:" PRS, STR(host), STR(addresses));
+        f.text = &text;
+        if (!addresses.n)
+                snprintf(f.error, sizeof f.error, "no address");
+        else if (!url.full && offload(LONG, fetch, &f) == 0)
+                n = autoconfig_read(buf_str(&text), l);
+        buf_printf(why, "%s\n", n ? "found" : *f.error ? f.error : "it names no server with TLS");
         return n;
 }

@@ -13,7 +13,7 @@ struct command {
         struct tool t;
         /* options as typed */
         const char *account, *folder, *limit, *sort, *body, *subject, *name, *incoming, *outgoing,
-            *password_command, *resolver;
+            *password_command, *resolver, *ca;
         struct values to, cc, bcc, attach; /* may stand several times */
         bool raw, headers, html, peek, all, quote, edit, purge, yes, attached, save_password, forget;
 };

@@ -204,7 +204,7 @@ int mail_add(struct command *c)
                 return command_fail(c, -EINVAL, arena_str(&c->t.arena, address).p, "no address");
         l.address = mem_string(address);
         if (set(c, &l, "name", c->name, &code) &&
-            set(c, &l, "password-command", c->password_command, &code) &&
+            set(c, &l, "password-command", c->password_command, &code) && set(c, &l, "ca", c->ca, &code) &&
             set(c, &l, "incoming", c->incoming, &code) && set(c, &l, "outgoing", c->outgoing, &code))
                 code = find(c, &l);
         if (code == EX_OK)

@@ -102,20 +102,28 @@ static bool by_srv(struct search *s, const struct service *list, bool out)
 
 /* ---- common names ---- */
 
-static int connect_to(struct search *s, struct str host, unsigned port, struct conn **conn)
+/* How many of its addresses, by the resolver that was asked for the rest; -errno. */
+static int look_up(struct search *s, struct str host, unsigned port, struct addr to[static DIAL_MOST])
 {
         struct mx_host h = { .name = host };
-        struct addr to[DIAL_MOST];
-        struct buf auto_buf nobody = { 0 };
-        unsigned n = 0, which;
         struct str why;
-        int rc = mx_addresses(s->dns, &h, in_seconds(DNS_PATIENCE), &s->arena, &why);
+        int n = 0, rc = mx_addresses(s->dns, &h, in_seconds(DNS_PATIENCE), &s->arena, &why);
 
-        buf_init(&nobody, 4096);
-        for (; rc == 0 && n < h.count && n < DIAL_MOST; n++) {
+        for (; rc == 0 && n < (int)h.count && n < DIAL_MOST; n++) {
                 to[n] = h.addresses[n];
                 to[n].port = (uint16_t)port;
         }
+        return rc < 0 ? rc : n;
+}
+
+static int connect_to(struct search *s, struct str host, unsigned port, struct conn **conn)
+{
+        struct addr to[DIAL_MOST];
+        struct buf auto_buf nobody = { 0 };
+        int rc = look_up(s, host, port, to);
+        unsigned n = rc < 0 ? 0 : (unsigned)rc, which;
+
+        buf_init(&nobody, 4096);
         return rc < 0 ? rc
                       : dial_any(&(struct dial){ .to = to, .count = n }, now() + KNOCK_PATIENCE, conn, &which,
                                  &nobody);
@@ -129,7 +137,7 @@ static int knock(struct search *s, const char *scheme, struct str host, struct c
         struct known k;
         int rc;
 
-        known_want(&k, host.p, port, KNOWN_REFUSE, NULL);
+        known_want(&k, host.p, port, KNOWN_REFUSE, s->login->ca);
         if (*scheme == 'i') {
                 struct imap_client_how how = { .host = host.p,
                                                .tls = tls,
@@ -203,6 +211,24 @@ static bool by_name(struct search *s, bool out)
         return false;
 }
 
+/* ---- the domain's file ---- */
+
+static void by_file(struct search *s)
+{
+        for (unsigned i = 0; i < AUTOCONFIG_PLACES; i++) {
+                struct str host = arena_printf(&s->arena, "%s" PRS, i ? "" : "autoconfig.", STR(s->domain));
+                struct addr to[DIAL_MOST];
+                int n = look_up(s, host, 443, to);
+                struct buf auto_buf addresses = { 0 };
+
+                buf_init(&addresses, 2048);
+                for (int k = 0; k < n; k++)
+                        buf_printf(&addresses, "%s%s", k ? "," : "", addr_text(to[k]).z);
+                if (autoconfig_find(s->login, i, host, buf_str(&addresses), s->why))
+                        return;
+        }
+}
+
 /* ---- all ---- */
 
 static void look(struct search *s)
@@ -217,7 +243,7 @@ static void look(struct search *s)
         if (!l->incoming.host || (!l->outgoing.host && !l->by_send)) {
                 bool in = l->incoming.host, out = l->outgoing.host;
 
-                (void)autoconfig_find(l, s->domain, s->why);
+                by_file(s);
                 f->incoming = !in && l->incoming.host ? "autoconfig" : f->incoming;
                 f->outgoing = !out && l->outgoing.host ? "autoconfig" : f->outgoing;
         }

@@ -125,7 +125,7 @@ static int try_one(struct trying *t)
         bool again;
         int rc;
 
-        known_want(&t->known, t->server->host, t->server->port, KNOWN_ASK, NULL);
+        known_want(&t->known, t->server->host, t->server->port, KNOWN_ASK, t->login->ca);
         do {
                 if (!login_password(t->login, &t->password)) {
                         buf_puts(t->why, S("there is no password"));

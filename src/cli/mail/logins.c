@@ -103,7 +103,7 @@ void login_free(struct login *l)
 {
         char *all[] = { l->address,          l->name,          l->incoming.host, l->incoming.user,
                         l->outgoing.host,    l->outgoing.user, l->folder,        l->password,
-                        l->password_command, l->signature,     l->known };
+                        l->password_command, l->signature,     l->known,         l->ca };
 
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)
                 mem_free(all[i]);
@@ -182,6 +182,8 @@ bool login_set(struct login *l, struct str key, struct str value)
                 return set_yes(&l->keep_sent, value);
         else if (str_eq(key, S("signature")))
                 set_path(&l->signature, value);
+        else if (str_eq(key, S("ca")))
+                set_path(&l->ca, value);
         else
                 return false;
         return true;
@@ -314,6 +316,8 @@ static void put_section(struct buf *out, const struct login *l)
                 buf_puts(out, S("sent = no\n"));
         if (l->signature)
                 buf_printf(out, "signature = %s\n", l->signature);
+        if (l->ca)
+                buf_printf(out, "ca = %s\n", l->ca);
 }
 
 /* The text without the section of that address; what else stands there stays as it was written. */

@@ -8,6 +8,7 @@
  *      keep = yes                                  (POP3: letters stay at the server; no: they are removed when they are safe here)
  *      sent = yes                                  (what is sent is kept in Sent; no: the server does it)
  *      signature = ~/.signature
+ *      ca = ~/our-ca.pem                           (certificates are checked by this authority, not by those of the system)
  *
  * logins.c: the file.   login_password.c   login_try.c: do the servers let us in?   discover.c, autoconfig.c: found by the address.
  *
@@ -32,7 +33,7 @@ struct login {
         char *folder; /* INCOMING_STORE: the data folder, and the account's name there is the address */
         bool by_send; /* outgoing = send */
         bool keep, keep_sent;
-        char *password, *password_command, *signature;
+        char *password, *password_command, *signature, *ca;
         char *known;          /* the password of this run, however we came by it */
         bool typed, given_up; /* it was typed because another was refused; nobody wants to be asked again */
 };

@@ -215,7 +215,7 @@ static enum fate submit(struct login *l, struct outgoing *o, struct outgo_result
                 snprintf(result->said, sizeof result->said, "%s has no line outgoing", l->address);
                 return FATE_REFUSED;
         }
-        known_want(&k, l->outgoing.host, l->outgoing.port, KNOWN_ASK, NULL);
+        known_want(&k, l->outgoing.host, l->outgoing.port, KNOWN_ASK, l->ca);
         do {
                 if (sign_in && !login_password(l, &password)) {
                         snprintf(result->said, sizeof result->said, "there is no password");

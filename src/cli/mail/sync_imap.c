@@ -59,7 +59,7 @@ int imap_begin(struct work *w)
         work_state(w, SYNC_CONNECTING, "%s", l->incoming.host);
         if (!login_password(l, &password))
                 return work_failed(w, -EACCES, "there is no password");
-        known_want(&k, l->incoming.host, l->incoming.port, KNOWN_ASK, NULL);
+        known_want(&k, l->incoming.host, l->incoming.port, KNOWN_ASK, l->ca);
         rc = open_once(w, &k, &again);
         if (again)
                 rc = open_once(w, &k, &again);

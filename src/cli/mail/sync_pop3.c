@@ -80,7 +80,7 @@ static int begin(struct popping *p)
         work_state(p->w, SYNC_CONNECTING, "%s", l->incoming.host);
         if (!login_password(l, &password))
                 return work_failed(p->w, -EACCES, "there is no password");
-        known_want(&k, l->incoming.host, l->incoming.port, KNOWN_ASK, NULL);
+        known_want(&k, l->incoming.host, l->incoming.port, KNOWN_ASK, l->ca);
         rc = open_once(p, &k, &again);
         if (again)
                 rc = open_once(p, &k, &again);
