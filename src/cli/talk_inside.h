@@ -19,6 +19,7 @@ struct talk {
         bool person;        /* types at a terminal */
         bool connect_saved, input_ended, ended;
         struct data data;
+        bool receiving;         /* data: the connection must not go away */
         bool stores, sending;   /* FTP: a file was announced; its lines are typed now */
         char protection, asked; /* FTP: what PROT has set, and what it was asked for: 'P' */
         nsec began, last_heard, end;

@@ -79,18 +79,22 @@ static void send_line(struct talk *t, struct str line)
         conn_put(t->conn, S("\r\n"));
 }
 
+/* A line leaves the queue before it is sent, which may wait, and more may be typed meanwhile. */
 void talk_send_queue(struct talk *t)
 {
-        struct str all = buf_str(&t->queue), line;
-        size_t before = all.n;
+        struct buf auto_buf sent = { 0 };
 
-        while (all.n && !held(t)) {
+        buf_init(&sent, QUEUE_MOST);
+        while (t->queue.n && !held(t)) {
+                struct str all = buf_str(&t->queue), line;
+
                 str_cut(&all, '\n', &line);
-                send_line(t, line);
-        }
-        buf_drop(&t->queue, before - all.n);
-        if (all.n < before)
+                buf_clear(&sent);
+                buf_puts(&sent, line);
+                buf_drop(&t->queue, t->queue.n - all.n);
+                send_line(t, buf_str(&sent));
                 wake_all(&t->changed);
+        }
 }
 
 /* ---- what comes ---- */
@@ -229,7 +233,7 @@ static void listen_to(void *arg)
                 prompt_away(t->prompt);
         if (t->input_ended && got != GOT_END) {
                 saved_directive(t->saved, "close");
-                if (t->follow.due && t->follow.protocol != TALK_UNKNOWN && !t->follow.letter)
+                if (!t->rc && t->follow.due && t->follow.protocol != TALK_UNKNOWN && !t->follow.letter)
                         t->rc = EX_TEMPFAIL;
         } else {
                 saved_directive(t->saved, conn_ok(t->conn) ? "expect-close" : "close");
@@ -238,7 +242,8 @@ static void listen_to(void *arg)
                         t->rc = EX_PROTOCOL; /* not all was answered */
                 talk_dim(t, "", "the connection is closed");
         }
-        fflush(stdout);
+        if ((fflush(stdout) != 0 || ferror(stdout)) && !t->rc)
+                t->rc = EX_IOERR;
         t->ended = true;
         wake_all(&t->changed);
         fiber_cancel(t->typist);

@@ -6,7 +6,12 @@
 #include <errno.h>
 
 #define PATIENCE 30
-enum { DATA_LINE_MOST = 8192, KEPT_MOST = 64 * 1024, PIECE = 16 * 1024 };
+enum {
+        DATA_LINE_MOST = 8192,
+        KEPT_MOST = 64 * 1024,
+        PIECE = 16 * 1024,
+        SILENT_MOST = 10 /* looks, when the answer is here */
+};
 
 static void note(const struct talk *t, const char *before, const char *text)
 {
@@ -30,7 +35,7 @@ bool transfer_typed(struct talk *t, struct str line)
             str_istarts(line, S("STOR ")) || str_istarts(line, S("APPE ")) || str_istarts(line, S("STOU"));
         if (str_istarts(line, S("PROT ")) && line.n == 6)
                 t->asked = line.p[5] == 'p' ? 'P' : line.p[5];
-        if (!data_typed(line, &where) || data_listen(&t->data, t->conn, &where) < 0)
+        if (t->receiving || !data_typed(line, &where) || data_listen(&t->data, t->conn, &where) < 0)
                 return false; /* somebody else's, or nobody's */
         note(t, "the data connection is awaited at ", addr_text(where).z);
         saved_directive(t->saved, "data active");
@@ -125,20 +130,19 @@ static bool receive(struct talk *t, struct coming *c)
 {
         struct conn *d = t->data.conn;
 
-        for (;;) {
+        for (unsigned silent = 0; silent < SILENT_MOST && conn_ok(t->conn); silent++) {
                 struct str piece = conn_some(d, PIECE, now() + LOOK);
 
-                if (piece.n) {
-                        show_piece(t, c, piece);
-                } else if (!conn_late(d)) {
+                if (!piece.n && !conn_late(d))
                         return conn_ok(d);
-                } else {
-                        talk_send_queue(t);
-                        if (!conn_ok(t->conn) ||
-                            (conn_flush(t->conn, now() + LOOK), conn_input_waits(t->conn)))
-                                return false;
-                }
+                if (piece.n)
+                        show_piece(t, c, piece);
+                talk_send_queue(t);
+                (void)conn_flush(t->conn, now() + LOOK);
+                if (piece.n || !conn_input_waits(t->conn))
+                        silent = 0;
         }
+        return false;
 }
 
 static void save(struct talk *t, const struct coming *c, bool whole)
@@ -163,7 +167,9 @@ static void show_data(struct talk *t)
 
         buf_init(&c.line, DATA_LINE_MOST);
         buf_init(&c.kept, KEPT_MOST);
+        t->receiving = true;
         whole = receive(t, &c);
+        t->receiving = false;
         if (c.line.n)
                 show_piece(t, &c, S("\n")), c.kept_all = false;
         save(t, &c, whole);

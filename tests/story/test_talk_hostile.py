@@ -238,3 +238,43 @@ def test_ctrl_c_while_a_certificate_is_asked_about(home, tmp_path):     # noqa: 
     me.sees('(y/N)? ')
     me.child.sendintr()
     assert me.ends() == 76
+
+
+def test_what_is_typed_while_data_comes(home):      # noqa: F811
+    go_on = threading.Event()
+
+    def script(s):
+        with socket.create_server(('127.0.0.1', 0)) as data:
+            port = data.getsockname()[1]
+            s.say(b'220 FTP\r\n')
+            s.hear()
+            s.say(b'229 (|||%d|)\r\n' % port)
+            s.hear()
+            s.say(b'150 ok\r\n')
+            d, _ = data.accept()
+            with d:
+                d.sendall(b'first\r\n')
+                s.hear()
+                s.hear()
+                d.sendall(b'second\r\n')
+                go_on.wait(PATIENCE)
+            s.say(b'426 cut\r\n226 aborted\r\n200 as you like\r\n')
+            s.hear()
+            s.say(b'221 bye\r\n')
+
+    server = Server(script)
+    me = Person(home, '127.0.0.1', server.port)
+    me.sees('S: 220 FTP')
+    me.types('EPSV')
+    me.sees('# a data connection to port')
+    me.types('RETR x')
+    me.sees('S: 150 ok', 'D: first')
+    me.types('ABOR')
+    me.types('PORT 127,0,0,1,200,200')
+    me.sees('D: second')
+    go_on.set()
+    me.sees('S: 426 cut', 'S: 226 aborted', 'S: 200 as you like')
+    me.types('QUIT')
+    me.sees('S: 221 bye')
+    assert me.ends() == 0
+    assert server.heard == b'EPSV\r\nRETR x\r\nABOR\r\nPORT 127,0,0,1,200,200\r\nQUIT\r\n'
