@@ -6,8 +6,8 @@ import shutil
 import pexpect
 import pytest
 from ftp_wire import files_of
+from mail_screen import Home, Screen
 from pail import PAIL, PATIENCE, PEOPLE
-from test_mail_screen import Home, Screen
 
 README = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../README.md')
 TYPED = re.compile(r'(ftp> |C: |Name \(.*?\): |Password.*?:|Keep the password.*?\] )(.*)')
@@ -98,14 +98,8 @@ def test_alice_to_bob(newcomer, pail):
     home = Home(pail)
     shutil.rmtree(f'{home.path}/config')
     os.symlink(pail.folder, f'{home.path}/files/pail-demo')
-
-    class Bob(Screen):
-        def begin(self):
-            self.line = self.line.replace('pail mail;', f'{line};')
-            self.type(f'cd {self.home.path}/files; clear; {self.line}\n')
-            self.shows('by received')
     try:
-        with Bob(home) as s:
+        with Screen(home, command=line.removeprefix('pail ')) as s:
             for row in shown:
                 s.shows(re.compile(seen(row)))
     finally:
