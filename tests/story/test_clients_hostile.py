@@ -59,7 +59,7 @@ class Pop3Liar:
             conn.close()
 
 
-@pytest.mark.parametrize('endless', [ENDLESS, b'line\r\n' * 10000])
+@pytest.mark.parametrize('endless', [ENDLESS, b'line\r\n' * 10000], ids=['one line', 'lines'])
 def test_a_letter_without_end_does_not_fill_the_disk(tmp_path, endless):
     liar = Pop3Liar(endless)
     reader = Reader(tmp_path)
