@@ -431,6 +431,30 @@ static void before_rows(void)
         }
 }
 
+static void test_sum(void **state)
+{
+        struct str all = S("Jack fell down and broke his crown, and Jill came tumbling after.");
+        struct letter_sum whole = { 0 };
+        uint32_t sum;
+
+        (void)state;
+        letter_sum_add(&whole, all);
+        sum = letter_sum_end(&whole);
+        for (size_t a = 0; a <= all.n; a++)
+                for (size_t b = a; b <= all.n; b++) {
+                        struct letter_sum pieces = { 0 }, less = { 0 };
+
+                        letter_sum_add(&pieces, str_sub(all, 0, a));
+                        letter_sum_add(&pieces, str_sub(all, a, b - a));
+                        letter_sum_add(&pieces, str_from_at(all, b));
+                        assert_int_equal(letter_sum_end(&pieces), sum);
+                        letter_sum_add(&less, str_sub(all, 0, a));
+                        letter_sum_add(&less, str_from_at(all, b));
+                        if (a != b)
+                                assert_int_not_equal(letter_sum_end(&less), sum);
+                }
+}
+
 static void in_a_fiber(void (*body)(void))
 {
         spawn((fiber_fn *)(uintptr_t)body, NULL);
@@ -485,6 +509,7 @@ static int start(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_sum),
                 cmocka_unit_test_setup_teardown(test_first, start, finish),
                 cmocka_unit_test_setup_teardown(test_each, start, finish),
                 cmocka_unit_test_setup_teardown(test_without, start, finish),

@@ -41,7 +41,7 @@ struct fetching {
         bool unwritten, gone; /* letters that may be filed without a row; letters that were here already */
         struct stage *open;   /* the letter that comes just now */
         uint32_t uid;
-        uint64_t sum;
+        struct letter_sum sum;
         int64_t received;
 };
 
@@ -133,7 +133,7 @@ static int letter_begin(void *context, const struct imap_marks *m, uint64_t size
                 return 0; /* nobody asked for it */
         f->uid = m->uid;
         f->received = m->received;
-        f->sum = LETTER_SUM;
+        f->sum = (struct letter_sum){ 0 };
         f->open = stage_new(copy_accounts(f->w->copy));
         return 0;
 }
@@ -142,7 +142,7 @@ static int letter_piece(void *context, struct str bytes)
 {
         struct fetching *f = context;
 
-        f->sum = letter_sum(f->sum, bytes);
+        letter_sum_add(&f->sum, bytes);
         return f->open ? stage_put(f->open, bytes) : 0;
 }
 
@@ -156,7 +156,7 @@ static int letter_end(void *context)
         if (!f->open || !mark)
                 return 0;
         *filing = (struct filing){ .sequence = f->uid,
-                                   .number = (uint32_t)(f->sum ^ f->sum >> 32),
+                                   .number = letter_sum_end(&f->sum),
                                    .staged_dir = -1,
                                    .flags = mark->flags,
                                    .received = f->received ? f->received * 1000000 : wall_usec() };

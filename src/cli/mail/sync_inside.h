@@ -159,8 +159,11 @@ static inline bool box_status(const struct box *b)
 [[nodiscard]] int box_send(struct work *w, struct box *b); /* b->fresh, by APPEND */
 /* The letters' Message-ID, or what else of the header tells letters apart: a hash; 0: nothing. */
 uint64_t letter_identity(struct str header);
-#define LETTER_SUM 0xcbf29ce484222325 /* of no bytes yet */
-uint64_t letter_sum(uint64_t sum, struct str bytes);
+struct letter_sum { /* of all its bytes, in pieces as they come; zeros: of none yet */
+        uint64_t sum, octets, word /* those of the last eight that are not in the sum yet */;
+};
+void letter_sum_add(struct letter_sum *s, struct str bytes);
+uint32_t letter_sum_end(struct letter_sum *s);
 [[nodiscard]] int letter_identity_here(struct work *w, uint32_t letter, uint64_t *identity);
 
 /* sync_pop3.c */

@@ -11,11 +11,39 @@ enum { SET_MOST = 4000, HEADER_MOST = 256 * 1024, PAIR_MOST = 500 };
 
 /* ---- who is who ---- */
 
-uint64_t letter_sum(uint64_t sum, struct str bytes) /* FNV-1a */
+static void mix(struct letter_sum *s, uint64_t word)
 {
-        for (size_t i = 0; i < bytes.n; i++)
-                sum = (sum ^ (unsigned char)bytes.p[i]) * 0x100000001b3;
-        return sum;
+        s->sum = (s->sum ^ word) * 0x9e3779b97f4a7c15;
+        s->sum ^= s->sum >> 32;
+}
+
+void letter_sum_add(struct letter_sum *s, struct str bytes)
+{
+        const unsigned char *p = (const unsigned char *)bytes.p;
+
+        for (size_t i = 0; i < bytes.n;) {
+                if (s->octets % 8 == 0 && bytes.n - i >= 8) { /* as a number: one load */
+                        mix(s, p[i] | (uint64_t)p[i + 1] << 8 | (uint64_t)p[i + 2] << 16 |
+                                   (uint64_t)p[i + 3] << 24 | (uint64_t)p[i + 4] << 32 |
+                                   (uint64_t)p[i + 5] << 40 | (uint64_t)p[i + 6] << 48 |
+                                   (uint64_t)p[i + 7] << 56);
+                        s->octets += 8;
+                        i += 8;
+                        continue;
+                }
+                s->word |= (uint64_t)p[i++] << (s->octets++ % 8 * 8);
+                if (s->octets % 8 == 0) {
+                        mix(s, s->word);
+                        s->word = 0;
+                }
+        }
+}
+
+uint32_t letter_sum_end(struct letter_sum *s)
+{
+        mix(s, s->word);
+        mix(s, s->octets);
+        return (uint32_t)(s->sum ^ s->sum >> 32);
 }
 
 uint64_t letter_identity(struct str header)

@@ -38,7 +38,7 @@ struct popping {
         bool unwritten; /* letters may be filed without a note */
         struct stage *open;
         struct buf head;
-        uint64_t sum;
+        struct letter_sum sum;
         const struct pop3_entry *entry;
 };
 
@@ -217,7 +217,7 @@ static int letter_begin(void *context, const struct pop3_entry *e)
                 return rc;
         p->entry = e;
         p->open = stage_new(copy_accounts(p->w->copy));
-        p->sum = LETTER_SUM;
+        p->sum = (struct letter_sum){ 0 };
         buf_clear(&p->head);
         return 0;
 }
@@ -226,7 +226,7 @@ static int letter_piece(void *context, struct str bytes)
 {
         struct popping *p = context;
 
-        p->sum = letter_sum(p->sum, bytes);
+        letter_sum_add(&p->sum, bytes);
         if (p->head.n < HEADER_MOST)
                 buf_puts(&p->head, str_sub(bytes, 0, HEADER_MOST - p->head.n));
         return p->open ? stage_put(p->open, bytes) : 0;
@@ -243,7 +243,7 @@ static int letter_end(void *context)
         if (!p->open)
                 return 0;
         *f = (struct filing){ .sequence = thread_hash(p->entry->uidl) >> 1,
-                              .number = (uint32_t)(p->sum ^ p->sum >> 32),
+                              .number = letter_sum_end(&p->sum),
                               .staged_dir = -1,
                               .received = wall_usec() };
         rc = stage_finish(p->open, f);
