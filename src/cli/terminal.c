@@ -16,7 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { ANSWER_MOST = 4096, STDIN_LINE_MOST = 1024 * 1024, STDIN_PIECE = 16 * 1024 };
+enum { ANSWER_MOST = 4096, STDIN_PIECE = 16 * 1024 };
 
 /* ---- signals ---- */
 

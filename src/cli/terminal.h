@@ -20,6 +20,7 @@ void terminal_safe(struct buf *out, struct str s); /* the same into a buffer, wi
 
 /* A line typed. NULL: the end of input (Ctrl-D). Lives until the next call. Without a terminal it reads stdin's lines without a prompt.
  * Waits in a fiber; others run. Ctrl-C: *interrupted, the line is dropped. */
+enum { STDIN_LINE_MOST = 1024 * 1024 }; /* longer ones are several */
 struct prompt;
 struct prompt_how {
         const char *(*text)(void *context); /* the prompt: "ftp> " */

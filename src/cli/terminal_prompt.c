@@ -7,6 +7,7 @@
 #include <histedit.h>
 #include <locale.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 enum { LINE_MOST = 64 * 1024, HISTORY_MOST = 1000, NAMES_MOST = 256 * 1024, SHOWN_MOST = 500 };
@@ -21,6 +22,7 @@ struct prompt {
         bool interrupted;
         bool typing; /* a line is being typed */
 };
+static struct prompt *at_keyboard; /* whose that is */
 
 /* ---- characters ---- */
 
@@ -257,10 +259,12 @@ struct prompt *prompt_new(const struct prompt_how *how)
         HistEvent e;
 
         p->how = *how;
-        buf_init(&p->line, LINE_MOST);
         p->watch = (struct watch){ STDIN_FILENO, input_came };
-        if (!terminal_is(STDIN_FILENO) || !terminal_is(STDOUT_FILENO))
+        if (!terminal_is(STDIN_FILENO) || !terminal_is(STDOUT_FILENO)) {
+                buf_init(&p->line, STDIN_LINE_MOST + 1);
                 return p;
+        }
+        buf_init(&p->line, LINE_MOST);
         setlocale(LC_CTYPE, "C.UTF-8"); /* libedit's idea of characters; ours is always UTF-8 */
         p->edit = el_init("pail", stdin, stdout, stderr);
         if (!p->edit)
@@ -285,6 +289,17 @@ struct prompt *prompt_new(const struct prompt_how *how)
         return p;
 }
 
+/* The terminal has another width while a line is typed. */
+static void resized(int signo)
+{
+        (void)signo;
+        if (!at_keyboard)
+                return;
+        prompt_away(at_keyboard);
+        el_resize(at_keyboard->edit);
+        prompt_back(at_keyboard);
+}
+
 static const char *edited_line(struct prompt *p)
 {
         HistEvent e;
@@ -295,9 +310,13 @@ static const char *edited_line(struct prompt *p)
                 return NULL;
         terminal_on_interrupt(interrupt, p);
         el_resize(p->edit);
+        at_keyboard = p;
+        loop_signal(SIGWINCH, resized);
         p->typing = true;
         line = el_gets(p->edit, &n);
         p->typing = false;
+        loop_signal(SIGWINCH, NULL);
+        at_keyboard = NULL;
         watch_remove(&p->watch);
         terminal_on_interrupt(NULL, NULL);
         if (p->interrupted || !line || n <= 0) {

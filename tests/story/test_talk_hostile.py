@@ -215,7 +215,9 @@ def test_a_terminal_that_changes_its_size_and_goes_away(home):      # noqa: F811
     me.sees('S: 220 ready', 'C: ')
     me.child.send('NO')
     me.child.setwinsize(10, 20)
+    me.sees('C: NO')        # drawn anew
     me.child.setwinsize(50, 300)
+    me.sees('C: NO')
     me.types('OP')
     me.sees('S: 250 ok', 'C: ')
     assert server.heard == b'NOOP\r\n'
@@ -278,3 +280,10 @@ def test_what_is_typed_while_data_comes(home):      # noqa: F811
     me.sees('S: 221 bye')
     assert me.ends() == 0
     assert server.heard == b'EPSV\r\nRETR x\r\nABOR\r\nPORT 127,0,0,1,200,200\r\nQUIT\r\n'
+
+
+def test_a_long_line_of_a_script_is_one_line(home):     # noqa: F811
+    heard = []
+    server = Server(lambda s: (s.say(b'220 x\r\n'), heard.append(s.hear()), s.say(b'500 what?\r\n'), s.hear(), s.say(b'221 bye\r\n')))
+    done = talk(home, '127.0.0.1', f'smtp:{server.port}', typed='NOOP ' + 'y' * 300000 + '\nQUIT\n')
+    assert done.returncode == 0 and heard == [b'NOOP ' + b'y' * 300000 + b'\r\n']
