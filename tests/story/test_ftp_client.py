@@ -256,6 +256,8 @@ ebcdic
 struct record
 mode block
 put text records
+hash 10
+debug 0
 get records text.3
 binary
 struct file

@@ -105,6 +105,8 @@ int do_account(struct console *c, int argc, char **argv)
         buf_init(&typed, NAME_ROOM);
         if (!c->prompts || !terminal_ask("Account:", false, &typed))
                 return c->prompts ? EX_STOPPED : say_fail(c, EX_USAGE, argv[0], "which?");
+        if (!typed.n)
+                return say_fail(c, EX_USAGE, argv[0], "which?");
         rc = site_ask(c->site, NULL, "ACCT " PRS, STR(buf_str(&typed)));
         explicit_bzero(typed.p, typed.cap);
         return rc;

@@ -11,7 +11,7 @@
 
 /* ---- what is shown ---- */
 
-enum { MARK = 1024, TICK = 10240 };
+enum { TICK = 10240 };
 
 void shown_begin(struct shown_transfer *x, struct console *c, const char *name, uint64_t from, uint64_t size)
 {
@@ -28,7 +28,7 @@ void shown_at(struct shown_transfer *x, uint64_t bytes)
         if (c->background)
                 return;
         if (c->hash)
-                for (; x->marks < bytes / MARK; x->marks++)
+                for (; x->marks < bytes / c->mark; x->marks++)
                         fputc('#', c->out);
         if (c->tick && bytes / TICK != x->marks) {
                 x->marks = bytes / TICK;

@@ -110,6 +110,7 @@ struct console {
         enum ftp_data_way way;
         bool foreign;
         struct coding coding;
+        uint64_t mark;      /* bytes for a '#' */
         uint64_t restart;   /* of the next transfer */
         uint64_t rate_most; /* bytes a second; 0: any */
         struct rate rate;

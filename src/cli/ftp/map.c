@@ -28,7 +28,7 @@ static struct str translated(const struct between *t, struct str name, struct ar
                 else if (at < strlen(t->out))
                         buf_u8(&out, (uint8_t)t->out[at]);
         }
-        return arena_str(a, buf_str(&out));
+        return out.full ? name : arena_str(a, buf_str(&out));
 }
 
 /* The pattern's $1 to $9: each reaches to the letter that follows it in the pattern. \$ is a dollar. What does not fit ends it; the parts

@@ -19,6 +19,7 @@ void console_init(struct console *c, FILE *out)
                 .auto_login = true,
                 .cr = true,
                 .coding = { .type = TYPE_IMAGE, .byte_size = 8, .level = 6, .code_page = "IBM-1047" },
+                .mark = 1024,
                 .tries = TRIES,
                 .folder = open(".", O_DIRECTORY | O_RDONLY | O_CLOEXEC),
         };

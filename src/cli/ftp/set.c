@@ -40,13 +40,15 @@ static int toggle(struct console *c, const char *name, int argc, char **argv)
 {
         for (size_t i = 0; i < sizeof(toggles) / sizeof(*toggles); i++) {
                 bool *is = (bool *)((char *)c + toggles[i].at);
+                uint64_t n = 0;
 
                 if (strcmp(toggles[i].name, name) != 0)
                         continue;
+                /* a level, as `debug 1` has it: there is one */
                 if (argc > 1 && strcmp(argv[1], "on") != 0 && strcmp(argv[1], "off") != 0 &&
-                    strcmp(argv[1], "0") != 0 && strcmp(argv[1], "1") != 0)
+                    !str_u64(str_of(argv[1]), &n))
                         return say_fail(c, EX_USAGE, argv[1], "on or off");
-                *is = argc > 1 ? !strcmp(argv[1], "on") || !strcmp(argv[1], "1") : !*is;
+                *is = argc > 1 ? n || !strcmp(argv[1], "on") : !*is;
                 fprintf(c->out, "%s %s.\n", toggles[i].words, *is ? "on" : "off");
                 settle(c);
                 return EX_OK;
@@ -61,9 +63,31 @@ int do_toggle(struct console *c, int argc, char **argv)
         return toggle(c, verb_find(argv[0], &ambiguous)->name, argc, argv);
 }
 
+/* 500, 500k, 2m, 1g */
+static bool bytes_of(const char *word, uint64_t *n)
+{
+        struct str s = str_of(word);
+        char last = s.n ? chr_lower(s.p[s.n - 1]) : 0;
+        uint64_t unit = last == 'k' ? 1024 : last == 'm' ? 1024 * 1024 : last == 'g' ? 1024 * 1024 * 1024 : 1;
+
+        s.n -= unit > 1;
+        if (!str_u64(s, n) || *n > UINT64_MAX / unit)
+                return false;
+        *n *= unit;
+        return true;
+}
+
+/* hash [on|off|BYTES]: a mark for so many */
 int do_hash(struct console *c, int argc, char **argv)
 {
-        return toggle(c, "hash", argc, argv);
+        static char on[] = "on";
+        char *words[] = { argv[0], on, NULL };
+        uint64_t n;
+
+        if (argc < 2 || !bytes_of(argv[1], &n) || !n)
+                return toggle(c, "hash", argc, argv);
+        c->mark = n;
+        return toggle(c, "hash", 2, words);
 }
 
 int do_debug(struct console *c, int argc, char **argv)
@@ -95,18 +119,13 @@ int do_trace(struct console *c, int argc, char **argv)
 /* rate BYTES[k|m|g]: at most so many a second */
 int do_rate(struct console *c, int argc, char **argv)
 {
-        uint64_t n = 0, unit = 1;
+        uint64_t most;
         char size[32];
 
         if (argc > 1) {
-                struct str s = str_of(argv[1]);
-                char last = s.n ? chr_lower(s.p[s.n - 1]) : 0;
-
-                unit = last == 'k' ? 1024 : last == 'm' ? 1024 * 1024 : last == 'g' ? 1024 * 1024 * 1024 : 1;
-                s.n -= unit > 1;
-                if (!str_u64(s, &n) || n > UINT64_MAX / unit)
+                if (!bytes_of(argv[1], &most))
                         return say_fail(c, EX_USAGE, argv[1], "not a rate: 500k, 2m, 0 for any");
-                c->rate_most = n * unit;
+                c->rate_most = most;
                 c->rate = (struct rate){ .most = c->rate_most };
         }
         if (c->rate_most)

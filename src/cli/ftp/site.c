@@ -90,7 +90,8 @@ static int ask_secret(struct site *s, const char *question, char *to, bool *has)
         if (!answer.n && is_anonymous(s))
                 buf_printf(&answer, "%s@", own_name());
         keep(to, buf_str(&answer), has);
-        explicit_bzero(answer.p, answer.cap);
+        if (answer.p)
+                explicit_bzero(answer.p, answer.cap);
         return EX_OK;
 }
 
