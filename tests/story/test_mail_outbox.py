@@ -265,6 +265,7 @@ def test_a_wrong_password_is_asked_for_again_and_replaced(home):
             s.shows('y:Send')
             s.type('y')
             s.shows('the letter waits in Outbox')
+            s.shows('  Outbox: 1')
             assert rows(me, 'Outbox') == [('With it', [r'\Seen'])]
             s.type('G')
             s.shows('the password is refused')

@@ -286,8 +286,12 @@ static int send_filed(struct trip *t, struct draft *d, struct str text, struct b
                 d->kept_uid = 0;
                 return 0;
         }
-        if (rc == 0)
+        if (rc == 0 && (s == HANDED_OVER || s == REFUSED)) { /* then too, and it went no better */
+                snprintf(t->result->said, sizeof t->result->said, "another pail has tried it");
+                rc = s == REFUSED ? -EREMOTEIO : -EINPROGRESS;
+        } else if (rc == 0) {
                 rc = send_one(t, text, s, &d->arena);
+        }
         d->kept_uid = t->uid;
         remember_who(d, t->had);
         t->result->denied = rc == -EACCES;

@@ -110,7 +110,8 @@ int kept_mark(struct copy *c, uint32_t uid, enum state s)
         if (rc == 0)
                 rc = kept_flag(&x, uid, FLAGS_SET, flags);
         access_close(&x);
-        return rc;
+        /* a power cut must not make us forget that the letter left; what follows the other states is synced itself */
+        return rc == 0 && s == HANDED_OVER ? account_settle(copy_account(c)) : rc;
 }
 
 int kept_look(struct copy *c, uint32_t uid, enum state *s)

@@ -125,6 +125,9 @@ void rows_bar(struct screen *s)
         if (s->tag_n)
                 buf_printf(&text, ", %zu tagged", s->tag_n);
         buf_printf(&text, "]  by %s%s", s->backwards ? "reverse " : "", order_name(s->order));
+        for (size_t i = 0; i < s->folder_n; i++)
+                if (s->folders[i].count && str_eq(str_of(s->folders[i].path), OUTBOX))
+                        buf_printf(&text, "  Outbox: %u", s->folders[i].count);
         if (s->limited)
                 buf_printf(&text, "  limit: %s", s->limited);
         if (s->sync_state == SYNC_LIVE)
