@@ -15,8 +15,8 @@
  *   set                 written       written         in step                   compares
  *   0                   forgotten     written         in step                   compares
  *
- * `filing` goes back to 0 when box_fetch has written the rows of all it has filed, or a pass of the mailbox has come to its end; then rows of `filed`
- * mean nothing any more, and go when the account is next tidied. The sum is in the id since a server may give a uid or UIDL again, against
+ * `filing` goes back to 0 when a pass of the mailbox has come to its end, or the box_fetch that began it has written the rows of all it has filed;
+ * then rows of `filed` mean nothing any more, and go when the account is next tidied. The sum is in the id since a server may give a uid or UIDL again, against
  * RFC 9051 §2.3.1.1 and RFC 1939 §7: another letter is another action. A sync.db that was removed or is new begins with other numbers.
  *
  * A power cut may take what sync.db got after its last sync; `filing` is synced when it is set, so what is lost of rows was filed under it, or
@@ -31,7 +31,7 @@ enum { NOWHERE = UINT32_MAX };
 struct row { /* a letter both sides have */
         uint32_t there, here /* NOWHERE: it was, and has gone */, letter /* 0: not known */;
         uint64_t flags; /* bits as here */
-        uint64_t told;  /* mark_told of it; 0: not known */
+        uint64_t told;  /* what the server told of it: struct mark */
 };
 struct box {              /* a mailbox */
         uint64_t id;      /* in sync.db; 0: not there yet */
