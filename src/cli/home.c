@@ -27,6 +27,19 @@ bool home_path(struct buf *out, enum home kind, const char *below)
         return buf_u8(out, 0);
 }
 
+bool home_expand(struct buf *out, struct str typed)
+{
+        const char *home = getenv("HOME");
+
+        buf_init(out, PATH_MOST);
+        if (home && *home && (str_eq(typed, S("~")) || str_starts(typed, S("~/")))) {
+                buf_puts(out, str_of(home));
+                typed = str_from_at(typed, 1);
+        }
+        buf_puts(out, typed);
+        return buf_u8(out, 0);
+}
+
 /* Each folder above, too. One that may not be made may be there: that is seen when it is opened. */
 static int make_all(char *path)
 {

@@ -1,4 +1,5 @@
 #include "cli/mail/compose_inside.h"
+#include "cli/home.h"
 #include "mail/header.h"
 #include "mail/write.h"
 
@@ -157,21 +158,6 @@ static int put_part(struct buf *out, const struct draft *d, struct str value, st
         return -EINVAL;
 }
 
-/* "~/" is at home, as people expect who have not asked a shell. */
-static struct str at_home(struct buf *path, struct str value)
-{
-        const char *home = getenv("HOME");
-
-        buf_init(path, 8192);
-        if (str_starts(value, S("~/")) && home) {
-                buf_printf(path, "%s", home);
-                value = str_from_at(value, 1);
-        }
-        buf_puts(path, value);
-        buf_u8(path, 0);
-        return (struct str){ path->p, path->n - 1 };
-}
-
 int attach_put(struct buf *out, const struct draft *d, struct str value, bool in_line, unsigned number,
                struct buf *why)
 {
@@ -183,9 +169,11 @@ int attach_put(struct buf *out, const struct draft *d, struct str value, bool in
         value = str_trim(value);
         if (str_starts(value, S("part:")))
                 return put_part(out, d, value, why);
-        name = at_home(&path, value);
-        if (path.full)
+        if (!home_expand(&path, value)) {
+                buf_puts(why, S("the name of the file is too long"));
                 return -ENAMETOOLONG;
+        }
+        name = str_of(path.p);
         buf_init(&bytes, MESSAGE_MOST);
         rc = read_file(path.p, &bytes);
         if (rc < 0) {

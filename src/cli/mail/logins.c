@@ -152,16 +152,9 @@ static bool set_outgoing(struct login *l, struct str value)
 
 static void set_path(char **to, struct str value)
 {
-        const char *home = getenv("HOME");
         struct buf auto_buf path = { 0 };
 
-        buf_init(&path, 8192);
-        if (str_starts(value, S("~/")) && home) {
-                buf_puts(&path, str_of(home));
-                value = str_from_at(value, 1);
-        }
-        buf_puts(&path, value);
-        set(to, buf_str(&path));
+        set(to, home_expand(&path, value) ? str_of(path.p) : value);
 }
 
 bool login_set(struct login *l, struct str key, struct str value)

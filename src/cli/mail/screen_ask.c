@@ -2,6 +2,7 @@
  * another. */
 #include "cli/mail/screen_inside.h"
 #include "base/mem.h"
+#include "cli/home.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -186,14 +187,6 @@ void complete_folder(struct screen *s, struct str word, struct arena *a, struct 
                         (*list)[(*n)++] = str_of(s->folders[i].path);
 }
 
-static struct str home_of(struct str word, struct arena *a)
-{
-        const char *home = getenv("HOME");
-
-        return home && str_starts(word, S("~/")) ? arena_printf(a, "%s" PRS, home, STR(str_from_at(word, 1)))
-                                                 : arena_str(a, word);
-}
-
 static int by_name(const void *a, const void *b)
 {
         return str_cmp(*(const struct str *)a, *(const struct str *)b);
@@ -201,16 +194,21 @@ static int by_name(const void *a, const void *b)
 
 void complete_file(struct screen *s, struct str word, struct arena *a, struct str **list, size_t *n)
 {
-        struct str path = home_of(word, a), folder, name;
-        size_t slash = str_rfind(path, '/');
+        struct buf auto_buf expanded = { 0 };
+        struct str path, folder, name;
+        size_t slash;
         struct dirent *e;
         DIR *d;
 
         (void)s;
+        *n = 0;
+        if (!home_expand(&expanded, word))
+                return;
+        path = str_of(expanded.p);
+        slash = str_rfind(path, '/');
         folder = slash == STR_NONE ? S("") : arena_str(a, str_sub(path, 0, slash + 1));
         name = str_from_at(path, folder.n);
         *list = arena_array(a, struct str, FILES_MOST);
-        *n = 0;
         d = opendir(folder.n ? folder.p : ".");
         if (!d)
                 return;

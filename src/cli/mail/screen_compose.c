@@ -1,17 +1,13 @@
 /* The page of a letter that is being written: its header, its files, its text; sent, kept in Drafts, or given up. */
 #include "cli/mail/screen_inside.h"
 #include "base/mem.h"
+#include "cli/home.h"
 #include "mail/header.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static unsigned room(void)
-{
-        return term_rows() - 3;
-}
 
 static void make(struct writing *w)
 {
@@ -31,14 +27,8 @@ static void make(struct writing *w)
 static enum done edit_field(struct screen *s, const char *name, const char *question, bool address)
 {
         struct writing *w = s->writing;
-        struct buf auto_buf value = { 0 };
-        struct arena auto_arena a;
 
-        arena_init(&a, 4 << 20);
-        buf_init(&value, 16000);
-        buf_puts(&value, head_get(&w->draft, name, &a));
-        if (ask_line(s, question, &value, address ? complete_address : NULL, address ? ASK_COMMA : 0)) {
-                head_set(&w->draft, name, buf_str(&value));
+        if (ask_field(s, w, name, question, address)) {
                 w->edited = true;
                 make(w);
         }
@@ -78,20 +68,11 @@ static enum done edit_subject(struct screen *s)
 static enum done attach_as(struct screen *s, const char *field, const char *question)
 {
         struct buf auto_buf typed = { 0 }, path = { 0 };
-        const char *home = getenv("HOME");
 
         buf_init(&typed, 4000);
-        buf_init(&path, 8000);
         if (!ask_line(s, question, &typed, complete_file, 0) || !typed.n)
                 return STAY;
-        if (home && str_starts(buf_str(&typed), S("~/"))) {
-                buf_puts(&path, str_of(home));
-                buf_puts(&path, str_from_at(buf_str(&typed), 1));
-        } else {
-                buf_puts(&path, buf_str(&typed));
-        }
-        buf_u8(&path, 0);
-        if (path.full || access(path.p, R_OK) < 0) {
+        if (!home_expand(&path, buf_str(&typed)) || access(path.p, R_OK) < 0) {
                 say_bad(s, PRS ": %s", STR(buf_str(&typed)), strerror(errno));
                 return STAY;
         }
@@ -251,7 +232,7 @@ static enum done give_up(struct screen *s)
 
 static enum done down(struct screen *s)
 {
-        s->writing->top += s->writing->top + room() < s->writing->lines.n;
+        s->writing->top += s->writing->top + term_room() < s->writing->lines.n;
         return STAY;
 }
 
@@ -263,13 +244,13 @@ static enum done up(struct screen *s)
 
 static enum done page_down(struct screen *s)
 {
-        s->writing->top += s->writing->top + room() < s->writing->lines.n ? room() : 0;
+        s->writing->top += s->writing->top + term_room() < s->writing->lines.n ? term_room() : 0;
         return STAY;
 }
 
 static enum done page_up(struct screen *s)
 {
-        s->writing->top -= s->writing->top < room() ? s->writing->top : room();
+        s->writing->top -= s->writing->top < term_room() ? s->writing->top : term_room();
         return STAY;
 }
 
@@ -314,7 +295,7 @@ void compose_page(struct screen *s, struct writing *w)
                         make(w);
                 width = term_columns();
                 draw_help(&keys);
-                for (unsigned y = 0; y < room(); y++)
+                for (unsigned y = 0; y < term_room(); y++)
                         lines_draw(&w->lines, w->top + y, (int)y + 1, width);
                 draw_bar(S("A letter, ready: y sends it"));
                 draw_message(s);

@@ -188,13 +188,13 @@ static enum done up(struct screen *s)
 
 static enum done page_down(struct screen *s)
 {
-        s->folder_at += term_rows() - 3;
+        s->folder_at += term_room();
         return STAY;
 }
 
 static enum done page_up(struct screen *s)
 {
-        s->folder_at -= s->folder_at < term_rows() - 3 ? s->folder_at : term_rows() - 3;
+        s->folder_at -= s->folder_at < term_room() ? s->folder_at : term_room();
         return STAY;
 }
 
@@ -283,7 +283,7 @@ static const struct keys keys = { "Folders", { folder_keys, NULL } };
 
 static void draw(struct screen *s, size_t *top)
 {
-        unsigned room = term_rows() - 3;
+        unsigned room = term_room();
 
         if (s->folder_at >= s->folder_n)
                 s->folder_at = s->folder_n ? s->folder_n - 1 : 0;

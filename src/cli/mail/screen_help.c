@@ -34,7 +34,7 @@ void help_page(struct screen *s, const struct keys *k)
         buf_init(&text, 64 * 1024);
         write_help(&text, k);
         while (key != 'q' && key != KEY_ENDED && key != KEY_CTRL('g')) {
-                unsigned room = term_rows() - 3;
+                unsigned room = term_room();
 
                 if (width != term_columns())
                         lines_text(&l, buf_str(&text), width = term_columns());

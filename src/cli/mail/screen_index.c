@@ -7,11 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-unsigned index_room(void)
-{
-        return term_rows() - 3;
-}
-
 /* ---- opened, moved in ---- */
 
 void index_go(struct screen *s, size_t at)
@@ -175,15 +170,15 @@ static enum done go_up(struct screen *s)
 
 static enum done go_page_down(struct screen *s)
 {
-        s->top += s->top + index_room() < view_count(s->view) ? index_room() : 0;
-        index_go(s, s->at + index_room());
+        s->top += s->top + term_room() < view_count(s->view) ? term_room() : 0;
+        index_go(s, s->at + term_room());
         return STAY;
 }
 
 static enum done go_page_up(struct screen *s)
 {
-        s->top -= s->top < index_room() ? s->top : index_room();
-        index_go(s, s->at < index_room() ? 0 : s->at - index_room());
+        s->top -= s->top < term_room() ? s->top : term_room();
+        index_go(s, s->at < term_room() ? 0 : s->at - term_room());
         return STAY;
 }
 
@@ -201,13 +196,13 @@ static enum done go_last(struct screen *s)
 
 static enum done go_half_down(struct screen *s)
 {
-        index_go(s, s->at + index_room() / 2);
+        index_go(s, s->at + term_room() / 2);
         return STAY;
 }
 
 static enum done go_half_up(struct screen *s)
 {
-        unsigned half = index_room() / 2;
+        unsigned half = term_room() / 2;
 
         index_go(s, s->at < half ? 0 : s->at - half);
         return STAY;
@@ -223,7 +218,7 @@ static enum done go_middle(struct screen *s)
 {
         size_t seen = view_count(s->view) - s->top;
 
-        index_go(s, s->top + (seen < index_room() ? seen : index_room()) / 2);
+        index_go(s, s->top + (seen < term_room() ? seen : term_room()) / 2);
         return STAY;
 }
 

@@ -98,6 +98,7 @@ void term_back(void);
 void term_stop(struct screen *s); /* Ctrl-Z */
 unsigned term_rows(void);
 unsigned term_columns(void);
+unsigned term_room(void); /* rows between the line of help and the bar */
 bool term_is_ascii(void);
 
 /* ---- screen_draw.c ---- */
@@ -235,6 +236,8 @@ struct writing {
         bool edited, of_outbox;
 };
 void compose_page(struct screen *s, struct writing *w);
+bool ask_field(struct screen *s, struct writing *w, const char *name, const char *question,
+               bool address); /* false: given up */
 
 /* ---- screen_help.c ---- */
 void help_page(struct screen *s, const struct keys *k);

@@ -18,11 +18,6 @@ struct pager {
         char *sought;
 };
 
-static unsigned room(void)
-{
-        return term_rows() - 3;
-}
-
 static void make(struct pager *p)
 {
         size_t before = p->lines.n, top = p->top;
@@ -66,14 +61,14 @@ static bool load(struct screen *s, struct pager *p)
 
 static void go(struct pager *p, size_t top)
 {
-        size_t last = p->lines.n > room() ? p->lines.n - room() : 0;
+        size_t last = p->lines.n > term_room() ? p->lines.n - term_room() : 0;
 
         p->top = top < last ? top : last;
 }
 
 static bool at_end(const struct pager *p)
 {
-        return p->top + room() >= p->lines.n;
+        return p->top + term_room() >= p->lines.n;
 }
 
 static enum done line_down(struct screen *s)
@@ -114,13 +109,13 @@ static enum done page_down(struct screen *s)
 {
         if (at_end(s->pager))
                 return next_letter(s);
-        go(s->pager, s->pager->top + room());
+        go(s->pager, s->pager->top + term_room());
         return STAY;
 }
 
 static enum done page_up(struct screen *s)
 {
-        go(s->pager, s->pager->top < room() ? 0 : s->pager->top - room());
+        go(s->pager, s->pager->top < term_room() ? 0 : s->pager->top - term_room());
         return STAY;
 }
 
@@ -305,10 +300,10 @@ static void draw(struct screen *s, const struct keys *k)
                 make(p);
         go(p, p->top);
         draw_help(k);
-        for (unsigned y = 0; y < room(); y++)
+        for (unsigned y = 0; y < term_room(); y++)
                 lines_draw(&p->lines, p->top + y, (int)y + 1, p->width);
         buf_init(&bar, 16384);
-        percent = p->lines.n > room() ? (unsigned)(100 * p->top / (p->lines.n - room())) : 100;
+        percent = p->lines.n > term_room() ? (unsigned)(100 * p->top / (p->lines.n - term_room())) : 100;
         if (p->own)
                 buf_printf(&bar, "%s", p->title);
         else if (view_place(s->view, s->at, &uid, &flags))

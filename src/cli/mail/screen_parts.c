@@ -2,6 +2,7 @@
  * that is opened lies in a folder of this run, which goes at its end. */
 #include "cli/mail/screen_inside.h"
 #include "base/mem.h"
+#include "cli/home.h"
 #include "cli/shell.h"
 #include "cli/terminal.h"
 #include "run/offload.h"
@@ -157,18 +158,6 @@ static enum done open_part(struct screen *s)
         return STAY;
 }
 
-static void put_home(struct buf *to, struct str typed)
-{
-        const char *home = getenv("HOME");
-
-        if (home && (str_eq(typed, S("~")) || str_starts(typed, S("~/")))) {
-                buf_puts(to, str_of(home));
-                typed = str_from_at(typed, 1);
-        }
-        buf_puts(to, typed);
-        buf_u8(to, 0);
-}
-
 static enum done save_parts(struct screen *s, bool all)
 {
         const struct letter *l = s->parts->letter;
@@ -179,14 +168,16 @@ static enum done save_parts(struct screen *s, bool all)
         if (!chosen(s))
                 return STAY;
         buf_init(&typed, 2000);
-        buf_init(&folder, 4096);
         buf_init(&path, 8192);
         buf_puts(&typed, s->saved_in ? str_of(s->saved_in) : S("."));
         if (!ask_line(s, all ? "Save all attachments in folder: " : "Save in folder: ", &typed, complete_file,
                       ASK_OFFERED) ||
             !typed.n)
                 return STAY;
-        put_home(&folder, buf_str(&typed));
+        if (!home_expand(&folder, buf_str(&typed))) {
+                say_bad(s, "The name of the folder is too long.");
+                return STAY;
+        }
         for (size_t i = 0; i < l->part_count && rc == 0; i++) {
                 if (all ? !l->parts[i].attachment : i != s->parts->at)
                         continue;
@@ -279,7 +270,7 @@ static const struct keys keys = { "Parts of a letter", { parts_keys, NULL } };
 static void draw(struct screen *s)
 {
         struct parts *p = s->parts;
-        unsigned room = term_rows() - 3;
+        unsigned room = term_room();
 
         if (p->at < p->top)
                 p->top = p->at;

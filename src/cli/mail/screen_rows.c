@@ -85,11 +85,11 @@ void rows_draw(struct screen *s)
 
         if (s->at < s->top)
                 s->top = s->at;
-        if (s->at >= s->top + index_room())
-                s->top = s->at - index_room() + 1;
+        if (s->at >= s->top + term_room())
+                s->top = s->at - term_room() + 1;
         if (s->top >= n)
                 s->top = n ? n - 1 : 0;
-        seen = n - s->top < index_room() ? n - s->top : index_room();
+        seen = n - s->top < term_room() ? n - s->top : term_room();
         if (view_rows(s->view, s->top, seen, &rows) < 0)
                 say_bad(s, "Some rows cannot be read.");
         for (size_t i = 0; i < seen && rows; i++) {
@@ -105,7 +105,7 @@ void rows_draw(struct screen *s)
                           : !(r->flags & FLAG_SEEN) || (r->hidden && r->unread_below) ? LOOK_NEW
                                                                                       : LOOK_PLAIN);
         }
-        while (y <= index_room())
+        while (y <= term_room())
                 draw_text((int)y++, 0, term_columns(), S(""), LOOK_PLAIN);
 }
 

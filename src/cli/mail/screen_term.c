@@ -404,6 +404,11 @@ unsigned term_rows(void)
         return y > 4 ? (unsigned)y : 4;
 }
 
+unsigned term_room(void)
+{
+        return term_rows() - 3;
+}
+
 unsigned term_columns(void)
 {
         int x = getmaxx(stdscr);

@@ -8,8 +8,7 @@
 
 /* ---- begun ---- */
 
-static bool ask_field(struct screen *s, struct writing *w, const char *name, const char *question,
-                      bool address)
+bool ask_field(struct screen *s, struct writing *w, const char *name, const char *question, bool address)
 {
         struct buf auto_buf value = { 0 };
         struct arena auto_arena a;
