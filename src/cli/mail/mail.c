@@ -37,6 +37,7 @@ int command_fail(struct command *c, int rc, const char *what, const char *why)
         case -EFBIG: return EX_DATAERR;
         case -EPROTO: return EX_PROTOCOL;
         case -EREMOTEIO: return EX_UNAVAILABLE;
+        case -E2BIG:
         case -EINVAL: return EX_USAGE;
         case -EROFS:
         case -EEXIST: return EX_CANTCREAT;
