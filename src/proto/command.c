@@ -119,7 +119,7 @@ void command_run_from(struct session *s, const struct dialect *d, struct scan a)
         while (scan_try(&a, ' '))
                 ;
         s->running = c;
-        if (!c && s->doubt)
+        if (!c && s->doubt && verb_at)
                 conn_secret(s->conn, true); /* IMAP says the tag again */
         rc = c ? run(s, d, c, &a) : d->unknown(s, verb);
         if (!c)
