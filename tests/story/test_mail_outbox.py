@@ -247,7 +247,7 @@ def test_a_wrong_password_is_asked_for_again_and_replaced(home):
     with Taking() as sink:
         sink.instead['auth'] = lambda session: '535 5.7.8 wrong password' if session.heard[-1].split()[-1] != right else None
         right = base64.b64encode(b'\0asked@hill.com\0secret-of-them-9').decode()
-        me = home('asked@hill.com', sink, password='not this one')
+        me = home('asked@hill.com', sink, password='not this one\n# mine')
         assert me.run('sync')[0] == 77
         assert me.run('password', 'asked@hill.com', input='nor this one\n')[0] == 77
         with Screen(me, command='mail sync', shows='the password is refused') as s:
@@ -256,7 +256,8 @@ def test_a_wrong_password_is_asked_for_again_and_replaced(home):
             s.type('secret-of-them-9\n')
             s.shows('left with 0')
             with open(f'{me.path}/config/pail/mail') as f:
-                assert 'password = secret-of-them-9\n' in f.read()
+                text = f.read()
+                assert text.count('password =') == 1 and 'password = secret-of-them-9\n' in text and '# mine\n' in text
         me.accounts(('asked@hill.com', open(f'{me.path}/config/pail/mail').read().split('\n', 1)[1].replace('secret-of-them-9', 'again not')))
         with Screen(me, shows='the password is refused') as s:
             s.type('\n')

@@ -13,7 +13,7 @@
  * longer in the copy's Bcc: when some were refused, a new copy for those takes the place of the old one in one transaction. A letter that is sent anew from
  * where it was written replaces its copy the same way, so that there is never more than one. The words are RFC 5550's.
  *
- * One process, and one fiber of it, empties Outbox at a time: a lock lies beside the copy. */
+ * One process, and one fiber of it, empties Outbox at a time: it holds a lock on the folder of the copy. */
 #pragma once
 #include "cli/mail/compose.h"
 
