@@ -40,15 +40,19 @@ def until(what, condition):
         time.sleep(0.02)
 
 
-def is_free(base):
+def are_free(ports):
     try:
-        for port in (20, 21, 25, 110, 143, 465, 587, 989, 990, 993, 995, 20000, 20999):
+        for port in ports:
             with socket.socket() as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind(('127.0.0.1', base + port))
+                s.bind(('127.0.0.1', port))
         return True
     except OSError:
         return False
+
+
+def is_free(base):
+    return are_free(base + port for port in (20, 21, 25, 110, 143, 465, 587, 989, 990, 993, 995, 20000, 20999))
 
 
 def free_base():
@@ -58,6 +62,14 @@ def free_base():
         base = random.randrange(2000, 11700)
         if is_free(base):
             return base
+
+
+def free_ports(n):
+    """The first of n in a row, among those that no base leads to."""
+    while True:
+        first = random.randrange(13000, 21900)
+        if are_free(range(first, first + n)):
+            return first
 
 
 class Pop3(poplib.POP3):

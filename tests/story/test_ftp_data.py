@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from ftp_wire import ALICE, BOB, JACK, JILL, Ftp, everything, noise, session
-from pail import PATIENCE, Pail, until
+from pail import PATIENCE, Pail, free_ports, until
 
 # --- passive ports ---
 
@@ -77,9 +77,8 @@ def test_ten_thousand_pasv_without_a_connection_cost_nothing(pail):
 
 def test_no_port_is_free(tmp_path):
     """Of a narrow range each client address may have all; the next PASV is 425, and goes well when one has ended."""
-    with Pail(settings={'workers': 1}) as pail:
-        base = pail.base
-    with Pail(settings={'workers': 1, 'ftp-passive-low': base + 19000, 'ftp-passive-high': base + 19003}) as pail:
+    low = free_ports(4)
+    with Pail(settings={'workers': 1, 'ftp-passive-low': low, 'ftp-passive-high': low + 3}) as pail:
         sessions = [session(pail) for _ in range(5)]
         for f in sessions[:4]:
             f.pasv()
