@@ -1,5 +1,8 @@
 /* The FTP client and our own server. */
 #include "ftp_client_unit.h"
+#include "net/conn_private.h"
+
+#include <sys/ioctl.h>
 
 /* ---- the conversation ---- */
 
@@ -208,6 +211,7 @@ struct stopping {
         struct ftp_client *c;
         uint64_t at;
         bool once;
+        bool put;
 };
 
 static void stop_at(void *context, uint64_t bytes)
@@ -288,6 +292,18 @@ static void stopped_early(void *arg)
 
 /* ---- taken up again ---- */
 
+/* An upload's markers are the server's to say, once it has read so far: 110 waits in the control connection. */
+static void stop_when_marked(void *context, uint64_t bytes)
+{
+        struct stopping *s = context;
+        int waiting = 0;
+
+        while (bytes >= s->at && s->put && !waiting)
+                must(ioctl(ftp_client_conn(s->c)->watch.fd, FIONREAD, &waiting) == 0 &&
+                     fiber_sleep(now() + MSECOND) == 0);
+        stop_at(s, bytes);
+}
+
 /* MODE B: at the last marker, by the server's word for it and our own state. */
 static void markers(void *arg)
 {
@@ -305,12 +321,12 @@ static void markers(void *arg)
         for (size_t i = 0; i < 2 * LENGTH(table); i++) {
                 struct ftp_client *c = open_client(w);
                 struct coding how = table[i / 2];
-                struct stopping s = { c, 3500000, true };
                 bool put = i % 2;
+                struct stopping s = { c, 3500000, .put = put };
                 struct ftp_transfer t = { .move = put ? FTP_PUT : FTP_GET,
                                           .remote = put ? "b" : "a",
                                           .file = file_of(put ? buf_str(&bytes) : S("")),
-                                          .progress = stop_at,
+                                          .progress = stop_when_marked,
                                           .context = &s };
 
                 put_bytes(c, "a", buf_str(&bytes));
