@@ -219,7 +219,7 @@ int draft_message(const struct draft *d, const struct login *l, struct buf *mess
                 buf_puts(why, S("too many recipients"));
                 goto out;
         }
-        if (!header_has(buf_str(&d->head), S("From")))
+        if (!header_has(buf_str(&fields), S("From"))) /* an empty one is none */
                 buf_printf(message, "From: <%s>\r\n", l->address);
         w.out = message;
         put_stamp(&w);
