@@ -291,6 +291,7 @@ int letter_part_bytes(const struct letter *l, unsigned number, struct buf *out)
 {
         const struct mime_part *p;
         struct str bytes;
+        size_t before = out->n;
 
         if (!number || number > l->mime.count)
                 return -ENOENT;
@@ -300,5 +301,6 @@ int letter_part_bytes(const struct letter *l, unsigned number, struct buf *out)
                 return 0;
         if (out->full)
                 return -EFBIG;
-        return buf_puts(out, bytes) ? 0 : -EFBIG; /* what its encoding breaks off is better than nothing */
+        out->n = before; /* broken: as it came, then, which a person may still mend */
+        return buf_puts(out, bytes) ? 0 : -EFBIG;
 }
